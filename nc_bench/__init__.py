@@ -1,0 +1,32 @@
+"""Trains classifiers, watches their last layers collapse onto a simplex, and holds every number against theory."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nc_bench.geometry.moments import ClassMoments
+    from nc_bench.metrics import collapse_metrics
+    from nc_bench.recording import FeatureTap
+    from nc_bench.runs import Run, load_run
+    from nc_bench.theory import Prediction, predict
+
+_HOMES = {
+    "ClassMoments": "nc_bench.geometry.moments",
+    "FeatureTap": "nc_bench.recording",
+    "Prediction": "nc_bench.theory",
+    "Run": "nc_bench.runs",
+    "collapse_metrics": "nc_bench.metrics",
+    "load_run": "nc_bench.runs",
+    "predict": "nc_bench.theory",
+}
+
+__all__ = ["ClassMoments", "FeatureTap", "Prediction", "Run", "collapse_metrics", "load_run", "predict"]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used, so that predictions and reports need no torch."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'nc_bench' has no attribute {name!r}")

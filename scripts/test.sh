@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Lints, checks the types and runs the tests; --all adds the slow ones. Makes .venv at the first call.
+set -euo pipefail
+source "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
+
+case "$#:${1:-}" in
+    0:) selection=(-m "not slow") ;;
+    1:--all) selection=(-m "slow or not slow") ;;
+    *) fail "usage: bash scripts/test.sh [--all]" ;;
+esac
+
+ensure_environment dev
+cd "$repository"
+python="$environment/bin/python"
+
+echo "Linting."
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+echo "Checking types."
+"$python" -m mypy nc_bench
+echo "Testing."
+"$python" -m pytest "${selection[@]}"
