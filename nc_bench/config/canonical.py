@@ -1,0 +1,89 @@
+"""A configuration as flat keys, as YAML, as a hash; and the JSON Schema that editors read."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any
+
+import yaml
+
+from nc_bench.config.problems import shown
+from nc_bench.config.schema import Config
+
+Scalar = bool | int | float | str | None
+Leaf = Scalar | tuple[Scalar, ...]
+
+NOT_PART_OF_THE_RESULT = frozenset(
+    {"device", "data.root", "data.download", "training.epochs", "training.checkpoint_seconds"}
+)
+
+ADDED_LATER: dict[str, Leaf] = {
+    "constraints.features.set": "ball",
+    "constraints.head.set": "spectral",
+    "objective.class_weights": None,
+    "objective.label_smoothing": 0.0,
+}
+"""Settings younger than the first hashes, and the value that stands for what was done before there was a choice."""
+
+
+def flatten(config: Config) -> dict[str, Leaf]:
+    """Every setting under its dotted path; lists are tuples, and a bound that is not set is one None."""
+    return dict(_leaves(config.model_dump(), ""))
+
+
+def config_hash(config: Config) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the settings that a run's numbers depend on.
+
+    Left out are the device, where the data lie and whether they are downloaded, the number of epochs (a
+    finished run can be extended) and the time between checkpoints; and settings that were added later, while
+    they say what was done before, so that a run keeps its hash.
+    """
+    flat = {key: leaf for key, leaf in flatten(config).items() if key not in NOT_PART_OF_THE_RESULT}
+    identity = {key: leaf for key, leaf in flat.items() if key not in ADDED_LATER or leaf != ADDED_LATER[key]}
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return sha256(canonical.encode()).hexdigest()[:16]
+
+
+def config_changes(old: Config, new: Config) -> list[str]:
+    """What differs between two configurations, a line each: `optimizer.lr: 0.05 -> 0.1`.
+
+    Keys that `config_hash` leaves out are ignored, so the list is empty exactly if the hashes agree.
+    Of two models, optimisers or schedules of different name, only the keys that both have are compared.
+    """
+    return _changes(old.model_dump(mode="json"), new.model_dump(mode="json"), "")
+
+
+def dump_config(config: Config) -> str:
+    """The configuration as YAML, every default written out; `load_config` reads it back equal."""
+    return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, width=110)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a configuration file, for editors that complete and check YAML."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Sections in blocks, lists on one line."""
+
+    def represent_list(self, data: list[Any]) -> yaml.Node:
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+
+
+_Dumper.add_representer(list, _Dumper.represent_list)
+
+
+def _leaves(value: Any, path: str) -> list[tuple[str, Leaf]]:
+    if not isinstance(value, dict):
+        return [(path, value)]
+    return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}" if path else key)]
+
+
+def _changes(old: Any, new: Any, path: str) -> list[str]:
+    if old == new or path in NOT_PART_OF_THE_RESULT:
+        return []
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return [f"{path}: {shown(old)} -> {shown(new)}"]
+    prefix = f"{path}." if path else ""
+    return [line for key in old if key in new for line in _changes(old[key], new[key], prefix + key)]

@@ -1,0 +1,109 @@
+"""Reads a configuration file, applies the overrides of the command line, and checks the result."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from nc_bench.config.problems import ConfigError, problems_of
+from nc_bench.config.schema import Config
+
+COMMAND_LINE = "command line"
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The configuration in a YAML file, with `dotted.key=value` overrides applied in their order.
+
+    An override's value is YAML: a number, text, a list, a mapping that replaces the whole section, or null.
+    Sections that are missing or null are made. `optimizer.name=adam` keeps the other keys of `optimizer`.
+
+    Raises ConfigError, one line per problem, each naming the file (or the command line) and the dotted path:
+    the file cannot be read, is not YAML, repeats a key, holds unknown keys, wrong or contradictory values.
+    """
+    written = _read(Path(path))
+    settings = dict(written)
+    for override in overrides:
+        _override(settings, override)
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        keys = [override.partition("=")[0].strip() for override in overrides]
+        places = {True: COMMAND_LINE, False: str(path)}
+        lines = [
+            f"{places[_overridden(problem.path, keys, written)]}: {problem.path}: {problem.text}"
+            for problem in problems_of(error)
+        ]
+        raise ConfigError("\n".join(lines)) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, except that a key may not be repeated (PyYAML keeps the last in silence)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"repeated key '{key}'", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _parse(text: str | bytes, place: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigError(f"{place}{where}: {problem}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{place}: not readable as YAML: {' '.join(str(error).split())}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    settings = _parse(text, str(path))
+    if settings is None:
+        raise ConfigError(f"{path}: the file is empty")
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: should hold a mapping of keys to values, not a {type(settings).__name__}")
+    return settings
+
+
+def _override(settings: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"{COMMAND_LINE}: '{override}' is not of the form dotted.key=value")
+    section = settings
+    for depth, part in enumerate(parts[:-1], start=1):
+        inner = {} if section.get(part) is None else section[part]
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{COMMAND_LINE}: '{override}': {'.'.join(parts[:depth])} is a value, not a section")
+        section[part] = dict(inner)  # a copy: the same mapping may stand elsewhere through a YAML alias
+        section = section[part]
+    section[parts[-1]] = _parse(text, f"{COMMAND_LINE}: '{override}'")
+
+
+def _overridden(path: str, keys: Sequence[str], written: dict[str, Any]) -> bool:
+    """Whether the value at a path came from an override rather than from the file."""
+    if any(path == key or path.startswith(f"{key}.") for key in keys):
+        return True
+    inner: Any = written
+    for part in path.split("."):
+        if not isinstance(inner, dict) or part not in inner:
+            return any(key.startswith(f"{path}.") for key in keys)
+        inner = inner[part]
+    return False

@@ -1,0 +1,183 @@
+"""Turns what pydantic says about a configuration into one line per problem, each with its dotted path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from inspect import isclass
+from typing import Any, NamedTuple, get_args
+
+import yaml
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from nc_bench.config.schema import Config, Section
+
+EXPECTED = {
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "bool_type": "should be true or false",
+    "string_type": "should be text",
+    "string_too_short": "should not be empty",
+    "tuple_type": "should be a list",
+}
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message has one line per problem."""
+
+
+class Problem(NamedTuple):
+    """What is wrong, and the dotted path of the key where."""
+
+    path: str
+    text: str
+
+
+class _Place(NamedTuple):
+    """A path, the model that holds its last key, and that key's field (None for an unknown key)."""
+
+    path: str
+    owner: type[Section]
+    field: FieldInfo | None
+
+
+def problems_of(error: ValidationError) -> list[Problem]:
+    """All problems, in the order of the fields; the tags of unions do not show in the paths."""
+    return [problem for details in error.errors() if not _follows(details) for problem in _problems(details)]
+
+
+def shown(value: Any) -> str:
+    """A value as YAML writes it on one line, shortened if long."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+    text = " ".join(text.removesuffix("\n...\n").split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _follows(details: ErrorDetails) -> bool:
+    """Pydantic also calls a list too short when it is long enough but all its entries are wrong."""
+    return details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"]
+
+
+def _problems(details: ErrorDetails) -> Iterator[Problem]:
+    place = _locate(details["loc"])
+    members = list(_members(place.field))
+    match details["type"]:
+        case "value_error" if not details["loc"]:
+            for line in str(details["ctx"]["error"]).splitlines():
+                path, text = line.split(": ", maxsplit=1)
+                yield Problem(path, text)
+        case "extra_forbidden" | "invalid_key":
+            yield Problem(place.path, _unknown_key(place))
+        case "missing":
+            yield Problem(place.path, f"missing{_meaning(place.field)}")
+        case "union_tag_not_found":
+            yield Problem(f"{place.path}.name", f"missing, should be {_choice(members)}")
+        case "union_tag_invalid":
+            given = details["input"]["name"]
+            text = f"{shown(given)} given, should be {_choice(members)}{_suggestion(given, members)}"
+            yield Problem(f"{place.path}.name", text)
+        case "model_type" | "model_attributes_type" | "dict_type":
+            keys = f"with name: {_choice(members)}" if members else "of keys to values"
+            yield Problem(place.path, f"{shown(details['input'])} given, should be a mapping {keys}")
+        case _:
+            yield Problem(place.path, _wrong_value(details, place))
+
+
+def _wrong_value(details: ErrorDetails, place: _Place) -> str:
+    given, context = details["input"], details.get("ctx", {})
+    suggestion = ""
+    match details["type"]:
+        case "value_error":
+            expected = str(context["error"])
+        case "string_pattern_mismatch" if place.field and place.field.description:
+            expected = f"should be {place.field.description.rstrip('.')}"
+        case "literal_error":
+            allowed = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+            expected, suggestion = f"should be {_choice(allowed)}", _suggestion(given, allowed)
+        case "too_short":
+            expected = f"should have at least {_entries(context['min_length'])}"
+        case "too_long":
+            expected = f"should have at most {_entries(context['max_length'])}"
+        case kind:
+            expected = EXPECTED.get(kind, details["msg"].removeprefix("Input "))
+    return f"{shown(given)} given, {expected}{suggestion}"
+
+
+def _entries(number: int) -> str:
+    return "1 entry" if number == 1 else f"{number} entries"
+
+
+def _unknown_key(place: _Place) -> str:
+    key, keys = place.path.rpartition(".")[2], list(place.owner.model_fields)
+    elsewhere = [path for path in _paths(Config) if path.rpartition(".")[2] == key and path != place.path]
+    if suggestion := f"; did you mean '{elsewhere[0]}'?" if elsewhere else _suggestion(key, keys):
+        return f"unknown key{suggestion}"
+    kind = _kind(place.owner)
+    return f"unknown key{f' for name: {kind}' if kind else ''}; known are {', '.join(keys)}"
+
+
+def _meaning(field: FieldInfo | None) -> str:
+    return f" ({field.description.rstrip('.')})" if field and field.description else ""
+
+
+def _suggestion(given: Any, allowed: Sequence[str]) -> str:
+    near = get_close_matches(str(given), allowed, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _choice(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _locate(location: tuple[int | str, ...]) -> _Place:
+    """Follow pydantic's location through the models, dropping the tags that it adds for unions."""
+    path: list[str] = []
+    owner: type[Section] = Config
+    field: FieldInfo | None = None
+    inside: type[Section] | dict[str, type[Section]] | None = Config
+    for part in location:
+        if isinstance(inside, dict):
+            inside = inside[str(part)]
+        elif inside is not None:
+            path.append(str(part))
+            owner, field = inside, inside.model_fields.get(str(part))
+            inside = _contents(field)
+        elif isinstance(part, int):
+            path.append(str(part))
+    return _Place(".".join(path), owner, field)
+
+
+def _contents(field: FieldInfo | None) -> type[Section] | dict[str, type[Section]] | None:
+    """What a key holds: one model, several told apart by their name, or a plain value (None)."""
+    if members := _members(field):
+        return members
+    return next(iter(_sections(field)), None)
+
+
+def _members(field: FieldInfo | None) -> dict[str, type[Section]]:
+    """The models of a union by name; empty if the field is no such union."""
+    return {kind: section for section in _sections(field) if (kind := _kind(section))}
+
+
+def _sections(field: FieldInfo | None) -> list[type[Section]]:
+    annotation = field.annotation if field else None
+    return [part for part in (annotation, *get_args(annotation)) if isclass(part) and issubclass(part, Section)]
+
+
+def _kind(section: type[Section]) -> str | None:
+    """`sgd` for the model with `name: Literal["sgd"]`; None where the name does not choose the model."""
+    name = section.model_fields.get("name")
+    names = get_args(name.annotation) if name else ()
+    return names[0] if len(names) == 1 else None
+
+
+def _paths(section: type[Section], prefix: str = "") -> Iterator[str]:
+    for key, field in section.model_fields.items():
+        yield prefix + key
+        for inner in _sections(field):
+            yield from _paths(inner, f"{prefix}{key}.")

@@ -1,0 +1,63 @@
+"""The kinds of value that a configuration holds: numbers, counts, flags, and lists of them.
+
+Numbers may be written as text, because YAML reads `1e-3` as text; truth values are never numbers.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+
+Ordered = TypeVar("Ordered", int, float)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("should be a number")
+    return value
+
+
+def _integer(value: Any) -> Any:
+    """Let `1e3`, which YAML reads as text, stand for 1000; everything else is left to pydantic."""
+    if isinstance(value, bool):
+        raise ValueError("should be a whole number")
+    if isinstance(value, str) and not value.strip().lstrip("+-").isdigit():
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _strictly_increasing(values: tuple[Ordered, ...]) -> tuple[Ordered, ...]:
+    if any(first >= second for first, second in pairwise(values)):
+        raise ValueError("should be strictly increasing")
+    return values
+
+
+def _listed_or_named(value: Any) -> str:
+    return "listed" if isinstance(value, list | tuple) else "named"
+
+
+def _named_epochs(value: Any) -> Any:
+    if value not in ("epoch", "log"):
+        raise ValueError("should be epoch, log or a list of epochs")
+    return value
+
+
+# The bound comes first: what stands after a validator is not seen by the JSON Schema.
+Positive = Annotated[float, Field(gt=0), BeforeValidator(_number)]
+NonNegative = Annotated[float, Field(ge=0), BeforeValidator(_number)]
+AboveOne = Annotated[float, Field(gt=1), BeforeValidator(_number)]
+ZeroToOne = Annotated[float, Field(ge=0, lt=1), BeforeValidator(_number)]
+Fraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_number)]
+Count = Annotated[int, Field(ge=1), BeforeValidator(_integer)]
+NonNegativeInteger = Annotated[int, Field(ge=0), BeforeValidator(_integer)]
+Flag = Annotated[bool, Field(strict=True)]
+ClassWeights = Annotated[tuple[Positive, ...], Field(min_length=2)]
+Milestones = Annotated[tuple[Fraction, ...], Field(min_length=1), AfterValidator(_strictly_increasing)]
+Epochs = Annotated[tuple[NonNegativeInteger, ...], Field(min_length=1), AfterValidator(_strictly_increasing)]
+RecordedEpochs = Annotated[
+    Annotated[Literal["epoch", "log"], BeforeValidator(_named_epochs), Tag("named")] | Annotated[Epochs, Tag("listed")],
+    Discriminator(_listed_or_named),
+]

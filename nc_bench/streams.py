@@ -1,0 +1,34 @@
+"""Floor 0: independent streams of random numbers, all derived from one seed."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+import torch
+
+
+class Stream(Enum):
+    """What a stream of random numbers is for. The values are part of every run's identity: never renumber."""
+
+    INITIALISATION = 0
+    DATA_ORDER = 1
+    LABELS = 2
+    SYNTHETIC = 3
+
+
+def generator(seed: int, stream: Stream, *index: int) -> torch.Generator:
+    """A fresh CPU generator for one purpose, and within it for one index.
+
+    The state is a function of (seed, stream, index) alone, through NumPy's ``SeedSequence``: nothing is
+    stored between calls, and drawing from one stream never moves another. The order of the data in epoch e
+    is drawn from ``generator(seed, Stream.DATA_ORDER, e)``, whether or not epoch e - 1 was run in this
+    process. torch's CPU generator keeps 32 bits of what it is seeded with, so any two streams coincide with
+    probability 2^-32.
+
+    Raises ValueError if seed or an index is negative.
+    """
+    if seed < 0 or any(position < 0 for position in index):
+        raise ValueError(f"seed and stream index must be non-negative, got {seed} and {index}")
+    sequence = np.random.SeedSequence(entropy=seed, spawn_key=(stream.value, *index))
+    return torch.Generator().manual_seed(int(sequence.generate_state(1, np.uint64)[0]))

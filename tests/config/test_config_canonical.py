@@ -1,0 +1,208 @@
+"""What is done with a configuration once it is read: written, flattened, hashed, compared, described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from nc_bench.config import (
+    Config,
+    config_changes,
+    config_hash,
+    dump_config,
+    flatten,
+    json_schema,
+    load_config,
+)
+from nc_bench.config.problems import shown
+
+SMALL: dict[str, Any] = {
+    "data": {"name": "digits"},
+    "model": {"name": "mlp", "widths": [32, 16]},
+    "optimizer": {"name": "sgd", "lr": 0.05},
+    "training": {"epochs": 3, "batch_size": 128},
+}
+
+positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+nonnegative = st.floats(min_value=0, allow_infinity=False)
+below_one = st.floats(min_value=0, max_value=1, exclude_max=True)
+counts = st.integers(1, 10**6)
+flags = st.booleans()
+text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+
+
+def increasing(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    return st.lists(values, min_size=1, max_size=4, unique=True).map(sorted)
+
+
+def mapping(name: str, **values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({"name": st.just(name)}, optional=values)
+
+
+balls = st.fixed_dictionaries(
+    {"radius": positive}, optional={"p": st.floats(1, exclude_min=True, allow_infinity=False)}
+)
+models = st.one_of(
+    st.fixed_dictionaries(
+        {"name": st.just("mlp"), "widths": st.lists(counts, min_size=1, max_size=4)},
+        optional={"activation": st.sampled_from(["relu", "hard_tanh"]), "batch_norm": flags},
+    ),
+    st.fixed_dictionaries(
+        {"name": st.just("unconstrained"), "widths": st.lists(counts, min_size=1, max_size=1)},
+        optional={"init_scale": positive, "nonnegative": flags},
+    ),
+)
+adaptive = {"betas": st.lists(below_one, min_size=2, max_size=2), "eps": positive}
+optimizers = st.one_of(
+    st.fixed_dictionaries({"name": st.just("sgd"), "lr": positive}, optional={"decoupled_decay": nonnegative}),
+    st.fixed_dictionaries({"name": st.just("adam"), "lr": positive}, optional=adaptive),
+    st.fixed_dictionaries(
+        {"name": st.just("adamw"), "lr": positive, "decoupled_decay": nonnegative}, optional=adaptive
+    ),
+)
+schedules = st.one_of(
+    mapping("constant"),
+    mapping("cosine"),
+    st.fixed_dictionaries(
+        {"name": st.just("multi_step"), "milestones": increasing(st.floats(0.01, 0.99))},
+        optional={"factor": positive},
+    ),
+)
+configurations = st.fixed_dictionaries(
+    {
+        "data": mapping("digits", root=text, download=flags, labels=st.sampled_from(["original", "random"])),
+        "model": models,
+        "optimizer": optimizers,
+        "training": st.fixed_dictionaries({"epochs": counts, "batch_size": st.none() | counts}),
+    },
+    optional={
+        "seed": st.integers(0, 2**70),
+        "device": st.sampled_from(["auto", "cpu", "cuda:1"]),
+        "dtype": st.sampled_from(["float32", "float64"]),
+        "head": st.fixed_dictionaries({}, optional={"bias": flags, "trainable": flags}),
+        "constraints": st.fixed_dictionaries({}, optional={"features": st.none() | balls, "outputs": balls}),
+        "schedule": schedules,
+        "record": st.fixed_dictionaries({"every": st.just("log") | increasing(st.integers(0, 10**9))}),
+    },
+).map(Config.model_validate)
+
+
+def small(**changes: Any) -> Config:
+    """The small configuration with sections replaced or, where both are mappings, updated."""
+    merged = {**SMALL, **changes}
+    for key, value in changes.items():
+        if isinstance(value, dict) and key in SMALL:
+            merged[key] = {**SMALL[key], **value}
+    return Config.model_validate(merged)
+
+
+@given(configurations)
+@example(small(data={"root": "1e-3"}))
+@example(small(data={"root": "null"}))
+@example(small(optimizer={"lr": 1e-8}))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_what_is_written_reads_back_equal(tmp_path: Path, config: Config) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(config), encoding="utf-8")
+    back = load_config(path)
+    assert back == config
+    assert config_hash(back) == config_hash(config)
+
+
+@given(configurations, configurations)
+@settings(max_examples=60, deadline=None)
+def test_no_changes_exactly_if_the_hashes_agree(old: Config, new: Config) -> None:
+    assert config_changes(old, old) == []
+    assert (config_changes(old, new) == []) == (config_hash(old) == config_hash(new))
+    assert all("\n" not in line for line in config_changes(old, new))
+
+
+def test_lists_stand_on_one_line_and_defaults_are_written() -> None:
+    lines = dump_config(small()).splitlines()
+    assert "  widths: [32, 16]" in lines
+    assert "  checkpoint_seconds: 10.0" in lines
+    assert lines.index("  name: sgd") == lines.index("optimizer:") + 1
+
+
+def test_flatten() -> None:
+    flat = flatten(small(constraints={"features": {"radius": 5}}))
+    assert flat["model.widths"] == (32, 16)
+    assert flat["constraints.features.radius"] == 5.0
+    assert flat["constraints.head"] is None
+    assert flat["data.download"] is False
+    assert flat["seed"] == 0
+    assert "optimizer" not in flat
+
+
+def test_hash_is_that_of_the_first_release() -> None:
+    assert config_hash(small()) == "6a93b81073dff75c"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"device": "cpu"},
+        {"data": {"root": "/elsewhere", "download": True}},
+        {"training": {"epochs": 5, "checkpoint_seconds": 0}},
+        {"optimizer": {"lr": "5e-2"}},
+        {"head": {"bias": True}},
+    ],
+)
+def test_what_a_result_does_not_depend_on(changes: dict[str, Any]) -> None:
+    assert config_hash(small(**changes)) == config_hash(small())
+    assert config_changes(small(), small(**changes)) == []
+
+
+@pytest.mark.parametrize(
+    "changes, lines",
+    [
+        ({"optimizer": {"lr": 0.1}}, ["optimizer.lr: 0.05 -> 0.1"]),
+        ({"model": {"widths": [32]}}, ["model.widths: [32, 16] -> [32]"]),
+        ({"training": {"batch_size": None}}, ["training.batch_size: 128 -> null"]),
+        ({"constraints": {"head": {"radius": 1}}}, ["constraints.head: null -> {radius: 1.0, set: spectral}"]),
+        (
+            {"optimizer": {"name": "adam", "lr": 0.1}},
+            ["optimizer.name: sgd -> adam", "optimizer.lr: 0.05 -> 0.1"],
+        ),
+        ({"seed": 1, "device": "cpu", "dtype": "float64"}, ["seed: 0 -> 1", "dtype: float32 -> float64"]),
+    ],
+)
+def test_changes_are_a_line_each(changes: dict[str, Any], lines: list[str]) -> None:
+    assert config_changes(small(), small(**changes)) == lines
+    assert config_hash(small(**changes)) != config_hash(small())
+
+
+def test_values_are_shown_as_yaml_on_one_short_line() -> None:
+    assert shown(None) == "null"
+    assert shown("true") == "'true'"
+    assert shown("two\nlines").count("\n") == 0
+    assert len(shown(list(range(100)))) == 60
+
+
+def models_in(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    return [schema, *schema["$defs"].values()]
+
+
+def test_every_field_says_what_it_means() -> None:
+    schema = json_schema()
+    assert len(models_in(schema)) > 10
+    for model in models_in(schema):
+        assert model["additionalProperties"] is False
+        for name, field in model["properties"].items():
+            said = {**schema["$defs"].get(field.get("$ref", "").rpartition("/")[2], {}), **field}
+            assert len(said.get("description", "")) >= 5, f"{model['title']}.{name}"
+
+
+def test_schema_lists_what_is_allowed() -> None:
+    schema = json_schema()
+    assert sorted(schema["required"]) == ["data", "model", "optimizer", "training"]
+    assert schema["$defs"]["AdamW"]["required"] == ["name", "lr", "decoupled_decay"]
+    assert schema["$defs"]["LpBall"]["properties"]["p"]["exclusiveMinimum"] == 1
+    assert schema["$defs"]["Data"]["properties"]["name"]["enum"] == ["digits", "mnist", "fashion_mnist"]
+    assert schema["properties"]["device"]["pattern"]
+    assert yaml.safe_load(dump_config(small())).keys() == schema["properties"].keys()

@@ -1,0 +1,270 @@
+"""Reading a configuration: what is accepted, and the one line that each refusal is worth."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nc_bench.config import Adam, Config, ConfigError, CosineSchedule, Mlp, Sgd, load_config
+
+BALL = """
+data: {name: digits}
+model: {name: mlp, widths: [256, 256, 64], batch_norm: true, final_activation: false}
+head: {bias: false}
+constraints:
+  features: {radius: 5}
+  head: {radius: 1}
+optimizer: {name: sgd, lr: 5e-2, momentum: .9}
+schedule: {name: cosine}
+training: {epochs: 300, batch_size: 128}
+"""
+
+
+@pytest.fixture
+def ball(tmp_path: Path) -> Path:
+    path = tmp_path / "ball.yaml"
+    path.write_text(BALL)
+    return path
+
+
+def refusal(path: Path, *overrides: str) -> list[str]:
+    """The lines of the refusal, without the folder of the file."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, overrides)
+    return str(caught.value).replace(f"{path.parent}/", "").splitlines()
+
+
+def written(path: Path, text: str | bytes) -> Path:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_file_and_defaults(ball: Path) -> None:
+    config = load_config(ball)
+    assert isinstance(config.model, Mlp)
+    assert config.model.widths == (256, 256, 64)
+    assert isinstance(config.optimizer, Sgd)
+    assert config.optimizer.lr == 0.05, "YAML reads 5e-2 as text"
+    assert isinstance(config.schedule, CosineSchedule)
+    assert config.constraints.features is not None
+    assert (config.constraints.features.radius, config.constraints.features.p) == (5.0, 2.0)
+    assert config.constraints.outputs is None
+    assert (config.seed, config.device, config.dtype, config.record.every) == (0, "auto", "float32", "epoch")
+    assert config.objective.weight_decay == 0.0
+    assert config.training.checkpoint_seconds == 10.0
+
+
+def test_a_configuration_is_frozen(ball: Path) -> None:
+    config = load_config(ball)
+    with pytest.raises(ValueError, match="frozen"):
+        config.seed = 1  # type: ignore[misc]
+    assert hash(config) == hash(load_config(ball))
+
+
+def test_overrides_are_yaml_and_apply_in_order(ball: Path) -> None:
+    config = load_config(
+        ball,
+        [
+            "seed=1",
+            "seed=2",
+            "data.labels=random",
+            "model.widths=[32, 16]",
+            "training.batch_size=null",
+            "training.epochs=1e3",
+            "constraints.features=null",
+            "constraints.outputs.radius=2",
+            "record.every=[0, 1, 10]",
+            "schedule={name: multi_step, milestones: [.5, .75]}",
+        ],
+    )
+    assert (config.seed, config.data.labels, config.model.widths) == (2, "random", (32, 16))
+    assert (config.training.batch_size, config.training.epochs) == (None, 1000)
+    assert config.constraints.features is None
+    assert config.constraints.outputs is not None
+    assert config.record.every == (0, 1, 10)
+    assert config.schedule.name == "multi_step"
+
+
+def test_a_new_name_keeps_the_other_keys(ball: Path) -> None:
+    kept = load_config(written(ball, BALL.replace(", momentum: .9", "")), ["optimizer.name=adam"]).optimizer
+    assert isinstance(kept, Adam)
+    assert kept.lr == 0.05
+    ball.write_text(BALL)
+    assert refusal(ball, "optimizer.name=adam") == [
+        "ball.yaml: optimizer.momentum: unknown key for name: adam; known are name, lr, backbone_lr_factor, betas, eps"
+    ]
+
+
+def test_an_override_does_not_reach_through_an_alias(ball: Path) -> None:
+    text = BALL.replace("features: {radius: 5}", "features: &bound {radius: 5}\n  outputs: *bound")
+    config = load_config(written(ball, text), ["constraints.features.radius=3"])
+    assert config.constraints.features is not None
+    assert config.constraints.outputs is not None
+    assert (config.constraints.features.radius, config.constraints.outputs.radius) == (3.0, 5.0)
+
+
+def test_merge_keys_are_no_repetition(ball: Path) -> None:
+    text = BALL.replace("features: {radius: 5}", "features: &b {radius: 5}\n  outputs: {<<: *b, radius: 7}")
+    outputs = load_config(written(ball, text)).constraints.outputs
+    assert outputs is not None
+    assert outputs.radius == 7.0
+
+
+@pytest.mark.parametrize(
+    "override, problem",
+    [
+        ("optimizer.momentun=.9", "optimizer.momentun: unknown key; did you mean 'momentum'?"),
+        (
+            "optimizer.weight_decay=1",
+            "optimizer.weight_decay: unknown key; did you mean 'objective.weight_decay'?",
+        ),
+        ("optimzer.lr=1", "optimzer: unknown key; did you mean 'optimizer'?"),
+        ("lr=1", "lr: unknown key; did you mean 'optimizer.lr'?"),
+        ("head.colour=1", "head.colour: unknown key; known are bias, init, trainable"),
+        (
+            "optimizer.name=sdg",
+            "optimizer.name: sdg given, should be sgd, adam or adamw; did you mean 'sgd'?",
+        ),
+        ("model.name=[mlp]", "model.name: [mlp] given, should be mlp or unconstrained; did you mean 'mlp'?"),
+        ("schedule={}", "schedule.name: missing, should be constant, multi_step or cosine"),
+        ("optimizer=sgd", "optimizer: sgd given, should be a mapping with name: sgd, adam or adamw"),
+        ("training=", "training: null given, should be a mapping of keys to values"),
+        ("training={batch_size: 1}", "training.epochs: missing (Passes over the training data)"),
+        ("optimizer.lr=-0.1", "optimizer.lr: -0.1 given, should be greater than 0"),
+        ("optimizer.lr=true", "optimizer.lr: true given, should be a number"),
+        ("optimizer.lr=fast", "optimizer.lr: fast given, should be a number"),
+        ("optimizer.lr=nan", "optimizer.lr: nan given, should be a finite number"),
+        ("optimizer.lr=1e999", "optimizer.lr: 1e999 given, should be a finite number"),
+        ("optimizer.momentum=1", "optimizer.momentum: 1 given, should be less than 1"),
+        ("training.epochs=3.7", "training.epochs: 3.7 given, should be a whole number"),
+        ("training.epochs=1e-3", "training.epochs: 0.001 given, should be a whole number"),
+        ("training.epochs=true", "training.epochs: true given, should be a whole number"),
+        ("training.batch_size=0", "training.batch_size: 0 given, should be greater than or equal to 1"),
+        ("head.bias=1", "head.bias: 1 given, should be true or false"),
+        ("head.bias='yes'", "head.bias: 'yes' given, should be true or false"),
+        ("data.labels=true", "data.labels: true given, should be original or random"),
+        ("dtype=float23", "dtype: float23 given, should be float32 or float64; did you mean 'float32'?"),
+        (
+            "device=gpu",
+            "device: gpu given, should be auto (a GPU where there is one), cpu, cuda, cuda:N or mps",
+        ),
+        ("data.root=''", "data.root: '' given, should not be empty"),
+        ("data.root=3", "data.root: 3 given, should be text"),
+        ("seed=-1", "seed: -1 given, should be greater than or equal to 0"),
+        ("constraints.features.radius=0", "constraints.features.radius: 0 given, should be greater than 0"),
+        ("constraints.features.p=1", "constraints.features.p: 1 given, should be greater than 1"),
+        ("constraints.features.p=.inf", "constraints.features.p: .inf given, should be a finite number"),
+        ("model.widths=[]", "model.widths: [] given, should have at least 1 entry"),
+        ("model.widths=[8, 0]", "model.widths.1: 0 given, should be greater than or equal to 1"),
+        ("model.widths=[0]", "model.widths.0: 0 given, should be greater than or equal to 1"),
+        (
+            "model={name: unconstrained, widths: [3, 4]}",
+            "model.widths: [3, 4] given, should have at most 1 entry",
+        ),
+        ("record.every=often", "record.every: often given, should be epoch, log or a list of epochs"),
+        ("record.every=[1, 1]", "record.every: [1, 1] given, should be strictly increasing"),
+        ("record.every=[0, x]", "record.every.1: x given, should be a whole number"),
+        (
+            "schedule={name: multi_step, milestones: [.75, .5]}",
+            "schedule.milestones: [0.75, 0.5] given, should be strictly increasing",
+        ),
+        (
+            "schedule={name: multi_step, milestones: [1]}",
+            "schedule.milestones.0: 1 given, should be less than 1",
+        ),
+        (
+            "optimizer={name: adam, lr: 1, betas: [.9, 1]}",
+            "optimizer.betas.1: 1 given, should be less than 1",
+        ),
+        ("lr", "'lr' is not of the form dotted.key=value"),
+        ("data..name=x", "'data..name=x' is not of the form dotted.key=value"),
+        ("model.widths.0=3", "'model.widths.0=3': model.widths is a value, not a section"),
+        ("seed={a: 1, a: 2}", "'seed={a: 1, a: 2}', line 1, column 8: repeated key 'a'"),
+    ],
+)
+def test_a_wrong_override_is_worth_one_line(ball: Path, override: str, problem: str) -> None:
+    assert refusal(ball, override) == [f"command line: {problem}"]
+
+
+def test_decay_is_said_never_by_surprise(ball: Path) -> None:
+    (line,) = refusal(ball, "optimizer={name: adamw, lr: 1e-3}")
+    assert line.startswith("command line: optimizer.decoupled_decay: missing (Decoupled decay")
+    adamw = "optimizer={name: adamw, lr: 1e-3, decoupled_decay: .01}"
+    assert refusal(ball, adamw, "objective.weight_decay=.1") == [
+        "command line: objective.weight_decay: 0.1 given, but AdamW decays decoupled: set optimizer.decoupled_decay"
+    ]
+    assert load_config(ball, ["optimizer.decoupled_decay=.1"]).optimizer.name == "sgd"
+
+
+def test_contradictions_are_collected(ball: Path) -> None:
+    overrides = ["optimizer.nesterov=true", "optimizer.momentum=0", "optimizer.decoupled_decay=.1"]
+    assert refusal(ball, *overrides, "objective.weight_decay=.2") == [
+        "command line: optimizer.nesterov: needs optimizer.momentum > 0",
+        "command line: objective.weight_decay: 0.2 (coupled) given together with "
+        "optimizer.decoupled_decay: 0.1; set one of them to 0",
+    ]
+
+
+def test_problems_name_the_file_or_the_command_line(ball: Path) -> None:
+    broken = written(ball, BALL.replace("momentum: .9", "momentun: .9, colour: 1").replace("300", "0"))
+    assert refusal(broken, "seed=x", "constraints.outputs.p=3", "training.batch_size=5") == [
+        "command line: seed: x given, should be a whole number",
+        "ball.yaml: constraints.outputs.radius: missing (Radius of the ball)",
+        "ball.yaml: optimizer.momentun: unknown key; did you mean 'momentum'?",
+        "ball.yaml: optimizer.colour: unknown key for name: sgd; known are name, lr, backbone_lr_factor, "
+        "momentum, nesterov, decoupled_decay",
+        "ball.yaml: training.epochs: 0 given, should be greater than or equal to 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("", ": the file is empty"),
+        ("# nothing\n", ": the file is empty"),
+        ("- seed\n", ": should hold a mapping of keys to values, not a list"),
+        ("seed: 1\ndtype: float32\nseed: 2\n", ", line 3, column 1: repeated key 'seed'"),
+        ("data:\n  name: digits\n  name: mnist\n", ", line 3, column 3: repeated key 'name'"),
+        ("seed: 1\n\tdtype: x\n", ", line 2, column 1: while scanning for the next token, "),
+        ("model: [1", ", line 1, column 10: while parsing a flow sequence, "),
+        ("seed: 1\n---\nseed: 2\n", ", line 2, column 1: expected a single document"),
+        ("x: !!python/name:os.system\n", ", line 1, column 4: could not determine a constructor"),
+        ("seed: 2024-13-45\n", ": not readable as YAML: month must be in 1..12"),
+        (b"\xff\xfe\x00", ": not readable as YAML: unacceptable character"),
+    ],
+)
+def test_a_file_that_holds_no_configuration(ball: Path, text: str | bytes, problem: str) -> None:
+    (line,) = refusal(written(ball, text))
+    assert line.startswith(f"ball.yaml{problem}")
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "none.yaml") == ["none.yaml: cannot be read: No such file or directory"]
+    (tmp_path / "folder").mkdir()
+    assert refusal(tmp_path / "folder") == ["folder: cannot be read: Is a directory"]
+
+
+def test_keys_that_are_no_text_and_mappings_inside_themselves(ball: Path) -> None:
+    (unknown,) = refusal(written(ball, BALL + "1: x\n"))
+    assert unknown.startswith("ball.yaml: 1: unknown key; known are seed, ")
+    (inside,) = refusal(written(ball, BALL + "seed: &a {seed: *a}\n"), "head.bias=false")
+    assert inside.endswith("given, should be a whole number")
+
+
+def test_no_torch() -> None:
+    program = "import sys; sys.modules['torch'] = None; import nc_bench.config; nc_bench.config.json_schema()"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_config_checks_itself_without_a_file() -> None:
+    settings = {
+        "data": {"name": "digits"},
+        "model": {"name": "mlp", "widths": [8]},
+        "optimizer": {"name": "sgd", "lr": 0.1, "nesterov": True},
+        "training": {"epochs": 1, "batch_size": None},
+    }
+    with pytest.raises(ValueError, match=r"optimizer\.nesterov: needs optimizer\.momentum > 0"):
+        Config.model_validate(settings)
