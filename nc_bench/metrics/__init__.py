@@ -1,0 +1,25 @@
+"""Floor 1: pure functions from features, labels and a linear head to the named values of METRICS.md."""
+
+from nc_bench.metrics.collapse import (
+    CollapseMetrics,
+    Measurement,
+    collapse_metrics,
+    measure,
+    measure_features,
+)
+from nc_bench.metrics.head import Head
+from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
+from nc_bench.metrics.null import NULL_NAMES, null_baseline
+
+__all__ = [
+    "HEAD_NAMES",
+    "METRIC_NAMES",
+    "NULL_NAMES",
+    "CollapseMetrics",
+    "Head",
+    "Measurement",
+    "collapse_metrics",
+    "measure",
+    "measure_features",
+    "null_baseline",
+]

@@ -1,0 +1,162 @@
+"""What the class means and the last layer alone determine: NC2, NC3, offsets, isometry.
+
+Everything here is float64 and carries a leading axis of trials t; a value that is undefined may come out as
+anything, and is replaced by NaN with its reason in `nc_bench.metrics.undefined`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float64
+from torch import Tensor
+
+Means = Float64[Tensor, "t k d"]
+Gram = Float64[Tensor, "t k k"]
+PerTrial = Float64[Tensor, "t"]
+
+EPS = torch.finfo(torch.float64).eps
+
+SMALLEST, LARGEST = 1e-70, 1e70
+"""Between these, float64 holds the fourth powers of entries, and sums of many of them."""
+
+
+def in_range(rows: Means, limits: tuple[float, float] = (SMALLEST, LARGEST)) -> Bool[Tensor, "t"]:
+    """Whether all entries are finite and the largest, unless it is 0, lies between the limits."""
+    largest = rows.abs().amax((-2, -1))
+    return (largest == 0) | ((largest > limits[0]) & (largest < limits[1]))
+
+
+def zeroed_unless(usable: Bool[Tensor, "t"], rows: Means) -> Means:
+    """The rows, with zeros for the trials that are not usable: decompositions raise on NaN and infinity."""
+    return torch.where(usable[:, None, None], rows, 0)
+
+
+def rank_cutoff(rows: Means) -> PerTrial:
+    """Length below which a difference of the rows is rounding: max_c |row_c| max(K, d) eps(float64)."""
+    return row_norms(rows).amax(-1) * max(rows.shape[-2:]) * EPS
+
+
+def row_norms(rows: Means) -> Float64[Tensor, "t k"]:
+    return torch.linalg.vector_norm(rows, dim=-1)
+
+
+def centred(rows: Means) -> Means:
+    """Rows minus their mean: M from the class means, Wc from W."""
+    return rows - rows.mean(-2, keepdim=True)
+
+
+def frobenius(rows: Means) -> Float64[Tensor, "t 1 1"]:
+    return torch.linalg.matrix_norm(rows, keepdim=True)
+
+
+def unit_rows(rows: Means) -> Means:
+    return rows / row_norms(rows)[..., None]
+
+
+def spread(values: Float64[Tensor, "t m"]) -> PerTrial:
+    """Unbiased standard deviation over mean; 0 for a single value."""
+    if values.shape[-1] < 2:
+        return values.new_zeros(values.shape[:-1])
+    return values.std(-1) / values.mean(-1)
+
+
+def equinorm(rows: Means) -> PerTrial:
+    """std_c |row_c| / mean_c |row_c|; 0 for a simplex."""
+    return spread(row_norms(rows))
+
+
+def gram(rows: Means) -> Gram:
+    """Inner products of the rows."""
+    return rows @ rows.mT
+
+
+def equiangular(rows: Means, products: Gram) -> PerTrial:
+    """mean over c != c' of |cos(row_c, row_c') + 1/(K-1)|; 0 for a simplex centred at 0."""
+    classes = rows.shape[-2]
+    norms = row_norms(rows)
+    cosines = products / norms[..., :, None] / norms[..., None, :]
+    excess = (cosines + 1.0 / max(classes - 1, 1)).abs()
+    excess.diagonal(dim1=-2, dim2=-1).zero_()
+    return excess.sum((-2, -1)) / max(classes * (classes - 1), 1)
+
+
+def pair_distances(rows: Means, products: Gram) -> Gram:
+    """|row_c - row_c'|, from the Gram matrix where that keeps 12 digits and from the difference where not."""
+    squares = rows.square().sum(-1)
+    sums = squares[..., :, None] + squares[..., None, :]
+    squared = (sums - 2 * products).clamp(min=0)
+    squared.diagonal(dim1=-2, dim2=-1).zero_()
+    cancelled = squared < 1e-3 * sums
+    cancelled.diagonal(dim1=-2, dim2=-1).fill_(False)
+    trial, first, second = cancelled.nonzero(as_tuple=True)
+    for part in torch.arange(len(trial), device=rows.device).split(4096):
+        differences = rows[trial[part], first[part]] - rows[trial[part], second[part]]
+        squared[trial[part], first[part], second[part]] = differences.square().sum(-1)
+    return squared.sqrt()
+
+
+def pairs(matrix: Gram) -> Float64[Tensor, "t p"]:
+    """Entries above the diagonal."""
+    classes = matrix.shape[-1]
+    first, second = torch.triu_indices(classes, classes, 1, device=matrix.device)
+    return matrix[..., first, second]
+
+
+def etf_error(products: Gram) -> PerTrial:
+    """|G/|G|_F - (I - 11^T/K)/sqrt(K-1)|_F with G = M M^T; 0 for a simplex."""
+    classes = products.shape[-1]
+    target = torch.eye(classes, dtype=products.dtype, device=products.device) - 1.0 / classes
+    target /= math.sqrt(max(classes - 1, 1))
+    return torch.linalg.matrix_norm(products / frobenius(products) - target)
+
+
+def duality(weight: Means, rows: Means) -> PerTrial:
+    """|W/|W|_F - M/|M|_F|_F; 0 when the last layer is a multiple of the centred class means."""
+    return torch.linalg.matrix_norm(weight / frobenius(weight) - rows / frobenius(rows))
+
+
+def misalignment(weight: Means, rows: Means) -> PerTrial:
+    """mean_c (1 - cos(w_c, mu_c - mu)), each as half the squared difference of unit vectors; 0 when aligned."""
+    return (unit_rows(weight) - unit_rows(rows)).square().sum(-1).mean(-1) / 2
+
+
+def spectral_norm(products: Gram) -> PerTrial:
+    """Largest singular value of the rows whose inner products these are, to a relative eps."""
+    return torch.linalg.eigvalsh(products)[..., -1].clamp(min=0).sqrt()
+
+
+def singular_directions(
+    rows: Means, products: Gram
+) -> tuple[Float64[Tensor, "t k r"], Float64[Tensor, "t r"], Float64[Tensor, "t r d"]]:
+    """Singular value decomposition U, s, V^T of centred rows, in at most min(K-1, d) directions, largest first.
+
+    Rows that sum to zero have rank K-1 at most. A well-conditioned matrix is decomposed through its Gram matrix,
+    which is twice as fast and, down to a hundredth of the largest singular value, as exact to 12 digits.
+    """
+    classes, width = rows.shape[-2:]
+    directions = min(classes - 1, width)
+    if classes > width or directions == 0:
+        return _svd(rows, directions)
+    squares, left = torch.linalg.eigh(products)
+    squares, left = squares[..., 1:].flip(-1), left[..., 1:].flip(-1)
+    singular = squares.clamp(min=0).sqrt()
+    basis = (left / singular[..., None, :]).mT @ rows
+    poor = squares[..., -1] <= 1e-4 * squares[..., 0]
+    if bool(poor.any()):
+        left[poor], singular[poor], basis[poor] = _svd(rows[poor], directions)
+    return left, singular, basis
+
+
+def _svd(rows: Means, directions: int) -> tuple[Tensor, Tensor, Tensor]:
+    left, singular, basis = torch.linalg.svd(rows, full_matrices=False)
+    return left[..., :directions], singular[..., :directions], basis[..., :directions, :]
+
+
+def isometry_defect(on_span: Float64[Tensor, "t k r"]) -> PerTrial:
+    """(s_max - s_min)/s_mean over the singular values of Wc on the span of M's rows; 0 for an isometry."""
+    if on_span.shape[-1] == 0:
+        return torch.full_like(on_span.sum((-2, -1)), torch.nan)
+    values = torch.linalg.svdvals(on_span)
+    return (values[..., 0] - values[..., -1]) / values.mean(-1)

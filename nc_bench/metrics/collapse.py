@@ -1,0 +1,165 @@
+"""Every metric of METRICS.md from features, labels and the last linear layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor
+
+from nc_bench.geometry.moments import check_arrays, check_labels, class_sums
+from nc_bench.metrics.assembly import assemble
+from nc_bench.metrics.head import Head
+from nc_bench.metrics.second_look import SampleSums, SecondLook
+from nc_bench.metrics.undefined import mask_undefined
+
+CHUNK_ELEMENTS = 2**19
+"""Float64 numbers in one chunk (4 MiB): small enough for the cache, large enough for the matrix products."""
+
+
+class CollapseMetrics(dict[str, float]):
+    """Metric values by name; `reasons` says for every NaN why the metric is undefined."""
+
+    reasons: dict[str, str]
+
+    def __init__(self, values: dict[str, float], reasons: dict[str, str]) -> None:
+        super().__init__(values)
+        self.reasons = reasons
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Metrics of every trial, and the class means (t, K, d) they were taken around (NaN for an empty class)."""
+
+    metrics: list[CollapseMetrics]
+    class_means: Float64[Tensor, "t k d"]
+
+
+def collapse_metrics(
+    features: Float[Tensor, "n d"],
+    labels: Int64[Tensor, "n"],
+    weight: Float[Tensor, "k d"] | None = None,
+    bias: Float[Tensor, "k"] | None = None,
+    *,
+    classes: int | None = None,
+) -> CollapseMetrics:
+    """Neural-collapse metrics of one set of features, as plain floats.
+
+    features (N, d) floating, labels (N,) integers in 0..K-1, weight (K, d) and bias (K,) of the last linear
+    layer. Tensors or NumPy arrays. Without `weight` only the metrics of the features are returned; `bias`
+    counts in the logits only. `classes` (default: rows of `weight`, else the largest label + 1) may exceed the
+    classes present. Products are formed in the precision of `features`, everything else in float64: relative
+    accuracy about 1e-9 for float64 features and 1e-6 for float32 ones, also at deep collapse (float32 with less
+    where deviations from the class means are nearly orthogonal to what they are multiplied with).
+
+    At exact collapse on a simplex centred at 0 with weight = its vertices: every nc*, `centre_offset`,
+    `output_collapse`, `isometry_defect` and `risk_gap` is 0, `simplex_efficiency`, `accuracy` and
+    `ncc_accuracy` 1. Undefined values (an empty class, one class, a zero mean, a non-finite feature) are NaN and
+    the returned mapping's `reasons` says why. Definitions: METRICS.md; E & Wojtowytsch (2021), section 1 and
+    Cor. 4.2; Papyan, Han & Donoho (2020).
+
+    Raises ValueError for wrong shapes, mismatched lengths, labels out of range, no samples, a bias without weight.
+    """
+    features, labels = torch.as_tensor(features), torch.as_tensor(labels)
+    check_arrays(features, labels)
+    if len(features) == 0:
+        raise ValueError("there are no samples to measure")
+    labels = labels.long()
+    head = _checked_head(weight, bias, features)
+    count = _number_of_classes(labels, head, classes)
+    check_labels(labels, count)
+    measured = measure_features(features.detach()[None], labels[None], classes=count, head=head)
+    return measured.metrics[0]
+
+
+def measure_features(
+    features: Float[Tensor, "t n d"],
+    labels: Int64[Tensor, "t n"],
+    *,
+    classes: int,
+    head: Head | None = None,
+    centres: Float64[Tensor, "t k d"] | None = None,
+) -> Measurement:
+    """`collapse_metrics` for t trials at once, from features that are in memory.
+
+    `centres`: class centres for `nc4_mismatch` and `ncc_accuracy`, where they are not the features' own class
+    means (the test split is judged by the training means).
+    """
+    trials, _, width = features.shape
+    rows = max(1, CHUNK_ELEMENTS // (trials * max(width, 2 * classes)))
+
+    def look() -> Iterable[tuple[Tensor, Tensor]]:
+        return zip(features.split(rows, 1), labels.split(rows, 1), strict=True)
+
+    return measure(look, classes=classes, head=head, centres=centres)
+
+
+def measure(
+    look: Callable[[], Iterable[tuple[Float[Tensor, "t n d"], Int64[Tensor, "t n"]]]],
+    *,
+    classes: int,
+    head: Head | None = None,
+    centres: Float64[Tensor, "t k d"] | None = None,
+) -> Measurement:
+    """The metrics of features that are looked at twice, in chunks: `look()` gives the same chunks each time.
+
+    The first look takes counts and class means, the second what needs them. Memory: K*d + K*K and one chunk.
+    """
+    counts, sums = _first_look(look(), classes)
+    means = sums / counts.clamp(min=1)[..., None]
+    second = SecondLook(means, counts, head, centres)
+    total: SampleSums | None = None
+    for features, labels in look():
+        part = second(features, labels)
+        if total is None:
+            total = part
+        else:
+            total.add(part)
+    assert total is not None, "the features were looked at, and there were none"
+    values, conditions = assemble(second, total)
+    table, reasons = mask_undefined(values, conditions)
+    rows = [dict(zip(values, row, strict=True)) for row in table.tolist()]
+    metrics = [CollapseMetrics(row, why) for row, why in zip(rows, reasons, strict=True)]
+    return Measurement(metrics=metrics, class_means=torch.where(counts[..., None] > 0, means, torch.nan))
+
+
+def _first_look(
+    chunks: Iterable[tuple[Tensor, Tensor]], classes: int
+) -> tuple[Float64[Tensor, "t k"], Float64[Tensor, "t k d"]]:
+    parts = (class_sums(features, labels, classes) for features, labels in chunks)
+    counts, sums = next(iter(parts))
+    for more_counts, more_sums in parts:
+        counts += more_counts
+        sums += more_sums
+    return counts, sums
+
+
+def _number_of_classes(labels: Int64[Tensor, "n"], head: Head | None, classes: int | None) -> int:
+    if head is not None:
+        rows = head.weight.shape[1]
+        if classes is not None and classes != rows:
+            raise ValueError(f"classes is {classes}, but weight has {rows} rows")
+        return rows
+    if classes is not None:
+        if classes < 1:
+            raise ValueError(f"classes must be positive, got {classes}")
+        return classes
+    return int(labels.max()) + 1
+
+
+def _checked_head(weight: Tensor | None, bias: Tensor | None, features: Float[Tensor, "n d"]) -> Head | None:
+    if weight is None:
+        if bias is not None:
+            raise ValueError("bias was given without weight")
+        return None
+    weight = torch.as_tensor(weight, dtype=torch.float64, device=features.device).detach()
+    if weight.ndim != 2 or weight.shape[0] == 0 or weight.shape[1] != features.shape[1]:
+        raise ValueError(f"weight must be (K, {features.shape[1]}), got {tuple(weight.shape)}")
+    if bias is None:
+        return Head(weight=weight[None])
+    bias = torch.as_tensor(bias, dtype=torch.float64, device=features.device).detach()
+    if bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias must be {tuple(weight.shape[:1])}, got {tuple(bias.shape)}")
+    return Head(weight=weight[None], bias=bias[None])

@@ -1,0 +1,50 @@
+"""The last layer of a classifier, as the metrics see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float64
+from torch import Tensor
+
+from nc_bench.metrics.class_geometry import centred, in_range, zeroed_unless
+
+OutputMap = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """A last linear layer z = W h + b, (t, K, d) and (t, K), and what is done to z after it, if anything."""
+
+    weight: Float64[Tensor, "t k d"]
+    bias: Float64[Tensor, "t k"] | None = None
+    output_map: OutputMap | None = None
+
+    def outputs(self, features: Float64[Tensor, "t n d"]) -> Float64[Tensor, "t n k"]:
+        """h(x) = W f(x) + b in float64."""
+        logits = features @ self.weight.mT
+        if self.bias is not None:
+            logits = logits + self.bias[:, None]
+        return logits if self.output_map is None else self.output_map(logits)
+
+    def usable(self) -> Bool[Tensor, "t"]:
+        """Whether the weight is finite and neither too large nor too small, and the bias finite."""
+        usable = in_range(self.weight)
+        return usable if self.bias is None else usable & self.bias.isfinite().all(-1)
+
+    def zeroed_unless(self, usable: Bool[Tensor, "t"]) -> Head:
+        """The same head, with weight and bias 0 for the trials that are not usable."""
+        bias = None if self.bias is None else torch.where(usable[:, None], self.bias, 0)
+        return replace(self, weight=zeroed_unless(usable, self.weight), bias=bias)
+
+    def without_common_part(self) -> Head:
+        """A head whose outputs differ by one number for all classes: softmax does not see it, rounding does.
+
+        An output map sees it too, so a head that has one stays as it is.
+        """
+        if self.output_map is not None:
+            return self
+        bias = None if self.bias is None else self.bias - self.bias.mean(-1, keepdim=True)
+        return replace(self, weight=centred(self.weight), bias=bias)
