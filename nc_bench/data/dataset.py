@@ -1,0 +1,67 @@
+"""A data set: two splits of inputs and labels, all in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class DataError(ValueError):
+    """Data that cannot be found, read or used; one line that names the file or the key to change."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Inputs (N, ...) of a floating-point type, labels (N,) of int64 in 0..classes-1, for each split.
+
+    Inputs keep the shape of one sample (64 numbers, or 1 x 28 x 28 pixels): models flatten themselves. The
+    test split may be empty, and a class may have no samples.
+
+    Raises DataError if the training split is empty, a split's inputs and labels differ in number, the two
+    splits' samples differ in shape, or a label is no int64 of 0..classes-1.
+    """
+
+    name: str
+    classes: int
+    train_inputs: Tensor
+    train_labels: Tensor
+    test_inputs: Tensor
+    test_labels: Tensor
+
+    def __post_init__(self) -> None:
+        self._check_split("train", self.train_inputs, self.train_labels)
+        self._check_split("test", self.test_inputs, self.test_labels)
+        if len(self.train_labels) == 0:
+            raise DataError(f"{self.name}: the training split holds no samples")
+        train_shape, test_shape = tuple(self.train_inputs.shape[1:]), tuple(self.test_inputs.shape[1:])
+        if train_shape != test_shape:
+            raise DataError(f"{self.name}: training samples have shape {train_shape}, test samples {test_shape}")
+
+    def _check_split(self, split: str, inputs: Tensor, labels: Tensor) -> None:
+        if labels.dtype != torch.int64 or labels.ndim != 1:
+            raise DataError(f"{self.name}: {split} labels must be one row of int64, not {labels.dtype}")
+        if not inputs.is_floating_point():
+            raise DataError(f"{self.name}: {split} inputs must be floating-point numbers, not {inputs.dtype}")
+        if len(inputs) != len(labels):
+            raise DataError(f"{self.name}: {len(inputs)} {split} inputs but {len(labels)} labels")
+        outside = labels[(labels < 0) | (labels >= self.classes)]
+        if len(outside) > 0:
+            raise DataError(f"{self.name}: {split} label {int(outside[0])} is outside 0..{self.classes - 1}")
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Training samples of every class, zero for a class that has none."""
+        return tuple(torch.bincount(self.train_labels, minlength=self.classes).tolist())
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Dataset:
+        """The same data on another device, the inputs in another floating-point type."""
+        return dataclasses.replace(
+            self,
+            train_inputs=self.train_inputs.to(device=device, dtype=dtype),
+            train_labels=self.train_labels.to(device),
+            test_inputs=self.test_inputs.to(device=device, dtype=dtype),
+            test_labels=self.test_labels.to(device),
+        )

@@ -1,0 +1,95 @@
+"""MNIST and Fashion-MNIST: four IDX files in one folder, fetched by torchvision when asked to."""
+
+from __future__ import annotations
+
+from http.client import HTTPException
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nc_bench.data.dataset import DataError, Dataset
+from nc_bench.data.idx import read_idx
+
+CLASSES = 10
+SIDE = 28
+TRAIN_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+TEST_FILES = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+def load_mnist(*, name: str, folder: str, root: Path, download: bool) -> Dataset:
+    """Images (N, 1, 28, 28) in float32, 10 classes, from ``root/folder/raw``, where torchvision puts them.
+
+    Pixels are (x/255 - mean) / std with the training split's mean and population standard deviation over
+    all pixels, computed in float64. ``folder`` is also the name of torchvision's class. Files that are all
+    there are never downloaded again, and torchvision is not even imported.
+
+    Raises DataError if a file is missing and not to be downloaded, a download fails, or a file is damaged.
+    """
+    raw = root / folder / "raw"
+    if download and _missing(raw):
+        _download(name, folder, root)
+    if missing := _missing(raw):
+        raise DataError(
+            f"data.name={name}: looked for {', '.join(TRAIN_FILES + TEST_FILES)} in {raw}, "
+            f"{len(missing)} of them missing (first: {missing[0]}); set data.root to the folder that holds "
+            f"{folder}/raw, or data.download=true"
+        )
+    train_images, train_labels = _read_split(raw, TRAIN_FILES)
+    test_images, test_labels = _read_split(raw, TEST_FILES)
+    standardised = _standardised_levels(train_images)
+    return Dataset(
+        name=name,
+        classes=CLASSES,
+        train_inputs=_inputs(standardised, train_images),
+        train_labels=torch.from_numpy(train_labels.astype(np.int64)),
+        test_inputs=_inputs(standardised, test_images),
+        test_labels=torch.from_numpy(test_labels.astype(np.int64)),
+    )
+
+
+def _missing(raw: Path) -> list[str]:
+    return [file for file in TRAIN_FILES + TEST_FILES if not (raw / file).is_file()]
+
+
+def _download(name: str, folder: str, root: Path) -> None:
+    # Slow to import, and only a download needs it.
+    from nc_bench.data.vision import torchvision
+
+    try:
+        getattr(torchvision.datasets, folder)(root, download=True)
+    except (RuntimeError, OSError, HTTPException) as error:
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"data.name={name}: download into {root / folder / 'raw'} failed: {cause}; put the files there "
+            "by hand, or set data.root to a folder that has them"
+        ) from error
+
+
+def _read_split(raw: Path, files: tuple[str, str]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    images, labels = read_idx(raw / files[0], axes=3), read_idx(raw / files[1], axes=1)
+    if images.shape[1:] != (SIDE, SIDE):
+        raise DataError(f"{raw / files[0]}: images of {images.shape[1:]} pixels, not {SIDE} x {SIDE}")
+    if len(images) == 0:
+        raise DataError(f"{raw / files[0]}: holds no images")
+    if len(images) != len(labels):
+        raise DataError(f"{raw / files[1]}: {len(labels)} labels for {len(images)} images")
+    if labels.max() >= CLASSES:
+        raise DataError(f"{raw / files[1]}: label {labels.max()} is outside 0..{CLASSES - 1}")
+    return images, labels
+
+
+def _standardised_levels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The standardised value of each of the 256 grey levels."""
+    blocks = np.array_split(images, 1 + len(images) // 1024)
+    counts = sum(np.bincount(block.ravel(), minlength=256) for block in blocks)
+    levels = np.arange(256) / 255.0
+    centre = np.average(levels, weights=counts)
+    spread = np.sqrt(np.average((levels - centre) ** 2, weights=counts))
+    return ((levels - centre) / (spread if spread > 0 else 1.0)).astype(np.float32)
+
+
+def _inputs(standardised: NDArray[np.float32], images: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(standardised[images]).unsqueeze(1)

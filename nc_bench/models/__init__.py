@@ -1,0 +1,6 @@
+"""Floor 2: every model is head(backbone(x)), stacked over trials on a leading axis."""
+
+from nc_bench.models.build import build_classifier
+from nc_bench.models.classifier import Classifier
+
+__all__ = ["Classifier", "build_classifier"]

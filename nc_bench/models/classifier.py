@@ -1,0 +1,28 @@
+"""A classifier: a linear head on a backbone, and the bounds that hold inside its forward pass."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nc_bench.models.layers import RadialBall, StackedLinear
+
+
+class Classifier(nn.Module):
+    """x -> head(backbone(x)) for t trials; the input of `head` is the penultimate feature f(x) (t, n, d).
+
+    A network's feature bound is the last module of its backbone, so f(x) is what the paper's f(x) is.
+    `output_ball` is the bound |h(x)| <= R of the paper's section 3, or None.
+    """
+
+    def __init__(self, backbone: nn.Module, head: StackedLinear, output_ball: RadialBall | None = None) -> None:
+        super().__init__()
+        self.backbone, self.head, self.output_ball = backbone, head, output_ball
+
+    def forward(self, x: Tensor) -> Float[Tensor, "t n k"]:
+        return self.outputs(self.backbone(x))
+
+    def outputs(self, features: Float[Tensor, "t n d"]) -> Float[Tensor, "t n k"]:
+        """h(x) from f(x)."""
+        logits: Tensor = self.head(features)
+        return logits if self.output_ball is None else self.output_ball(logits)
