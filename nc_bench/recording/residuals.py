@@ -1,0 +1,61 @@
+"""By how much features, outputs and head leave the sets they are constrained to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from nc_bench.config import Config, LpBall
+from nc_bench.geometry.balls import ball_residual
+
+
+class ConstraintWatch:
+    """Sees every batch of a measurement; residuals are max(0, norm/radius - 1), only for bounds that were set.
+
+    NaN where the norm is.
+    """
+
+    def __init__(self, configs: Sequence[Config]) -> None:
+        features = [c.constraints.features for c in configs if c.constraints.features]
+        outputs = [c.constraints.outputs for c in configs if c.constraints.outputs]
+        self.balls: dict[str, Sequence[LpBall]] = {"feature_residual": features, "output_residual": outputs}
+        self.mean_square = bool(features) and features[0].set == "mean_square"
+        self.head = [c.constraints.head for c in configs if c.constraints.head]
+        self.squares, self.rows = torch.zeros((), dtype=torch.float64), 0
+        self.largest: dict[str, Tensor] = {}
+
+    def see(self, features: Float[Tensor, "t n d"], outputs: Float[Tensor, "t n k"]) -> None:
+        """Take in one batch."""
+        for name, rows in (("feature_residual", features), ("output_residual", outputs)):
+            balls = self.balls[name]
+            if balls and name == "feature_residual" and self.mean_square:
+                self._add_squares(rows.detach(), [ball.radius for ball in balls])
+            elif balls:
+                radii = rows.new_tensor([[ball.radius] for ball in balls], dtype=torch.float64)
+                excess = ball_residual(rows.detach(), radii, balls[0].p)
+                self.largest[name] = torch.maximum(self.largest.get(name, excess), excess)
+
+    def residuals(self, weight: Float64[Tensor, "t k d"]) -> dict[str, list[float]]:
+        """One number per trial for every bound; call it after all batches."""
+        found = {name: largest.tolist() for name, largest in self.largest.items()}
+        radii = [bound.radius for bound in self.head]
+        if radii and self.head[0].set == "mean_square":
+            norms = weight.square().sum(-1).mean(-1).sqrt()
+            found["head_residual"] = (norms / norms.new_tensor(radii) - 1).clamp(min=0).tolist()
+        elif radii:
+            # The SVD refuses a batch with one NaN in it, and a diverged trial must not take the others along.
+            finite = weight.isfinite().flatten(1).all(1)
+            norms = torch.linalg.matrix_norm(torch.where(finite[:, None, None], weight, 0.0), 2)
+            norms = torch.where(finite, norms, torch.nan)
+            found["head_residual"] = (norms / norms.new_tensor(radii) - 1).clamp(min=0).tolist()
+        return found
+
+    def _add_squares(self, features: Float[Tensor, "t n d"], radii: Sequence[float]) -> None:
+        """Excess of the root mean square over all batches so far."""
+        self.squares = self.squares.to(features.device) + features.double().square().sum((1, 2))
+        self.rows += features.shape[1]
+        excess = (self.squares / self.rows).sqrt() / self.squares.new_tensor(radii) - 1
+        self.largest["feature_residual"] = excess.clamp(min=0)

@@ -1,0 +1,83 @@
+"""A hook that catches the penultimate features of any model."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from nc_bench.models.layers import StackedLinear
+
+LINEAR_LAYERS = (nn.Linear, StackedLinear)
+
+
+class FeatureTap:
+    """Context manager: `features` is the input of the last linear layer in the latest forward pass.
+
+    model: any torch module; call it as usual inside the `with` block. layer: a module of the model, or its
+    dotted name; by default the linear layer that runs last in a forward pass, so h(x) = W f(x) + b with
+    f(x) = `features` (E & Wojtowytsch 2021, (1.1)). `tapped` is that layer. Features come detached, in the
+    model's own precision; put the model in eval mode and switch autocast off yourself if you are measuring.
+    The hooks are removed on any exit from the block.
+
+    Raises ValueError if the model has no linear layer, or none called `layer`; RuntimeError if `features` is
+    read before a forward pass went through the layer (a compiled model does not run hooks: call the raw one).
+    """
+
+    def __init__(self, model: nn.Module, layer: str | nn.Module | None = None) -> None:
+        self._layers = _candidates(model, layer)
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+        self._features: Tensor | None = None
+        self._tapped: nn.Module | None = None
+
+    @property
+    def features(self) -> Tensor:
+        """Input of the tapped layer in the latest forward pass, (..., d)."""
+        if self._features is None:
+            names = "the layer" if len(self._layers) == 1 else "a linear layer"
+            raise RuntimeError(f"no features: no forward pass has gone through {names} (call the raw model)")
+        return self._features
+
+    @property
+    def tapped(self) -> nn.Module:
+        """The layer whose input `features` is."""
+        _ = self.features
+        assert self._tapped is not None
+        return self._tapped
+
+    def __enter__(self) -> Self:
+        self._handles = [layer.register_forward_pre_hook(self._catch, with_kwargs=True) for layer in self._layers]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _catch(self, layer: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        given: Tensor = arguments[0] if arguments else next(iter(keywords.values()))
+        self._features, self._tapped = given.detach(), layer
+
+
+def _candidates(model: nn.Module, layer: str | nn.Module | None) -> list[nn.Module]:
+    if isinstance(layer, nn.Module):
+        if not any(layer is module for module in model.modules()):
+            raise ValueError("the layer to tap is not a module of the model")
+        return [layer]
+    named = dict(model.named_modules())
+    if layer is not None:
+        if layer not in named:
+            linear = [name for name, module in named.items() if isinstance(module, LINEAR_LAYERS)]
+            raise ValueError(f"the model has no layer {layer!r}; its linear layers: {', '.join(linear) or 'none'}")
+        return [named[layer]]
+    found: list[nn.Module] = [module for module in named.values() if isinstance(module, LINEAR_LAYERS)]
+    if not found:
+        raise ValueError("the model has no linear layer to tap; name one with layer=...")
+    return found

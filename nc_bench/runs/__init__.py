@@ -1,0 +1,6 @@
+"""Floor 3: the run directory, and the join of what was predicted with what was measured."""
+
+from nc_bench.runs.directory import RunDirectory, RunError
+from nc_bench.runs.load import Run, load_run
+
+__all__ = ["Run", "RunDirectory", "RunError", "load_run"]

@@ -1,0 +1,155 @@
+"""One run, one directory: written so that a kill at any instant leaves it readable and resumable."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+
+from nc_bench.config import Config, config_changes, config_hash, dump_config, load_config
+from nc_bench.runs.files import finite_or_null, sync_folder, write_bytes, write_json, write_text
+
+CONFIG, MANIFEST, ROWS, TABLE = "config.yaml", "manifest.json", "metrics.jsonl", "metrics.csv"
+PREDICTIONS, CHECKPOINT, CHECKPOINT_BEFORE = "predictions.json", "checkpoint.pt", "checkpoint.before.pt"
+FEATURES, FIGURES = "features", "figures"
+
+ROW_KEYS = {"epoch": "int64", "step": "int64", "split": "str", "layer": "str"}
+"""What a row says where it was measured, and the types of these columns; all other columns are float64."""
+
+
+class RunError(ValueError):
+    """A run directory that cannot be used as asked; one line that names it."""
+
+
+class RunDirectory:
+    """Files of one run; see `nc_bench.runs.load_run` for reading them as tables.
+
+    `claim` makes or re-opens it for a configuration and locks it for this process: two processes never write
+    the same run. Raises RunError if the directory holds another run, OSError if it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: IO[str] | None = None
+
+    def claim(self, config: Config, *, resume: bool) -> bool:
+        """Take the directory for this configuration; True if it already holds this run, to be resumed."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        if not (self.path / CONFIG).exists():
+            write_text(self.path / CONFIG, dump_config(config))
+            return False
+        held = load_config(self.path / CONFIG)
+        if config_hash(held) != config_hash(config):
+            changes = "; ".join(config_changes(held, config))
+            raise RunError(f"{self.path}: holds another run ({changes}); choose another --out")
+        if not resume:
+            raise RunError(f"{self.path}: holds a run already; continue it with --resume or choose another --out")
+        write_text(self.path / CONFIG, dump_config(config))
+        return True
+
+    def release(self) -> None:
+        """Let other processes have the directory."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest, or an empty one where none was written yet."""
+        path = self.path / MANIFEST
+        content: dict[str, Any] = read_json(path) if path.exists() else {}
+        return content
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        write_json(self.path / MANIFEST, manifest)
+
+    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to metrics.jsonl; where the disk takes only a part, that part is taken back."""
+        path = self.path / ROWS
+        text = "".join(json.dumps(finite_or_null(row)) + "\n" for row in rows)
+        size = path.stat().st_size if path.exists() else 0
+        try:
+            with path.open("ab") as file:
+                file.write(text.encode())
+        except OSError:
+            if path.exists():
+                os.truncate(path, size)
+            raise
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The whole rows written so far; a last line cut off by a kill is no row."""
+        return read_rows(self.path / ROWS)
+
+    def cut(self, step: int) -> None:
+        """Drop rows newer than `step`, which is where a resumed run goes on, and what was concluded before."""
+        for stale in (TABLE, PREDICTIONS):
+            (self.path / stale).unlink(missing_ok=True)
+        kept = [row for row in self.rows() if row["step"] <= step]
+        write_text(self.path / ROWS, "".join(json.dumps(row) + "\n" for row in kept))
+
+    def save_checkpoint(self, content: bytes) -> None:
+        """Write a checkpoint and keep the one before it; the rows it counts on reach the disk first."""
+        with (self.path / ROWS).open("ab") as rows:
+            os.fsync(rows.fileno())
+        current, before = self.path / CHECKPOINT, self.path / CHECKPOINT_BEFORE
+        fresh = self.path / f"{CHECKPOINT}.new"
+        write_bytes(fresh, content)
+        if current.exists():
+            current.replace(before)
+        fresh.replace(current)
+        sync_folder(self.path)
+
+    def checkpoints(self) -> list[Path]:
+        """Checkpoint files, the newest first."""
+        names = (CHECKPOINT, CHECKPOINT_BEFORE)
+        return [self.path / name for name in names if (self.path / name).exists()]
+
+    def finish(self, predictions: Sequence[Mapping[str, Any]]) -> None:
+        """Write metrics.csv from the rows, and predictions.json."""
+        write_text(self.path / TABLE, rows_to_frame(self.rows()).to_csv(index=False))
+        write_json(self.path / PREDICTIONS, list(predictions))
+
+    def _take_lock(self) -> None:
+        self._lock = (self.path / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{self.path}: another process is writing this run") from None
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of the run holds; RunError naming the file and the line if it is damaged."""
+    return _parsed(path.read_bytes(), path, first_line=1)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of a metrics.jsonl, without a last line that was cut off; RunError naming the line that is damaged."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    return [_parsed(line, path, first_line=number) for number, line in enumerate(lines[:-1], 1)]
+
+
+def rows_to_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows as a table: numbers as float64 with NaN where a value is undefined, seconds last, reasons left out."""
+    frame = pd.DataFrame([{key: value for key, value in row.items() if key != "reasons"} for row in rows])
+    if frame.empty:
+        frame = pd.DataFrame(columns=[*ROW_KEYS, "seconds"])
+    types = {name: ROW_KEYS.get(name, "float64") for name in frame.columns}
+    ordered = [name for name in frame.columns if name != "seconds"] + ["seconds"] * ("seconds" in frame.columns)
+    return frame.astype(types)[ordered]
+
+
+def _parsed(content: bytes, path: Path, *, first_line: int) -> Any:
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        line, problem = error.lineno, error.msg
+    except UnicodeDecodeError as error:
+        line, problem = 1 + content.count(b"\n", 0, error.start), error.reason
+    raise RunError(f"{path}: damaged (line {first_line + line - 1}: {problem})")

@@ -1,0 +1,187 @@
+"""Which predictions speak about a run: from its configuration and class sizes, never from trained numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nc_bench.config import Config, FeatureBound, HeadBound, Mlp, Unconstrained
+from nc_bench.theory import Prediction, predict
+
+NEARLY_BALANCED = 1.1
+"""Largest ratio of class sizes up to which a network is held against a prediction for equal classes: by symmetry
+the risk changes with the square of the imbalance, a hundred times less than a network's tolerance."""
+
+ACTIVATION_RANGE = {
+    "relu": (0.0, math.inf),
+    "leaky_relu": (-math.inf, math.inf),
+    "gelu": (-0.16997, math.inf),
+    "tanh": (-1.0, 1.0),
+    "sigmoid": (0.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+}
+"""Infimum and supremum of what each activation returns."""
+
+COLLAPSED = (
+    "nc1_pinv",
+    "nc1_quotient",
+    "nc1_cdnv",
+    "nc1_radius",
+    "nc2_equinorm",
+    "nc2_equiangular",
+    "nc2_equidistant",
+    "nc2_etf",
+    "nc3_duality_centred",
+    "nc3_alignment_centred",
+    "nc4_mismatch",
+    "output_collapse",
+)
+"""What Papyan, Han & Donoho (2020) observed to vanish."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """Values by metric name, what they assume, where they come from, and why they do not apply if they do not."""
+
+    values: dict[str, float]
+    assumption: str
+    source: str
+    not_applicable: str = ""
+
+
+def expectations(config: Config, class_counts: Sequence[int]) -> list[Expectation]:
+    """What theory says of this run: the exact minimiser where one is known, else what collapse would look like."""
+    proved = _prediction(config, class_counts)
+    if isinstance(proved, Prediction) and proved.applies:
+        scalars = {name: float(v) for name, v in proved.values.items() if not isinstance(v, tuple)}
+        return [Expectation(values=scalars, assumption="; ".join(proved.assumptions), source=proved.source)]
+    reason = proved.reason if isinstance(proved, Prediction) else proved
+    simplex = Expectation(
+        values=dict.fromkeys(COLLAPSED, 0.0),
+        assumption=f"observed on networks, not proved for this one: {reason}",
+        source="Papyan, Han & Donoho 2020; E & Wojtowytsch 2021, section 1",
+    )
+    risk = Expectation(values={"risk": float("nan")}, assumption="", source="", not_applicable=reason)
+    return [risk, simplex]
+
+
+def _prediction(config: Config, counts: Sequence[int]) -> Prediction | str:
+    """The prediction for the minimiser of this configuration, or why there is none."""
+    constraints, objective = config.constraints, config.objective
+    decay = max(objective.weight_decay, objective.feature_decay, getattr(config.optimizer, "decoupled_decay", 0.0))
+    ball, head, outputs = constraints.features, constraints.head, constraints.outputs
+    width = config.model.widths[-1]
+    if 0 in counts:
+        return f"class {list(counts).index(0)} has no samples"
+    if not config.head.trainable:
+        return "the head is frozen"
+    if (outputs or ball or head) and (objective.loss != "cross_entropy" or objective.label_smoothing):
+        return "under norm bounds the minimiser is known for the plain cross entropy only"
+    if outputs is not None:
+        if decay or ball or head:
+            return "the outputs are bounded and something else is too"
+        return predict("final_layer_ball", classes=len(counts), radius=outputs.radius, p=outputs.p, width=width)
+    if ball is not None and head is not None:
+        if decay:
+            return "norm bounds and decay act together"
+        if ball.set == "mean_square" or head.set == "mean_square":
+            return _mean_square(config, counts, ball, head)
+        if ball.p != 2:
+            return f"the features are bounded in l^{ball.p:g}, not l^2 (Remark 4.3)"
+        if unfilled := _unfilled_ball(config, ball.radius):
+            return unfilled
+        return predict(
+            "penultimate_ball",
+            classes=len(counts),
+            radius=ball.radius,
+            head_norm=head.radius,
+            nonnegative=nonnegative_features(config),
+            bias=config.head.bias,
+            width=width,
+            class_weights=None if _balanced_enough(config, counts) else _weights(config, counts),
+        )
+    if ball is not None or head is not None:
+        return "only one of features and head is bounded"
+    if isinstance(config.model, Unconstrained) and objective.weight_decay > 0 and objective.feature_decay > 0:
+        return _decayed(config, counts, width)
+    if isinstance(config.model, Unconstrained) and decay:
+        return "the objective does not decay both the head and the features"
+    if decay:
+        return "weight decay acts on every layer, and the minimiser over deep networks is not known in closed form"
+    if objective.loss != "cross_entropy" or objective.label_smoothing:
+        return "without bounds or decay the loss does not determine features and head"
+    return "nothing bounds the norms, so the risk has no minimiser (section 2.1)"
+
+
+def _mean_square(config: Config, counts: Sequence[int], ball: FeatureBound, head: HeadBound) -> Prediction | str:
+    """The layer-peeled model."""
+    if ball.set != head.set:
+        return "of features and head one is bounded in the mean square and the other is not"
+    if nonnegative_features(config):
+        return "the features are bounded in the mean square and non-negative"
+    return predict(
+        "layer_peeled",
+        classes=len(counts),
+        head_energy=head.radius**2,
+        feature_energy=ball.radius**2,
+        width=config.model.widths[-1],
+        class_weights=_weights(config, counts),
+    )
+
+
+def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | str:
+    if len(set(counts)) > 1:
+        return f"the class sizes differ ({min(counts)} to {max(counts)})"
+    if config.head.bias and config.objective.decay_biases:
+        return "the bias is decayed too"
+    return predict(
+        "weight_decay",
+        classes=len(counts),
+        per_class=counts[0],
+        head_decay=config.objective.weight_decay,
+        feature_decay=config.objective.feature_decay,
+        nonnegative=nonnegative_features(config),
+        label_smoothing=config.objective.label_smoothing,
+        loss=config.objective.loss,
+        bias=config.head.bias,
+        width=width,
+        class_weights=config.objective.class_weights,
+    )
+
+
+def nonnegative_features(config: Config) -> bool:
+    """Whether no feature can be negative."""
+    if isinstance(config.model, Mlp):
+        return _feature_range(config.model)[0] >= 0
+    return config.model.nonnegative
+
+
+def _unfilled_ball(config: Config, radius: float) -> str:
+    """Why some features of the (non-negative part of the) ball cannot be had, "" if all can."""
+    if not isinstance(config.model, Mlp):
+        return ""
+    low, high = _feature_range(config.model)
+    if radius <= high and (low == 0 or radius <= -low):
+        return ""
+    return (
+        f"features end in {config.model.activation}, whose values between {low:.3g} and {high:.3g} "
+        f"do not fill the ball of radius {radius:g}"
+    )
+
+
+def _feature_range(model: Mlp) -> tuple[float, float]:
+    return ACTIVATION_RANGE[model.activation] if model.final_activation else (-math.inf, math.inf)
+
+
+def _balanced_enough(config: Config, counts: Sequence[int]) -> bool:
+    weights = _weights(config, counts)
+    if isinstance(config.model, Unconstrained):
+        return len(set(weights)) == 1
+    return max(weights) <= NEARLY_BALANCED * min(weights)
+
+
+def _weights(config: Config, counts: Sequence[int]) -> list[float]:
+    """What each class counts for in the mean loss, up to a factor."""
+    weights = config.objective.class_weights or (1.0,) * len(counts)
+    return [count * weight for count, weight in zip(counts, weights, strict=True)]

@@ -1,0 +1,85 @@
+"""Reading a run directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from nc_bench.runs.directory import (
+    CONFIG,
+    MANIFEST,
+    PREDICTIONS,
+    ROWS,
+    RunError,
+    read_json,
+    read_rows,
+    rows_to_frame,
+)
+
+PREDICTION_COLUMNS = (
+    "name",
+    "claim",
+    "predicted",
+    "null",
+    "measured",
+    "deviation",
+    "tolerance",
+    "verdict",
+    "assumption",
+    "source",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a run directory holds.
+
+    config: the resolved configuration as nested dicts. manifest: status, versions, device, seeds, class counts.
+    rows: a table with one row per recorded epoch, split and layer: METRICS.md's names, then further columns,
+    NaN where undefined. predictions: one row per claim (empty until the run has ended). reasons: for every NaN
+    metric (epoch, split, name) why it is undefined.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    manifest: dict[str, Any]
+    rows: pd.DataFrame
+    predictions: pd.DataFrame
+    reasons: dict[tuple[int, str, str], str]
+
+
+def load_run(directory: str | Path) -> Run:
+    """Read a run directory, finished or not. Works without torch.
+
+    Raises RunError (a ValueError) naming the file if the directory holds no run or a file is damaged.
+    """
+    path = Path(directory)
+    if not (path / CONFIG).is_file() or not (path / MANIFEST).is_file():
+        raise RunError(f"{path}: holds no run ({CONFIG} and {MANIFEST} are looked for)")
+    rows = read_rows(path / ROWS)
+    reasons = {
+        (row["epoch"], row["split"], name): reason for row in rows for name, reason in row.get("reasons", {}).items()
+    }
+    predictions = read_json(path / PREDICTIONS) if (path / PREDICTIONS).exists() else []
+    frame = pd.DataFrame(predictions, columns=list(PREDICTION_COLUMNS))
+    numbers = dict.fromkeys(("predicted", "null", "measured", "deviation", "tolerance"), "float64")
+    return Run(
+        path=path,
+        config=_config(path / CONFIG),
+        manifest=read_json(path / MANIFEST),
+        rows=rows_to_frame(rows),
+        predictions=frame.astype(numbers),
+        reasons=reasons,
+    )
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = yaml.safe_load(path.read_bytes())
+    except yaml.YAMLError as error:
+        raise RunError(f"{path}: damaged ({' '.join(str(error).split())})") from None
+    return content

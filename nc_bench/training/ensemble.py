@@ -1,0 +1,162 @@
+"""The state of training: one stacked program for trials that differ only in numbers. A run is an ensemble of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from nc_bench.config import Config, ConfigError, Mlp, Unconstrained
+from nc_bench.data import Dataset, random_labels
+from nc_bench.models import Classifier, build_classifier
+from nc_bench.recording import Split
+from nc_bench.streams import Stream, generator
+from nc_bench.training.constraints import parameter_sets
+from nc_bench.training.objective import Objective
+from nc_bench.training.optimizers import build_rule, decayed_parameters
+from nc_bench.training.schedules import learning_rate_factor
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+class Ensemble:
+    """Model, data, update rule and step count of t trials; nothing else changes while training.
+
+    Raises ConfigError for a batch larger than the data, a last batch that batch norm cannot normalise, or class
+    weights for another number of classes.
+    """
+
+    def __init__(self, configs: Sequence[Config], dataset: Dataset, device: torch.device) -> None:
+        first, dtype = configs[0], DTYPES[configs[0].dtype]
+        data = dataset.to(device, dtype)
+        self.configs, self.device, self.classes = configs, device, data.classes
+        self.inputs, self.test_inputs, self.test_labels = (
+            data.train_inputs,
+            data.test_inputs,
+            data.test_labels,
+        )
+        self.samples = len(self.inputs)
+        self.batch_size = _checked_batch_size(first, self.samples)
+        self.labels = torch.stack([_training_labels(config, dataset.train_labels) for config in configs]).to(device)
+        if isinstance(first.model, Unconstrained):
+            self.inputs, self.test_labels = torch.arange(self.samples, device=device), self.test_labels[:0]
+        self.model: Classifier = build_classifier(
+            configs, input_shape=dataset.train_inputs.shape[1:], samples=self.samples, classes=self.classes
+        ).to(device, dtype)
+        self.sets = parameter_sets(configs, device)
+        self.sets.project(self.model)
+        self.rule = build_rule(self.model, configs)
+        self.step_count = 0
+        self.objective = Objective(configs, self.labels, self.classes, dtype)
+        self.epoch_loss = torch.zeros(len(configs), dtype=dtype, device=device)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.samples // self.batch_size)
+
+    @property
+    def total_steps(self) -> int:
+        return self.steps_per_epoch * self.configs[0].training.epochs
+
+    def learning_rate_factor(self) -> float:
+        """The schedule's factor for the step that comes next; after the last step, that of the last."""
+        step = min(self.step_count, self.total_steps - 1)
+        return learning_rate_factor(self.configs[0].schedule, step, self.total_steps)
+
+    def steps_of_epoch(self) -> Iterator[None]:
+        """Takes the remaining steps of the current epoch, one per iteration."""
+        self.model.train()
+        self.epoch_loss.zero_()
+        epoch, done = divmod(self.step_count, self.steps_per_epoch)
+        order = self._order(epoch)
+        for batch in order.split(self.batch_size, 1)[done:]:
+            self._step(batch)
+            self.step_count += 1
+            yield
+
+    def finite(self) -> list[bool]:
+        """For every trial, whether each loss of the epoch so far was finite. Waits for the device."""
+        return self.epoch_loss.isfinite().tolist()
+
+    def train_split(self) -> Split:
+        return Split(inputs=self.inputs, labels=self.labels)
+
+    def test_split(self) -> Split | None:
+        """None where there is none, as for a table of features: it has no value off its samples."""
+        if len(self.test_labels) == 0:
+            return None
+        labels = self.test_labels.expand(len(self.configs), -1).contiguous()
+        return Split(inputs=self.test_inputs, labels=labels)
+
+    @torch.no_grad()
+    def penalties(self, features: Tensor | None) -> list[float]:
+        """What the objective adds to the risk, per trial: l/2 |parameters|^2 + l_h/2 sum_i |h_i|^2."""
+        total = torch.zeros(len(self.configs), dtype=torch.float64)
+        decayed = decayed_parameters(self.model, self.configs[0].objective.decay_biases)
+        total += self.objective.weight_penalty([parameter.cpu().double() for parameter in decayed])
+        if self.objective.decays_features:
+            if features is None:
+                return [float("nan")] * len(self.configs)
+            total += self.objective.feature_penalty(features.cpu().double())
+        return total.tolist()
+
+    @torch.no_grad()
+    def mean_losses(self, risks: Sequence[float], features: Tensor | None) -> list[float]:
+        """Mean loss over the training samples, per trial: their risk where that is the loss, else from features."""
+        if self.objective.is_risk:
+            return list(risks)
+        if features is None:
+            return [float("nan")] * len(self.configs)
+        outputs = self.model.outputs(features.to(self.epoch_loss))
+        return self.objective.loss(outputs, self.labels).tolist()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a later process needs in order to go on: tensors and plain numbers."""
+        return {"step": self.step_count, "model": self.model.state_dict(), "rule": self.rule.state()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from `state`, bit for bit: it was projected when it was made, and is not projected again."""
+        self.model.load_state_dict(state["model"])
+        self.rule.load(state["rule"])
+        self.step_count = int(state["step"])
+
+    def _step(self, batch: Int64[Tensor, "t b"]) -> None:
+        trials = torch.arange(len(self.configs), device=self.device)[:, None]
+        features = self.model.backbone(self.inputs[batch])
+        outputs = self.model.outputs(features)
+        loss = self.objective.loss(outputs, self.labels[trials, batch])
+        self.epoch_loss += loss.detach()
+        if self.objective.decays_features:
+            loss = loss + self.objective.feature_penalty(features)
+        loss.sum().backward()
+        self.rule.step(self.learning_rate_factor())
+        self.sets.project(self.model)
+
+    def _order(self, epoch: int) -> Int64[Tensor, "t n"]:
+        """The order of the samples in this epoch; a full batch is taken as it stands."""
+        if self.batch_size == self.samples:
+            return torch.arange(self.samples, device=self.device).expand(len(self.configs), -1)
+        draws = [generator(config.seed, Stream.DATA_ORDER, epoch) for config in self.configs]
+        return torch.stack([torch.randperm(self.samples, generator=draw) for draw in draws]).to(self.device)
+
+
+def _training_labels(config: Config, labels: Int64[Tensor, "n"]) -> Int64[Tensor, "n"]:
+    if config.data.labels == "random":
+        return random_labels(labels, generator(config.seed, Stream.LABELS))
+    return labels
+
+
+def _checked_batch_size(config: Config, samples: int) -> int:
+    size = config.training.batch_size or samples
+    if size > samples:
+        raise ConfigError(f"training.batch_size: {size} is larger than the {samples} training samples")
+    normalised = isinstance(config.model, Mlp) and config.model.batch_norm
+    if normalised and (samples % size or size) == 1:
+        raise ConfigError(
+            f"training.batch_size: {size} leaves one of {samples} samples in the last batch, "
+            "which batch norm cannot normalise"
+        )
+    return size

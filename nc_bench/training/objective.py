@@ -1,0 +1,74 @@
+"""What is minimised: the mean loss of the samples plus penalties, for every trial. Runs and solvers share it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from nc_bench.config import Config, ConfigError
+
+
+class Objective:
+    """Mean loss + l/2 |parameters|^2 + l_h/2 sum_i |h_i|^2 of t trials, which share the kind of loss.
+
+    `labels` (t, N) are all training labels: with class weights w the mean over a batch of b samples is
+    sum_i w(y_i) l_i / (b wbar), wbar the mean of w(y_i) over all N, so batches are unbiased and the full batch is
+    sum_i w(y_i) l_i / sum_i w(y_i). `is_risk` says whether the mean loss is the plain cross entropy, the metric risk.
+    Raises ConfigError unless there is one class weight for each class.
+    """
+
+    def __init__(self, configs: Sequence[Config], labels: Int64[Tensor, "t n"], classes: int, dtype: torch.dtype):
+        self.classes, self.samples = classes, labels.shape[1]
+        parts, like = [config.objective for config in configs], torch.empty((), dtype=dtype, device=labels.device)
+        self.squared = parts[0].loss == "mse"
+        self.smoothing = like.new_tensor([part.label_smoothing for part in parts])
+        self.smoothed = bool(self.smoothing.any())
+        self.class_weights = _class_weights(configs, labels, classes).to(like)
+        self.weighted = bool((self.class_weights != 1).any())
+        self.weight_decays = [part.weight_decay for part in parts]
+        self.feature_decays = [part.feature_decay for part in parts]
+        self.decays_features = any(self.feature_decays)
+        self.is_risk = not (self.squared or self.smoothed or self.weighted)
+
+    def loss(self, outputs: Float[Tensor, "t n k"], labels: Int64[Tensor, "t n"]) -> Float[Tensor, "t"]:
+        """Mean loss: cross entropy against (1 - a) e_y + a/K, or |outputs - e_y|^2 / 2."""
+        losses = self._squared_errors(outputs, labels) if self.squared else self._cross_entropies(outputs, labels)
+        if self.weighted:
+            losses = losses * self.class_weights.gather(1, labels)
+        return losses.mean(-1)
+
+    def feature_penalty(self, features: Float[Tensor, "t n d"]) -> Float[Tensor, "t"]:
+        """l_h/2 N times the mean of |h|^2 over these samples: l_h/2 sum_i |h_i|^2 where they are all N."""
+        return features.new_tensor(self.feature_decays) / 2 * self.samples * features.square().sum(-1).mean(-1)
+
+    def weight_penalty(self, decayed: Sequence[Float[Tensor, "t *shape"]]) -> Float[Tensor, "t"] | float:
+        """l/2 |parameters|^2 over `decayed_parameters`, in their type; an update rule adds its gradient itself."""
+        if not any(self.weight_decays):
+            return 0.0
+        return sum(p.new_tensor(self.weight_decays) / 2 * p.square().flatten(1).sum(1) for p in decayed)
+
+    def _cross_entropies(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        losses = F.cross_entropy(outputs.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape)
+        if not self.smoothed:
+            return losses
+        uniform = -F.log_softmax(outputs, -1).mean(-1)
+        return losses + self.smoothing[:, None] * (uniform - losses)
+
+    def _squared_errors(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return (outputs - F.one_hot(labels, self.classes)).square().sum(-1) / 2
+
+
+def _class_weights(configs: Sequence[Config], labels: Tensor, classes: int) -> Float[Tensor, "t k"]:
+    """Every trial's weights over their mean over its samples."""
+    rows = []
+    for config, own in zip(configs, labels, strict=True):
+        given = config.objective.class_weights or (1.0,) * classes
+        if len(given) != classes:
+            raise ConfigError(f"objective.class_weights: {len(given)} given, but the data has {classes} classes")
+        weights = torch.tensor(given, dtype=torch.float64, device=labels.device)
+        rows.append(weights / weights[own].mean())
+    return torch.stack(rows)

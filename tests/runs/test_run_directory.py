@@ -1,0 +1,289 @@
+"""The run directory: claimed by one process and one configuration, whole after any fault."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_runs import network
+
+from nc_bench.config import load_config
+from nc_bench.runs import RunDirectory, RunError, files
+from nc_bench.runs.directory import read_rows, rows_to_frame
+from nc_bench.runs.files import write_bytes, write_json, write_text
+
+ROOT = Path(__file__).parents[2]
+
+
+def row(step: int, **columns: Any) -> dict[str, Any]:
+    keys = {"epoch": step, "step": step, "split": "train", "layer": "penultimate"}
+    return {**keys, "risk": 1.0 / (1 + step), "seconds": 0.1, "reasons": {}, **columns}
+
+
+Open = Callable[[Path], RunDirectory]
+
+
+@pytest.fixture
+def at() -> Iterator[Open]:
+    """Run directories that are released at the end."""
+    opened = []
+
+    def at(path: Path) -> RunDirectory:
+        opened.append(RunDirectory(path))
+        return opened[-1]
+
+    yield at
+    for run in opened:
+        run.release()
+
+
+@pytest.fixture
+def claimed(at: Open) -> Open:
+    def claimed(path: Path) -> RunDirectory:
+        run = at(path)
+        assert run.claim(network(), resume=False) is False
+        return run
+
+    return claimed
+
+
+def names(path: Path) -> set[str]:
+    return {file.name for file in path.iterdir()}
+
+
+def test_a_new_directory_is_made_with_its_parents_and_holds_the_resolved_configuration(
+    tmp_path: Path, claimed: Open
+) -> None:
+    run = claimed(tmp_path / "a" / "b c")
+    assert load_config(run.path / "config.yaml") == network()
+    assert "decay_biases: true" in (run.path / "config.yaml").read_text()
+    assert run.manifest() == {} and run.rows() == [] and run.checkpoints() == []
+
+
+def test_to_resume_where_nothing_is_means_to_start(tmp_path: Path, at: Open) -> None:
+    assert at(tmp_path / "new").claim(network(), resume=True) is False
+
+
+def test_the_same_run_is_only_continued_when_asked(tmp_path: Path, claimed: Open, at: Open) -> None:
+    claimed(tmp_path).release()
+    refused = at(tmp_path)
+    with pytest.raises(RunError, match=r"holds a run already; continue it with --resume or choose another --out$"):
+        refused.claim(network(), resume=False)
+    refused.release()
+    assert at(tmp_path).claim(network(), resume=True) is True
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_another_run_is_refused_and_the_changed_key_named(
+    tmp_path: Path, resume: bool, claimed: Open, at: Open
+) -> None:
+    claimed(tmp_path).release()
+    before = (tmp_path / "config.yaml").read_bytes()
+    other = network(seed=3, optimizer={"lr": 0.1})
+    with pytest.raises(RunError) as caught:
+        at(tmp_path).claim(other, resume=resume)
+    changes = "seed: 0 -> 3; optimizer.lr: 0.05 -> 0.1"
+    assert str(caught.value) == f"{tmp_path}: holds another run ({changes}); choose another --out"
+    assert (tmp_path / "config.yaml").read_bytes() == before
+
+
+def test_more_epochs_and_another_device_are_no_other_run(tmp_path: Path, claimed: Open, at: Open) -> None:
+    claimed(tmp_path).release()
+    longer = network(device="auto", training={"epochs": 9, "checkpoint_seconds": 5})
+    run = at(tmp_path)
+    assert run.claim(longer, resume=True) is True
+    assert load_config(run.path / "config.yaml") == longer
+
+
+def test_a_damaged_configuration_is_named(tmp_path: Path, claimed: Open, at: Open) -> None:
+    claimed(tmp_path).release()
+    (tmp_path / "config.yaml").write_text("data: {name: digits")
+    with pytest.raises(ValueError, match=r"config\.yaml, line 1"):
+        at(tmp_path).claim(network(), resume=True)
+
+
+def test_two_writers_at_once_are_refused(tmp_path: Path, claimed: Open, at: Open) -> None:
+    run = claimed(tmp_path)
+    message = f"{tmp_path}: another process is writing this run"
+    with pytest.raises(RunError, match=message):
+        at(tmp_path).claim(network(), resume=True)
+    program = (
+        "import sys; from pathlib import Path; from nc_bench.runs import RunDirectory; "
+        "from nc_bench.config import load_config; path = Path(sys.argv[1]); "
+        "RunDirectory(path).claim(load_config(path / 'config.yaml'), resume=True)"
+    )
+    other = [sys.executable, "-c", program, str(tmp_path)]
+    assert message in subprocess.run(other, cwd=ROOT, capture_output=True, text=True).stderr
+    run.release()
+    assert at(tmp_path).claim(network(), resume=True) is True
+
+
+def test_places_that_cannot_be_written(tmp_path: Path, at: Open) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nc_bench_run")):
+        run = at(place)
+        with pytest.raises(OSError):
+            run.claim(network(), resume=False)
+        run.release()
+    assert names(tmp_path) == {"file"}
+
+
+def test_rows_keep_every_bit_and_undefined_values_are_null(tmp_path: Path, claimed: Open) -> None:
+    run = claimed(tmp_path)
+    value = 0.1 + 0.2
+    run.append([row(1, risk=value, nc1_pinv=math.nan, nc1_cdnv=math.inf, reasons={"nc1_pinv": "one class"})])
+    run.append([row(2), row(3)])
+    first, *rest = run.rows()
+    assert first["risk"] == value
+    assert first["nc1_pinv"] is None and first["nc1_cdnv"] is None and first["reasons"] == {"nc1_pinv": "one class"}
+    assert [other["step"] for other in rest] == [2, 3]
+    text = (tmp_path / "metrics.jsonl").read_text()
+    assert "NaN" not in text and "Infinity" not in text
+    assert len(text.splitlines()) == 3
+
+
+def test_rows_newer_than_the_checkpoint_are_cut(tmp_path: Path, claimed: Open) -> None:
+    run = claimed(tmp_path)
+    run.append([row(step) for step in (0, 1, 1, 2, 3)])
+    run.cut(1)
+    assert [r["step"] for r in run.rows()] == [0, 1, 1]
+    run.cut(-1)
+    assert run.rows() == []
+
+
+def test_a_last_line_that_was_cut_off_is_no_row_at_any_length(tmp_path: Path, claimed: Open) -> None:
+    run, path = claimed(tmp_path), tmp_path / "metrics.jsonl"
+    run.append([row(1), row(2, reasons={"nc1_pinv": "é"})])
+    whole = path.read_bytes()
+    first = whole.index(b"\n") + 1
+    for length in range(first, len(whole)):
+        path.write_bytes(whole[:length])
+        assert [r["step"] for r in run.rows()] == [1]
+    path.write_bytes(whole[:-1])
+    run.cut(2)
+    run.append([row(2)])
+    assert [r["step"] for r in run.rows()] == [1, 2]
+
+
+@pytest.mark.parametrize("damage", [b'{"epoch": 2, "st', b"\xff\xfe", b""])
+def test_a_damaged_row_is_named_with_its_line(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "metrics.jsonl"
+    whole = json.dumps(row(1)).encode()
+    path.write_bytes(whole + b"\n" + damage + b"\n" + whole + b"\n")
+    with pytest.raises(RunError, match=r"metrics\.jsonl: damaged \(line 2: "):
+        read_rows(path)
+
+
+def test_a_damaged_manifest_is_named_with_its_line(tmp_path: Path, claimed: Open) -> None:
+    run = claimed(tmp_path)
+    for content in (b'{\n "status": "comp\n', b'{\n "status": "\xff"}'):
+        (tmp_path / "manifest.json").write_bytes(content)
+        with pytest.raises(RunError, match=r"manifest\.json: damaged \(line 2: "):
+            run.manifest()
+
+
+def test_checkpoints_the_newest_first_and_one_before_it(tmp_path: Path, claimed: Open) -> None:
+    run = claimed(tmp_path)
+    for content in (b"one", b"two", b"three"):
+        run.save_checkpoint(content)
+    assert [path.read_bytes() for path in run.checkpoints()] == [b"three", b"two"]
+    assert names(tmp_path) == {".lock", "config.yaml", "metrics.jsonl", "checkpoint.pt", "checkpoint.before.pt"}
+
+
+def test_a_kill_between_any_two_renames_leaves_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claimed: Open
+) -> None:
+    run = claimed(tmp_path)
+    run.save_checkpoint(b"one")
+    run.save_checkpoint(b"two")
+    renamed = Path.replace
+
+    class Killed(BaseException):
+        pass
+
+    for allowed in range(4):
+        done: list[Path] = []
+
+        def replace(path: Path, target: Path, done: list[Path] = done, allowed: int = allowed) -> Path:
+            if len(done) == allowed:
+                raise Killed
+            done.append(path)
+            return renamed(path, target)
+
+        monkeypatch.setattr(Path, "replace", replace)
+        with suppress(Killed):
+            run.save_checkpoint(b"three")
+        kept = [path.read_bytes() for path in run.checkpoints()]
+        assert kept[0] == [b"two", b"two", b"two", b"three"][allowed]
+        assert set(kept) <= {b"one", b"two", b"three"}
+
+
+def test_a_failed_write_leaves_the_old_content_and_no_debris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_text(path, "old")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_bytes(path, b"new")
+    assert path.read_text() == "old" and names(tmp_path) == {"file"}
+
+
+def test_rows_that_do_not_fit_are_taken_back(tmp_path: Path) -> None:
+    """In a process of its own: the limit on a file's size stands in for a disk that is full."""
+    program = (
+        "import resource, sys; from pathlib import Path; from nc_bench.runs import RunDirectory\n"
+        "run = RunDirectory(Path(sys.argv[1]))\n"
+        "row = {'step': 1, 'text': 'x' * 5000}\n"
+        "run.append([row])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))\n"
+        "try: run.append([row, row])\n"
+        "except OSError as error: print(error.errno)\n"
+        "print(len(run.rows()), (run.path / 'metrics.jsonl').stat().st_size)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["27", "1", "5024"]
+
+
+def test_json_has_no_number_that_json_cannot_hold(tmp_path: Path) -> None:
+    write_json(tmp_path / "f.json", {"a": [math.nan, (1.5, -math.inf)], "b": {"c": math.inf}, "d": [1, None, "x"]})
+    content = json.loads((tmp_path / "f.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert content == {"a": [None, [1.5, None]], "b": {"c": None}, "d": [1, None, "x"]}
+
+
+def test_tables_of_rows() -> None:
+    frame = rows_to_frame([row(1, nc1_pinv=None, extra=None), row(2, nc1_pinv=0.5, late=1)])
+    assert list(frame) == ["epoch", "step", "split", "layer", "risk", "nc1_pinv", "extra", "late", "seconds"]
+    assert all(str(frame[name].dtype) == "float64" for name in ("risk", "nc1_pinv", "extra", "late", "seconds"))
+    assert str(frame["epoch"].dtype) == str(frame["step"].dtype) == "int64"
+    assert frame["nc1_pinv"].isna().tolist() == [True, False]
+
+
+def test_a_table_of_no_rows_has_its_columns() -> None:
+    frame = rows_to_frame([])
+    assert list(frame) == ["epoch", "step", "split", "layer", "seconds"] and len(frame) == 0
+    assert str(frame["epoch"].dtype) == "int64"
+
+
+def test_the_end_of_a_run(tmp_path: Path, claimed: Open) -> None:
+    run = claimed(tmp_path)
+    run.append([row(1, risk=0.1 + 0.2), row(2, risk=math.nan)])
+    run.finish([{"name": "risk", "predicted": math.nan}])
+    lines = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert lines == [
+        "epoch,step,split,layer,risk,seconds",
+        "1,1,train,penultimate,0.30000000000000004,0.1",
+        "2,2,train,penultimate,,0.1",
+    ]
+    assert json.loads((tmp_path / "predictions.json").read_text()) == [{"name": "risk", "predicted": None}]

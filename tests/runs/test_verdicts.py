@@ -1,0 +1,214 @@
+"""Verdicts: tolerances, what counts as converged, and the law that no row may break."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import pytest
+from small_runs import network, table
+
+from nc_bench.config import Config
+from nc_bench.runs.directory import rows_to_frame
+from nc_bench.runs.expectations import Expectation, expectations
+from nc_bench.runs.verdicts import CLAIMS, converged, judge
+
+EQUAL = (10,) * 10
+STILL = [0.99] * 40
+
+
+def frame(efficiencies: list[float], *, gaps: list[float] | None = None, **last: float) -> pd.DataFrame:
+    """A train and a test row per epoch; the given values in the last epoch's train row, nonsense in the others."""
+    rows: list[dict[str, Any]] = []
+    for epoch, efficiency in enumerate(efficiencies, 1):
+        shared = {"epoch": epoch, "step": epoch, "layer": "penultimate", "seconds": 1.0}
+        shared |= dict.fromkeys(CLAIMS, 77.0) | {"risk_gap": 0.1 if gaps is None else gaps[epoch - 1]}
+        rows.append({**shared, "split": "train", "simplex_efficiency": efficiency})
+        rows.append({**shared, "split": "test"})
+    rows[-2] |= last
+    return rows_to_frame(rows)
+
+
+def expected(**values: float) -> list[Expectation]:
+    return [Expectation(values=values, assumption="as assumed", source="as derived")]
+
+
+def verdict(
+    name: str,
+    measured: float,
+    *,
+    predicted: float = 0.0,
+    config: Config | None = None,
+    null: Mapping[str, float] | None = None,
+    efficiencies: list[float] = STILL,
+) -> dict[str, Any]:
+    if name == "simplex_efficiency":
+        efficiencies = [measured] * len(efficiencies)
+    rows = frame(efficiencies, **{name: measured})
+    judged = judge(config or network(), expected(**{name: predicted}), rows, null or {})
+    return next(row for row in judged if row["name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "predicted", "null", "tolerance"),
+    [
+        ("nc1_quotient", 0.0, math.nan, 0.05),
+        ("nc2_equiangular", 0.0, 0.4, 0.05),
+        ("nc2_equiangular", 0.0, 0.04, 0.02),
+        ("nc2_equidistant", 0.0, 1e-16, 0.05),
+        ("nc1_radius", 0.0, math.nan, 0.5),
+        ("centre_offset", 0.3, 0.31, 0.05),
+        ("simplex_efficiency", 1.0, math.nan, 0.05),
+    ],
+)
+def test_a_networks_tolerance_is_absolute_and_at_most_half_of_what_chance_gives(
+    name: str, predicted: float, null: float, tolerance: float
+) -> None:
+    for factor, said in ((0.999, "holds"), (-0.999, "holds"), (1.001, "fails"), (-1.001, "fails")):
+        measured = predicted + factor * tolerance
+        row = verdict(name, measured, predicted=predicted, null={name: null})
+        assert row["verdict"] == said and row["tolerance"] == pytest.approx(tolerance)
+        assert row["deviation"] == pytest.approx(factor * tolerance)
+        assert row["predicted"] == predicted and row["measured"] == measured
+        assert row["null"] == pytest.approx(null, nan_ok=True)
+
+
+@pytest.mark.parametrize("name", ["risk", "feature_radius", "head_opnorm"])
+def test_sizes_are_judged_relatively(name: str) -> None:
+    for factor, said in ((1.049, "holds"), (0.951, "holds"), (1.051, "fails"), (0.949, "fails")):
+        row = verdict(name, 0.04 * factor, predicted=0.04)
+        assert row["verdict"] == said and row["deviation"] == pytest.approx(factor - 1)
+
+
+@pytest.mark.parametrize(("name", "predicted", "tolerance"), [("risk", 0.04, 1e-9), ("nc2_etf", 0.0, 1e-4)])
+def test_a_table_is_held_to_its_minimiser(name: str, predicted: float, tolerance: float) -> None:
+    for factor, said in ((0.99, "holds"), (1.01, "fails")):
+        measured = predicted + factor * tolerance * (predicted or 1)
+        row = verdict(name, measured, predicted=predicted, config=table(), null={name: 1e-5})
+        assert (row["verdict"], row["tolerance"]) == (said, tolerance)
+
+
+def test_what_still_moves_has_not_failed() -> None:
+    moving = [0.5 + 0.01 * epoch for epoch in range(40)]
+    assert verdict("nc2_etf", 0.3, efficiencies=moving)["verdict"] == "not converged"
+    assert verdict("nc2_etf", 0.01, efficiencies=moving)["verdict"] == "holds"
+    assert verdict("nc2_etf", 0.3)["verdict"] == "fails"
+
+
+def test_an_undefined_measurement_is_not_judged() -> None:
+    row = verdict("isometry_defect", math.nan)
+    assert row["verdict"] == "not applicable" and math.isnan(row["deviation"])
+
+
+def test_an_infinite_measurement_does_not_hold() -> None:
+    assert verdict("nc1_pinv", math.inf)["verdict"] == "fails"
+
+
+def test_a_prediction_that_does_not_apply_says_why() -> None:
+    risk = Expectation(values={"risk": math.nan}, assumption="", source="", not_applicable="the head is frozen")
+    (row, _) = judge(network(), [risk], frame(STILL, risk=0.5), {})
+    assert row["verdict"] == "not applicable" and row["assumption"] == "the head is frozen"
+    assert row["measured"] == 0.5 and math.isnan(row["tolerance"]) and math.isnan(row["predicted"])
+
+
+def test_rows_of_a_table_of_verdicts() -> None:
+    both = expected(accuracy=1.0, nc2_etf=0.0, alpha=3.0) + expected(risk=0.5)
+    rows = judge(network(), both, frame(STILL, accuracy=1.0, nc2_etf=0.0, risk=0.5), {"nc2_etf": 0.7})
+    assert [row["name"] for row in rows] == ["risk", "nc2_etf", "accuracy", "risk_gap"]
+    assert all(row["verdict"] == "holds" for row in rows)
+    keys = [
+        "name",
+        "claim",
+        "predicted",
+        "null",
+        "measured",
+        "deviation",
+        "tolerance",
+        "verdict",
+        "assumption",
+        "source",
+    ]
+    assert all(list(row) == keys for row in rows)
+    assert rows[1]["claim"] == CLAIMS["nc2_etf"] and rows[1]["assumption"] == "as assumed"
+
+
+@pytest.mark.parametrize("config", [network(), network(constraints={"features": None, "head": None}), table()])
+def test_every_expectation_of_a_run_can_be_judged(config: Config) -> None:
+    found = expectations(config, EQUAL)
+    judged = judge(config, found, frame(STILL), {})
+    named = {name for expectation in found for name in expectation.values}
+    assert {row["name"] for row in judged} == (named & CLAIMS.keys()) | {"risk_gap"}
+    assert len(judged) > 10
+
+
+def test_where_nothing_was_measured_nothing_is_judged() -> None:
+    assert judge(network(), expected(risk=0.5), rows_to_frame([]), {}) == []
+
+
+def law(config: Config, gaps: list[float]) -> dict[str, Any]:
+    rows = judge(config, [], frame([0.9] * len(gaps), gaps=gaps), {})
+    assert len(rows) == 1 and rows[0]["name"] == "risk_gap"
+    return rows[0]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "said", "deviation"),
+    [
+        ([0.3, 0.2], "holds", 0.0),
+        ([0.3, 0.0], "holds", 0.0),
+        ([-1e-12, 0.2], "holds", -1e-12),
+        ([-1e-6, 0.2], "fails", -1e-6),
+        ([0.2, math.nan, -3.0, 0.1], "fails", -3.0),
+    ],
+)
+@pytest.mark.parametrize("config", [network(), table(), network(constraints={"features": None, "head": None})])
+def test_no_row_may_be_below_the_floor(config: Config, gaps: list[float], said: str, deviation: float) -> None:
+    row = law(config, gaps)
+    assert (row["verdict"], row["deviation"]) == (said, deviation)
+    assert row["measured"] == min(gap for gap in gaps if not math.isnan(gap)) and row["predicted"] == 0
+    assert f"({2 * sum(not math.isnan(gap) for gap in gaps)} measurements)" in row["claim"]
+
+
+def test_one_test_row_below_the_floor_is_enough() -> None:
+    rows = frame(STILL)
+    rows.loc[rows.index[3], "risk_gap"] = -0.5
+    assert rows.loc[rows.index[3], "split"] == "test"
+    assert judge(network(), [], rows, {})[-1]["verdict"] == "fails"
+
+
+def test_a_broken_law_is_not_excused_by_a_run_that_moves() -> None:
+    rows = frame([0.01 * epoch for epoch in range(40)], gaps=[-1.0] * 40)
+    assert judge(network(), [], rows, {})[-1]["verdict"] == "fails"
+
+
+def test_the_law_is_about_linear_heads_and_about_numbers() -> None:
+    bounded = law(network(constraints={"outputs": {"radius": 2.0}}), [-1.0, 0.2])
+    assert bounded["verdict"] == "not applicable" and "bounded" in bounded["assumption"]
+    assert law(network(), [math.nan, math.nan])["verdict"] == "not applicable"
+
+
+@pytest.mark.parametrize(
+    ("efficiencies", "still"),
+    [
+        ([0.1] * 36 + [0.9, 0.9, 0.9, 0.9, 0.9049], True),
+        ([0.1] * 36 + [0.9, 0.9, 0.9, 0.9, 0.9051], False),
+        ([0.1] * 36 + [0.9, 0.9, 0.91, 0.9, 0.9], False),
+        ([0.1] * 37 + [0.9, 0.9, 0.9, 0.9], False),
+        ([0.1] * 36 + [0.9] * 5, True),
+        ([0.9, 0.9], True),
+        ([0.8, 0.9], False),
+        ([0.9], False),
+    ],
+)
+def test_converged_means_no_change_over_the_last_tenth(efficiencies: list[float], still: bool) -> None:
+    rows = frame(efficiencies)
+    assert converged(rows[rows["split"] == "train"]) is still
+
+
+@pytest.mark.parametrize(("before", "still"), [(0.9, True), (0.8, False)])
+def test_where_few_epochs_are_recorded_the_last_one_before_the_tenth_counts(before: float, still: bool) -> None:
+    rows = frame([0.1, 0.2, before, 0.9])
+    train = rows[rows["split"] == "train"].assign(epoch=[1, 100, 251, 300])
+    assert converged(train) is still

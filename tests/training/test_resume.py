@@ -1,0 +1,230 @@
+"""Interrupted anywhere, damaged or extended: the resumed run ends with the rows of one that nobody touched."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_runs import measured, network, table, tiny_dataset
+
+from nc_bench import load_run
+from nc_bench.config import Config
+from nc_bench.runs import RunDirectory
+from nc_bench.training import run_training
+from nc_bench.training.ensemble import Ensemble
+
+MODEL = {"name": "mlp", "widths": [8, 4], "batch_norm": True, "final_activation": False}
+EPOCHS, STEPS = 5, 3
+TOTAL = EPOCHS * STEPS
+
+
+class Killed(BaseException):
+    """As abrupt for the run as a kill: nothing in the package catches it."""
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: tiny_dataset())
+
+
+def small(epochs: int = EPOCHS, *, checkpoint_seconds: float = 0, **sections: Any) -> Config:
+    training = {"epochs": epochs, "batch_size": 10, "checkpoint_seconds": checkpoint_seconds}
+    return network(**({"model": MODEL, "training": training} | sections))
+
+
+def kill() -> None:
+    raise Killed
+
+
+def terminate() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+def run_until(step: int, action: Callable[[], None], config: Config, directory: Path, *, resume: bool = False) -> str:
+    """Run; in the middle of the step of this number, counted from zero, the action happens."""
+    taken = Ensemble._step
+
+    def acting(self: Ensemble, batch: torch.Tensor) -> None:
+        if self.step_count == step:
+            action()
+        taken(self, batch)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Ensemble, "_step", acting)
+        try:
+            return run_training(config, directory, resume=resume)
+        except Killed:
+            return "killed"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: tiny_dataset())
+        directory = tmp_path_factory.mktemp("whole")
+        run_training(small(), directory)
+    return measured(directory)
+
+
+@pytest.mark.parametrize("checkpoint_seconds", [0, 1000])
+@pytest.mark.parametrize("step", [0, 1, 4, 9, TOTAL - 1])
+def test_killed_in_any_step(tmp_path: Path, whole: list[str], step: int, checkpoint_seconds: float) -> None:
+    config = small(checkpoint_seconds=checkpoint_seconds)
+    assert run_until(step, kill, config, tmp_path) == "killed"
+    assert load_run(tmp_path).manifest["status"] == "running"
+    assert run_training(config, tmp_path, resume=True) == "complete"
+    assert measured(tmp_path) == whole
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 4, TOTAL - 2, TOTAL - 1])
+def test_asked_to_stop_in_any_step(tmp_path: Path, whole: list[str], step: int) -> None:
+    config = small(checkpoint_seconds=1000)
+    status = run_until(step, terminate, config, tmp_path)
+    manifest = load_run(tmp_path).manifest
+    done = (step + 1) // STEPS
+    # After the last step there is nothing left to interrupt.
+    assert status == manifest["status"] == ("complete" if step == TOTAL - 1 else "interrupted")
+    assert manifest["epochs_done"] == done
+    assert len(load_run(tmp_path).rows) == 2 * done
+    steps: list[int] = []
+    assert run_until(step + 1, lambda: steps.append(step), config, tmp_path, resume=True) == "complete"
+    # The step that was being taken was finished and saved: it is not taken again.
+    assert len(steps) == (step < TOTAL - 1)
+    assert measured(tmp_path) == whole
+
+
+def test_stopped_again_and_again(tmp_path: Path, whole: list[str]) -> None:
+    for step in range(0, TOTAL, 2):
+        run_until(step, terminate, small(), tmp_path, resume=True)
+    assert run_training(small(), tmp_path, resume=True) == "complete"
+    assert measured(tmp_path) == whole
+
+
+def test_the_step_after_a_resumption_is_the_next_one(tmp_path: Path) -> None:
+    """A resumed run trains on from the checkpoint: steps before it are not taken again."""
+    run_until(7, terminate, small(), tmp_path)
+    seen: list[int] = []
+    taken = Ensemble._step
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Ensemble, "_step", lambda self, batch: (seen.append(self.step_count), taken(self, batch)))
+        run_training(small(), tmp_path, resume=True)
+    assert seen == list(range(8, TOTAL))
+
+
+@pytest.mark.parametrize("moment", ["append", "save_checkpoint", "finish"])
+@pytest.mark.parametrize("before", [True, False])
+def test_killed_around_what_is_written(tmp_path: Path, whole: list[str], moment: str, before: bool) -> None:
+    written = getattr(RunDirectory, moment)
+    times: list[int] = []
+
+    def killing(self: RunDirectory, *arguments: Any) -> None:
+        times.append(1)
+        last = len(times) == (1 if moment == "finish" else 3)
+        if last and before:
+            raise Killed
+        written(self, *arguments)
+        if last:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(RunDirectory, moment, killing)
+        with pytest.raises(Killed):
+            run_training(small(), tmp_path)
+    assert run_training(small(), tmp_path, resume=True) == "complete"
+    assert measured(tmp_path) == whole
+
+
+def test_killed_between_the_rows_of_two_splits(tmp_path: Path, whole: list[str]) -> None:
+    run_until(10, kill, small(), tmp_path)
+    rows = tmp_path / "metrics.jsonl"
+    lines = rows.read_bytes().splitlines(keepends=True)
+    rows.write_bytes(b"".join(lines) + lines[-2].replace(b'"step": 9', b'"step": 12') + lines[-1][:100])
+    assert run_training(small(), tmp_path, resume=True) == "complete"
+    assert measured(tmp_path) == whole
+
+
+@pytest.mark.parametrize("adam", [True, False])
+def test_a_table_goes_on_too(tmp_path: Path, adam: bool) -> None:
+    optimizer = {"name": "adam", "lr": 0.1} if adam else {"name": "sgd", "lr": 1.0, "momentum": 0.5}
+    config = table(optimizer=optimizer, training={"epochs": 6}, record={"every": [0, 3]})
+    run_training(config, tmp_path / "whole")
+    run_until(4, kill, config, tmp_path / "run")
+    run_training(config, tmp_path / "run", resume=True)
+    assert measured(tmp_path / "run") == measured(tmp_path / "whole")
+
+
+def spoil(path: Path, how: int | float) -> None:
+    """Cut a file to a share of its length, or flip a bit of the byte at a place."""
+    content = bytearray(path.read_bytes())
+    if isinstance(how, float):
+        content = content[: int(how * len(content))]
+    else:
+        content[how] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def killed_late(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: tiny_dataset())
+        directory = tmp_path_factory.mktemp("killed") / "run"
+        run_until(TOTAL - 2, kill, small(), directory)
+    assert len(load_run(directory).rows) == 8
+    return directory
+
+
+@pytest.mark.parametrize("how", [0.0, 0.001, 0.3, 0.9999, 0, 30, 60, 2000, -1])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
+    tmp_path: Path, whole: list[str], killed_late: Path, how: int | float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = Path(shutil.copytree(killed_late, tmp_path / "run"))
+    spoil(directory / "checkpoint.pt", how)
+    seen: list[int] = []
+    run_until(3 * STEPS, lambda: seen.append(1), small(), directory, resume=True)
+    assert seen == [1], "epoch 4, which only the damaged checkpoint knew, is trained again"
+    said = capsys.readouterr().err
+    assert f"{directory / 'checkpoint.pt'}: damaged or cut off" in said
+    assert "falling back to the checkpoint before it" in said
+    assert measured(directory) == whole
+
+
+def test_with_both_checkpoints_damaged_it_starts_again(
+    tmp_path: Path, whole: list[str], killed_late: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = Path(shutil.copytree(killed_late, tmp_path / "run"))
+    for name in ("checkpoint.pt", "checkpoint.before.pt"):
+        spoil(directory / name, 0.5)
+    assert run_training(small(), directory, resume=True) == "complete"
+    said = capsys.readouterr().err
+    first, second = said.splitlines()
+    assert "checkpoint.pt: damaged" in first and first.endswith("falling back to the checkpoint before it")
+    assert "checkpoint.before.pt: damaged" in second and second.endswith("falling back to the start")
+    assert measured(directory) == whole
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_finished_run_is_extended(tmp_path: Path, whole: list[str], interrupted: bool) -> None:
+    constant = {"name": "constant"}
+    run_training(small(3, schedule=constant), tmp_path / "run")
+    short = measured(tmp_path / "run")
+    if interrupted:
+        run_until(10, kill, small(schedule=constant), tmp_path / "run", resume=True)
+    assert run_training(small(schedule=constant), tmp_path / "run", resume=True) == "complete"
+    run_training(small(schedule=constant), tmp_path / "whole")
+    assert measured(tmp_path / "run") == measured(tmp_path / "whole")
+    assert measured(tmp_path / "run")[: len(short)] == short
+    run = load_run(tmp_path / "run")
+    assert (run.manifest["epochs_done"], run.config["training"]["epochs"]) == (EPOCHS, EPOCHS)
+
+
+def test_earlier_rows_stay_when_the_schedule_is_stretched(tmp_path: Path) -> None:
+    run_training(small(3), tmp_path)
+    short = (tmp_path / "metrics.jsonl").read_text()
+    run_training(small(), tmp_path, resume=True)
+    assert (tmp_path / "metrics.jsonl").read_text().startswith(short)
+    assert load_run(tmp_path).rows["epoch"].tolist()[::2] == [1, 2, 3, 4, 5]
