@@ -1,0 +1,80 @@
+"""What the verdicts of a completed run add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nc_bench.reports.description import typed_config
+from nc_bench.reports.lines import LAW, group_of
+from nc_bench.reports.reading import claim
+from nc_bench.runs import Run
+
+POINTS, SIMPLEX = "NC1", "NC2"
+ANGLES = "nc2_equiangular"
+
+NEAR = 0.25
+"""Share of the angles' null below which a simplex that misses its tolerance has been approached all the same."""
+
+
+def conclusion(run: Run) -> str:
+    """Whether the simplex appeared, in part, or not; empty for a run that was not completed or has no verdicts.
+
+    It has appeared if every applicable claim on the classes (NC1) and on their means (NC2) holds, and there are
+    both; it has not if the angles of the class means are no nearer to a simplex's than a quarter of what random
+    directions give. A run without such claims is summed up in numbers.
+    """
+    claims = [row for row in _rows(run) if row["verdict"] != "not applicable" and group_of(row["name"]) != LAW]
+    if run.manifest.get("status") != "complete" or not claims:
+        return ""
+    geometry = [row for row in claims if group_of(row["name"]).startswith((POINTS, SIMPLEX))]
+    titles = " ".join(group_of(row["name"]) for row in geometry)
+    if POINTS not in titles or SIMPLEX not in titles:
+        return _tally(claims)
+    failing = _with(geometry, "fails")
+    if failing:
+        return f"{_shortfall(run, failing)} ({len(failing)} of {len(geometry)} claims on classes and class means fail)"
+    if _with(geometry, "not converged"):
+        return "the run was still moving when it ended, so the simplex is neither confirmed nor refuted"
+    although = " although the training labels are random" if typed_config(run).data.labels == "random" else ""
+    return f"the simplex appeared{although}{_exceptions([row for row in claims if row not in geometry])}"
+
+
+def broken_law(run: Run) -> str:
+    """A warning if a law that no network can break was broken, which says that a number is wrong; else empty."""
+    broken = [row["name"] for row in _rows(run) if group_of(row["name"]) == LAW and row["verdict"] == "fails"]
+    if not broken:
+        return ""
+    return f"WARNING: {', '.join(broken)} breaks a law that no network can break, so do not trust these measurements."
+
+
+def _shortfall(run: Run, failing: Sequence[str]) -> str:
+    """Missed tolerances are one thing, angles like those of random directions another."""
+    if ANGLES not in failing:
+        return "the simplex appeared only in part"
+    angles = claim(run, ANGLES)
+    near = angles["measured"] < NEAR * angles["null"]
+    return (
+        "the class means are near a simplex, but not to within the tolerances" if near else "the simplex did not appear"
+    )
+
+
+def _tally(claims: Sequence[dict[str, Any]]) -> str:
+    held = len(_with(claims, "holds"))
+    return f"{held} of {len(claims)} predictions hold"
+
+
+def _exceptions(others: Sequence[dict[str, Any]]) -> str:
+    missed = [row["name"] for row in others if row["verdict"] != "holds"]
+    if not missed:
+        return ""
+    count = f"{len(missed)} of {len(others)} other predictions {'do' if len(missed) > 1 else 'does'} not hold"
+    return f", but {count} ({', '.join(missed)})"
+
+
+def _with(claims: Sequence[dict[str, Any]], verdict: str) -> list[str]:
+    return [row["name"] for row in claims if row["verdict"] == verdict]
+
+
+def _rows(run: Run) -> list[dict[str, Any]]:
+    return [dict(row) for _, row in run.predictions.iterrows()]

@@ -1,0 +1,180 @@
+"""The first figure: the metrics over the epochs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
+
+from nc_bench.reports.description import describe, typed_config
+from nc_bench.reports.numbers import number
+from nc_bench.reports.reading import claim, curve, null_value
+from nc_bench.reports.style import FAINT, INK, PANEL, SERIES, SMALL, TEXT, headed_figure, quiet
+from nc_bench.runs import Run
+
+FEW_POINTS = 12
+"""Up to this many recorded epochs are marked one by one: a line through one point is invisible."""
+
+MOST_DECADES_WITH_STEPS = 300
+"""Ratio of the ends of a logarithmic axis up to which 2 and 5 are named beside the powers of ten."""
+
+LINE_WIDTHS = (2.0, 1.5, 1.1)
+"""Later curves are thinner, so that curves on top of each other can all be seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One panel: which metrics it shows, under which words, on which scale."""
+
+    title: str
+    meaning: str
+    metrics: tuple[tuple[str, str], ...]
+    logarithmic: bool
+
+
+RISK = Panel(title="a   Risk", meaning="mean cross entropy", metrics=(("risk", "risk"),), logarithmic=True)
+POINTS = Panel(
+    title="b   Do the classes become points? (NC1)",
+    meaning="spread within classes /\ndistance between them",
+    metrics=(("nc1_quotient", "variances"), ("nc1_cdnv", "pair by pair"), ("nc1_pinv", "by direction")),
+    logarithmic=True,
+)
+SIMPLEX = Panel(
+    title="c   Do means and last layer form a simplex? (NC2, NC3)",
+    meaning="distance from a regular simplex",
+    metrics=(
+        ("nc2_equiangular", "angles"),
+        ("nc2_equinorm", "norms"),
+        ("nc3_duality_centred", "last layer"),
+    ),
+    logarithmic=True,
+)
+SHARES = Panel(
+    title="d   What comes of it",
+    meaning="share (1 is best)",
+    metrics=(
+        ("simplex_efficiency", "norm budget used"),
+        ("accuracy", "accuracy"),
+        ("ncc_accuracy", "nearest mean"),
+    ),
+    logarithmic=False,
+)
+
+
+def metric_curves(run: Run) -> Figure:
+    """Four panels of metrics over the epochs: risk with its minimum and floor, NC1, NC2 and NC3, and shares.
+
+    Training solid, test dashed; dotted levels are what random directions give. A metric that was not recorded, or
+    is undefined throughout, says so in its panel.
+    """
+    page, body = headed_figure((11, 8.6), "Collapse of the last layer during training", describe(run), _caption(run))
+    grid = body.subplots(2, 2)
+    for axes, panel in zip(grid.flat, (RISK, POINTS, SIMPLEX, SHARES), strict=True):
+        _draw(run, axes, panel)
+    _risk_levels(run, grid[0, 0])
+    _nulls(run, grid[1, 0])
+    for axes, panel in zip(grid.flat, (RISK, POINTS, SIMPLEX, SHARES), strict=True):
+        _finish(run, axes, panel)
+    return page
+
+
+def _draw(run: Run, axes: Axes, panel: Panel) -> None:
+    for (name, words), colour, width in zip(panel.metrics, SERIES, LINE_WIDTHS, strict=False):
+        label: str | None = words if words == name else f"{words} ({name})"
+        for split, line, faded in (("train", "-", 1.0), ("test", "--", 0.6)):
+            epochs, values = _drawable(run, split, name, panel.logarithmic)
+            if len(values):
+                marker = "o" if len(values) <= FEW_POINTS else ""
+                look: dict[str, Any] = {
+                    "color": colour,
+                    "alpha": faded,
+                    "linewidth": width,
+                    "marker": marker,
+                    "markersize": 3.5,
+                }
+                axes.plot(epochs, values, line, label=label, **look)
+                label = None
+
+
+def _drawable(run: Run, split: str, name: str, logarithmic: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    epochs, values = curve(run, split, name)
+    keep = np.isfinite(values) & ((values > 0) | (not logarithmic))
+    return epochs[keep], values[keep]
+
+
+def _risk_levels(run: Run, axes: Axes) -> None:
+    if not axes.lines:
+        return
+    epochs, floor = _drawable(run, "train", "risk_floor", True)
+    if len(floor):
+        axes.plot(epochs, floor, color=FAINT, linewidth=1, label="floor of the norms reached (risk_floor)")
+    predicted = float(claim(run, "risk").get("predicted", math.nan))
+    if predicted > 0:
+        axes.axhline(predicted, color=INK, linewidth=1, linestyle="-.", label=f"predicted minimum {number(predicted)}")
+
+
+def _nulls(run: Run, axes: Axes) -> None:
+    for (name, _), colour in zip(SIMPLEX.metrics, SERIES, strict=True):
+        level = null_value(run, name)
+        if level > 0 and axes.lines:
+            axes.axhline(level, color=colour, linewidth=1.2, linestyle=":")
+
+
+def _finish(run: Run, axes: Axes, panel: Panel) -> None:
+    quiet(axes)
+    axes.set_title(panel.title, loc="left", fontsize=PANEL, fontweight="bold", color=INK, pad=34)
+    axes.set_ylabel(panel.meaning + (" (log scale)" if panel.logarithmic else ""), fontsize=TEXT, color=INK)
+    axes.set_xlabel("epoch", fontsize=TEXT, color=INK)
+    if not axes.lines:
+        axes.text(0.5, 0.5, _why_empty(run, panel), transform=axes.transAxes, ha="center", fontsize=TEXT, color=FAINT)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        return
+    if panel.logarithmic:
+        axes.set_yscale("log")
+        _name_ticks(axes)
+    if typed_config(run).record.every == "log":
+        axes.set_xscale("log")
+    legend = axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 1.0),
+        ncols=2,
+        fontsize=SMALL,
+        frameon=False,
+        borderaxespad=0.2,
+        handlelength=1.6,
+        columnspacing=1.2,
+    )
+    legend.set_in_layout(False)  # it stands in the space that the title's pad leaves, and must not narrow the panel
+
+
+def _name_ticks(axes: Axes) -> None:
+    """Ticks at 1, 2 and 5 where the scale spans too few decades to be read off their powers alone."""
+    low, high = axes.get_ylim()
+    if high < MOST_DECADES_WITH_STEPS * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _why_empty(run: Run, panel: Panel) -> str:
+    names = [name for name, _ in panel.metrics]
+    reasons = [why for (_, split, name), why in run.reasons.items() if name in names and split == "train"]
+    return f"undefined: {reasons[-1]}" if reasons else "not measured"
+
+
+def _caption(run: Run) -> str:
+    has_test = bool((run.rows["split"] == "test").any()) if not run.rows.empty else False
+    parts = ["Solid: training samples" + ("; dashed and faded: test samples." if has_test else ".")]
+    if any(null_value(run, name) > 0 for name, _ in SIMPLEX.metrics):
+        parts.append(
+            "Dotted (c): the value of random directions in its colour; only what is far below it is a simplex."
+        )
+    parts.append("At exact collapse everything in b and c is 0 and everything in d is 1 on the training samples.")
+    return " ".join(parts)

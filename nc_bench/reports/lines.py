@@ -1,0 +1,123 @@
+"""The claims of a run as lines of text: grouped, in order, every number written out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nc_bench.reports.numbers import distinct, number, percent
+from nc_bench.reports.reading import last_row
+from nc_bench.runs import Run
+from nc_bench.runs.verdicts import RELATIVE
+
+LAW, OTHER = "Law: no network can break it", "Other"
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Risk and norms": ("risk", "simplex_efficiency", "feature_radius", "head_opnorm"),
+    "NC1: the samples of a class become one point": ("nc1_", "output_collapse"),
+    "NC2: the class means become a regular simplex": ("nc2_", "centre_offset"),
+    "NC3: the last layer lines up with the class means": (
+        "nc3_",
+        "isometry_defect",
+        "nc2_equinorm_w",
+        "nc2_equiangular_w",
+    ),
+    "NC4: decisions go by the nearest class mean": ("nc4_", "accuracy", "ncc_accuracy"),
+    OTHER: (),
+    LAW: ("risk_gap",),
+}
+"""Titles in their order, each with the beginnings of the names it holds; the longest beginning decides."""
+
+NULL = "null: what random Gaussian class means and last-layer weights give; no better than this is no collapse."
+DEVIATION = (
+    "deviation: measured minus predicted, in % where a share of the predicted value; a claim holds where the "
+    "deviation's size is at most the tolerance."
+)
+NOT_CONVERGED = "not converged: outside the tolerance, but the run was still moving when it ended."
+NOT_COMPLETE = "This run has not been completed: the verdicts are of the last time it was judged."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One claim, ready to print; numbers are text, '-' where there is none."""
+
+    name: str
+    group: str
+    claim: str
+    predicted: str
+    null: str
+    measured: str
+    deviation: str
+    tolerance: str
+    verdict: str
+    source: str
+
+
+def group_of(name: str) -> str:
+    """The title of the group that a metric belongs to."""
+    beginnings = [(len(start), group) for group, starts in GROUPS.items() for start in starts if name.startswith(start)]
+    return max(beginnings)[1] if beginnings else OTHER
+
+
+def claim_lines(run: Run) -> list[Line]:
+    """Every claim of the run as text, ordered by group and within a group as they were judged."""
+    order = list(GROUPS)
+    sources = _sources(run)
+    lines = [_line(dict(row), sources) for _, row in run.predictions.iterrows()]
+    return sorted(lines, key=lambda line: order.index(line.group))
+
+
+def footnotes(run: Run) -> list[str]:
+    """What a reader must know to read the lines, as far as it concerns this run; a sentence each."""
+    claims = run.predictions
+    if claims.empty:
+        return []
+    notes = []
+    if claims["null"].notna().any():
+        notes.append(NULL)
+    if claims["deviation"].notna().any():
+        notes.append(DEVIATION)
+    if (claims["verdict"] == "not converged").any():
+        notes.append(NOT_CONVERGED)
+    if run.manifest.get("status") != "complete":
+        notes.append(NOT_COMPLETE)
+    marked = enumerate(_sources(run), 1)
+    return notes + _why_not_applicable(run) + [f"[{n}] {source} ({what})." for n, (source, what) in marked]
+
+
+def _sources(run: Run) -> list[tuple[str, str]]:
+    """Every source of a claim with what it assumes, in the order of the claims; row n is what '[n]' refers to."""
+    judged = run.predictions[run.predictions["source"].astype(bool)]
+    return list(judged[["source", "assumption"]].drop_duplicates().itertuples(index=False, name=None))
+
+
+def _why_not_applicable(run: Run) -> list[str]:
+    excluded = run.predictions[run.predictions["verdict"] == "not applicable"]
+    epoch = int(last_row(run, "train").get("epoch", -1))
+    why: dict[str, list[str]] = {}
+    for _, row in excluded.iterrows():
+        undefined = run.reasons.get((epoch, "train", row["name"]))
+        why.setdefault(undefined or row["assumption"] or "no reason was recorded", []).append(row["name"])
+    return [f"not applicable ({', '.join(names)}): {reason}." for reason, names in why.items()]
+
+
+def _line(row: Mapping[str, Any], sources: Sequence[tuple[str, str]]) -> Line:
+    predicted, measured, source = row["predicted"], row["measured"], (row["source"], row["assumption"])
+    relative = row["name"] in RELATIVE and predicted != 0 and not math.isnan(predicted)
+    write = percent if relative else number
+    size = abs(row["deviation"])
+    sign = "" if math.isnan(size) else "+" if row["deviation"] > 0 else "-" if row["deviation"] < 0 else ""
+    return Line(
+        name=row["name"],
+        group=group_of(row["name"]),
+        claim=row["claim"],
+        predicted=number(predicted),
+        null=number(row["null"]),
+        measured=number(measured),
+        deviation=sign + distinct(size, row["tolerance"], 2, write),
+        tolerance=distinct(row["tolerance"], size, 2, write),
+        verdict=row["verdict"],
+        source=f"[{sources.index(source) + 1}]" if source in sources else "-",
+    )

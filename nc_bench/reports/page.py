@@ -1,0 +1,130 @@
+"""One self-contained HTML page about a run."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nc_bench.reports.description import describe
+from nc_bench.reports.lines import Line, claim_lines, footnotes
+from nc_bench.reports.sentence import sentence
+from nc_bench.runs import Run
+from nc_bench.runs.files import write_text
+
+PAGE = "report.html"
+
+ABOUT = {
+    "metric_curves": "The metrics over the epochs of training.",
+    "simplex_plane": "The features, projected on a plane in which the simplex is a regular polygon.",
+}
+"""What each figure shows, by the name of its file."""
+
+HEADER = ("claim", "predicted", "null", "measured", "deviation", "tolerance", "verdict", "source")
+
+STYLE = """
+body { font: 16px/1.5 "Helvetica Neue", Arial, sans-serif; color: #222; background: #fff;
+       max-width: 68rem; margin: 2rem auto; padding: 0 1.2rem; }
+h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+.what { color: #5c5c5c; margin-top: .2rem; }
+.said { font-size: 1.08rem; background: #f4f6f8; border-left: 4px solid #0072b2; padding: .8rem 1rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .86rem; width: 100%; }
+th, td { padding: .28rem .6rem; text-align: right; vertical-align: top; font-variant-numeric: tabular-nums; }
+th { border-bottom: 2px solid #222; } td { border-bottom: 1px solid #e4e4e4; white-space: nowrap; }
+th:first-child, td:first-child, .words { text-align: left; white-space: normal; }
+.group td { font-weight: 600; background: #fafafa; padding-top: .7rem; }
+code { font-size: .92em; color: #5c5c5c; }
+.verdict { white-space: nowrap; border-radius: .7rem; padding: .05rem .55rem; font-weight: 600; }
+.holds { background: #d7f0e4; color: #00563b; } .fails { background: #fbdcd0; color: #8a2f00; }
+.not-converged { background: #fdeec4; color: #6b4c00; } .not-applicable { background: #ececec; color: #555; }
+.notes { font-size: .84rem; color: #444; padding-left: 1.1rem; }
+figure { margin: 1.2rem 0 2rem; } img { max-width: 100%; height: auto; } figcaption { font-size: .9rem; color: #444; }
+pre { background: #f6f6f6; padding: .8rem 1rem; font-size: .8rem; overflow-x: auto; }
+@media print { .scroll, pre { overflow: visible; } }
+"""
+
+
+def write_page(run: Run, figures: Sequence[Path]) -> Path:
+    """Write DIR/report.html: what happened, every claim with its verdict, the figures, configuration and manifest.
+
+    `figures` are PNG files, which are put into the page: it holds no script and refers to nothing outside itself.
+    OSError where it cannot be written.
+    """
+    body = [
+        f"<h1>Run {escape(run.path.resolve().name)}</h1>",
+        f'<p class="what">{escape(describe(run))}</p>',
+        f'<p class="said">{escape(sentence(run))}</p>',
+        "<h2>Predicted and measured</h2>",
+        _claims(run),
+        "<h2>Figures</h2>",
+        *(_figure(number, path) for number, path in enumerate(figures, 1)),
+        "<h2>How the run was made</h2>",
+        _facts(_flat(run.manifest)),
+        "<h2>Configuration</h2>",
+        f"<pre>{escape(yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True))}</pre>",
+    ]
+    title = escape(f"nc_bench: {run.path.resolve().name}")
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
+    path = run.path / PAGE
+    content = "\n".join(body)
+    write_text(
+        path,
+        f'<!doctype html>\n<html lang="en">\n<head>{head}\n<style>{STYLE}</style></head>\n<body>\n{content}\n'
+        "</body>\n</html>\n",
+    )
+    return path
+
+
+def _claims(run: Run) -> str:
+    lines = claim_lines(run)
+    if not lines:
+        return "<p>No claim has been judged: a run is judged when it ends.</p>"
+    words = ("claim", "verdict", "source")
+    header = "".join(_cell(name, "words" if name in words else "", "th") for name in HEADER)
+    rows = [f"<tr>{header}</tr>"]
+    for group, members in groupby(lines, key=lambda line: line.group):
+        rows.append(f'<tr class="group"><td colspan="{len(HEADER)}">{escape(group)}</td></tr>')
+        rows.extend(_row(line) for line in members)
+    table = '<div class="scroll"><table>\n' + "\n".join(rows) + "\n</table></div>"
+    notes = "\n".join(f"<li>{escape(note)}</li>" for note in footnotes(run))
+    return f'{table}\n<ul class="notes">\n{notes}\n</ul>'
+
+
+def _row(line: Line) -> str:
+    numbers = (line.predicted, line.null, line.measured, line.deviation, line.tolerance)
+    claim = f'<td class="words">{escape(line.claim)} <code>{escape(line.name)}</code></td>'
+    kind = escape(line.verdict.replace(" ", "-"))
+    verdict = f'<td class="words"><span class="verdict {kind}">{escape(line.verdict)}</span></td>'
+    return f"<tr>{claim}{''.join(map(_cell, numbers))}{verdict}{_cell(line.source, 'words')}</tr>"
+
+
+def _cell(text: str, kind: str = "", tag: str = "td") -> str:
+    attribute = f' class="{kind}"' if kind else ""
+    return f"<{tag}{attribute}>{escape(text)}</{tag}>"
+
+
+def _figure(number: int, path: Path) -> str:
+    about = escape(ABOUT[path.stem])
+    picture = base64.b64encode(path.read_bytes()).decode()
+    image = f'<img alt="{about}" src="data:image/png;base64,{picture}">'
+    return f"<figure>{image}<figcaption><b>Figure {number}.</b> {about}</figcaption></figure>"
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    rows = [f"<tr>{_cell(name)}{_cell(value, 'words')}</tr>" for name, value in facts]
+    return '<div class="scroll"><table>\n' + "\n".join(rows) + "\n</table></div>"
+
+
+def _flat(content: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
+    """Every entry of nested mappings as its dotted name and its text."""
+    found = []
+    for key, value in content.items():
+        name = f"{above}{key}"
+        found.extend(_flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, str(value))])
+    return found

@@ -1,0 +1,136 @@
+"""The second figure: features on a plane in which the simplex is a regular polygon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nc_bench.reports.description import describe
+from nc_bench.reports.reading import Plane, planes
+from nc_bench.reports.style import INK, PANEL, SMALL, class_colours, headed_figure, quiet
+from nc_bench.runs import Run
+
+TITLE = "Features of the penultimate layer and the simplex"
+MOST_NAMED_CLASSES = 20
+PANEL_INCHES = 4.0
+NARROWEST = 7.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One panel: points (N, 2) with their labels, and the vertices they belong to."""
+
+    title: str
+    points: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    vertices: NDArray[np.float32]
+
+
+def simplex_plane(run: Run) -> Figure | None:
+    """Features of the first and last pictured epoch on the plane of the simplex; None if no plane was recorded.
+
+    Panels: training samples at the first and at the last pictured epoch, test samples at the last, as far as there
+    are any. Open rings: the vertices. All panels share one scale.
+    """
+    pictured = planes(run)
+    if not pictured:
+        return None
+    views = _views(pictured)
+    width = max(NARROWEST, PANEL_INCHES * len(views))
+    size = (width, PANEL_INCHES + 1.5)
+    page, body = headed_figure(size, TITLE, describe(run), _caption(pictured[-1]))
+    panels = np.atleast_1d(body.subplots(1, len(views), sharex=True, sharey=True))
+    reach = max(_reach(view) for view in views)
+    for axes, view in zip(panels, views, strict=True):
+        _draw(axes, view, reach)
+    return page
+
+
+def _views(pictured: Sequence[Plane]) -> list[View]:
+    first, last = pictured[0], pictured[-1]
+    shown = [first, last] if first.epoch != last.epoch else [last]
+    views = [
+        View(title=_when("training samples", p), points=p.train, labels=p.train_labels, vertices=p.vertices)
+        for p in shown
+    ]
+    if len(last.test):
+        views.append(
+            View(title=_when("test samples", last), points=last.test, labels=last.test_labels, vertices=last.vertices)
+        )
+    return views
+
+
+def _when(samples: str, plane: Plane) -> str:
+    return f"{samples}, before training" if plane.epoch == 0 else f"{samples}, epoch {plane.epoch}"
+
+
+def _reach(view: View) -> float:
+    points = view.points[np.isfinite(view.points).all(axis=1)]
+    farthest = np.abs(points).max() if len(points) else 0.0
+    return float(max(farthest * 1.05, np.linalg.norm(view.vertices, axis=1).max() * 1.25))
+
+
+def _draw(axes: Axes, view: View, reach: float) -> None:
+    classes = len(view.vertices)
+    colours = class_colours(classes)
+    corners = (view.vertices[:, 0], view.vertices[:, 1])
+    quiet(axes)
+    axes.set_title(view.title, loc="left", fontsize=PANEL, color=INK)
+    axes.fill(*corners, facecolor="none", edgecolor="#b5b5b5", linewidth=0.9, zorder=1)
+    size, opacity = (14, 0.75) if len(view.points) <= 5000 else (5, 0.4)
+    axes.scatter(
+        view.points[:, 0], view.points[:, 1], c=colours[view.labels], s=size, alpha=opacity, linewidths=0, zorder=2
+    )
+    if classes <= MOST_NAMED_CLASSES:
+        _named_rings(axes, view.vertices)
+    else:
+        axes.scatter(*corners, s=9, facecolors="none", edgecolors=INK, linewidths=0.5, zorder=3)
+    axes.set_aspect("equal")
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(-reach, reach)
+
+
+def _named_rings(axes: Axes, vertices: NDArray[np.float32]) -> None:
+    """Rings that stay visible on top of their points, each with the number of its class outside."""
+    x, y = vertices[:, 0], vertices[:, 1]
+    rings = axes.scatter(x, y, s=150, facecolors="none", edgecolors=INK, linewidths=1.1, zorder=3)
+    rings.set_path_effects([patheffects.withStroke(linewidth=2.6, foreground="white")])
+    for label, vertex in enumerate(vertices):
+        away = vertex / max(float(np.linalg.norm(vertex)), 1e-12)
+        axes.annotate(
+            str(label),
+            vertex,
+            xytext=16 * away,
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=SMALL,
+            color=INK,
+            zorder=4,
+            path_effects=[patheffects.withStroke(linewidth=3, foreground="white")],
+        )
+
+
+def _caption(plane: Plane) -> str:
+    classes = len(plane.vertices)
+    colour = "coloured by its class" + (" (numbers at the rings)" if classes <= MOST_NAMED_CLASSES else "")
+    where = (
+        "the simplex that theory predicts"
+        if plane.predicted
+        else "a regular simplex of the mean radius that was measured (none is predicted for this run)"
+    )
+    shape = (
+        "the line through both class means runs from left to right"
+        if classes == 2
+        else f"seen from this side, the {classes} corners of the simplex form a regular polygon"
+    )
+    return (
+        f"Each dot is one sample, {colour}. Rings: {where}, turned to fit the class means; {shape}. "
+        "Classes that have collapsed onto the simplex show as single dots, each in the ring of its class."
+    )

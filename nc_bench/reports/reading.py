@@ -1,0 +1,93 @@
+"""What the reports look up in a run: last rows, curves, claims, and the pictured planes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from nc_bench.runs import Run, RunError
+from nc_bench.runs.directory import FEATURES
+
+LAYER = "penultimate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane:
+    """Features at one epoch on the plane in which the K vertices of a simplex form a regular K-gon.
+
+    train (N, 2) and test (M, 2), float32, with their labels; vertices (K, 2). predicted: whether the radius of the
+    vertices is a prediction, or else the mean radius of the measured class means.
+    """
+
+    epoch: int
+    predicted: bool
+    train: NDArray[np.float32]
+    train_labels: NDArray[np.int64]
+    test: NDArray[np.float32]
+    test_labels: NDArray[np.int64]
+    vertices: NDArray[np.float32]
+
+
+def last_row(run: Run, split: str) -> dict[str, Any]:
+    """The last recorded row of a split, empty if there is none."""
+    rows = _rows(run, split)
+    return {} if rows.empty else dict(rows.iloc[-1])
+
+
+def last_value(run: Run, split: str, name: str) -> float:
+    """The last recorded value of a metric, NaN if it was not recorded or is undefined."""
+    return float(last_row(run, split).get(name, math.nan))
+
+
+def curve(run: Run, split: str, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Epochs and values of one metric, both empty if it was not recorded."""
+    rows = _rows(run, split)
+    if name not in rows:
+        return np.empty(0), np.empty(0)
+    return rows["epoch"].to_numpy(np.float64), rows[name].to_numpy(np.float64)
+
+
+def claim(run: Run, name: str) -> dict[str, Any]:
+    """The prediction of this name, empty if there is none."""
+    rows = run.predictions[run.predictions["name"] == name]
+    return {} if rows.empty else dict(rows.iloc[0])
+
+
+def null_value(run: Run, name: str) -> float:
+    """What random class means and weights give, NaN where no claim of this name says it."""
+    return float(claim(run, name).get("null", math.nan))
+
+
+def planes(run: Run) -> list[Plane]:
+    """The pictured planes in the order of their epochs. RunError names a file that cannot be read."""
+    found = [_plane(path) for path in (run.path / FEATURES).glob("plane-*.safetensors")]
+    return sorted(found, key=lambda plane: plane.epoch)
+
+
+def _plane(path: Path) -> Plane:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            notes = file.metadata()
+            return Plane(
+                epoch=int(notes["epoch"]),
+                predicted=notes["predicted"] == "true",
+                train=file.get_tensor("train"),
+                train_labels=file.get_tensor("train_labels"),
+                test=file.get_tensor("test"),
+                test_labels=file.get_tensor("test_labels"),
+                vertices=file.get_tensor("vertices"),
+            )
+    except SafetensorError as error:
+        raise RunError(f"{path}: damaged ({error})") from None
+
+
+def _rows(run: Run, split: str) -> Any:
+    if run.rows.empty:
+        return run.rows
+    return run.rows[(run.rows["split"] == split) & (run.rows["layer"] == LAYER)]

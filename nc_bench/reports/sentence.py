@@ -1,0 +1,181 @@
+"""What happened in a run, in plain words that follow from its numbers and verdicts alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from nc_bench.reports.conclusion import ANGLES, broken_law, conclusion
+from nc_bench.reports.description import typed_config
+from nc_bench.reports.numbers import distinct, number, percent
+from nc_bench.reports.reading import claim, last_row, last_value, null_value
+from nc_bench.runs import Run
+from nc_bench.runs.expectations import nonnegative_features
+
+VARIANCES = "nc1_quotient"
+
+ROUNDING = 1e-6
+"""Relative difference from the predicted risk below which the risk is said to equal it."""
+
+CHANCE_ERRORS = 3
+"""Standard errors of a guesser's accuracy within which a test accuracy is called chance."""
+
+
+def sentence(run: Run) -> str:
+    """One to three sentences for a reader who does not know the code.
+
+    What the risk is against its predicted minimum, how far class means and classes are from simplex and points,
+    how much of the norm budget became separation, and what the verdicts make of it. Conclusions are drawn from
+    the verdicts of a completed run only; a run that was stopped, diverged or never measured says so.
+    """
+    said = [_ending(run)]
+    if last_row(run, "train"):
+        said.append(_measured(run))
+        said.append(_labels(run))
+    else:
+        said.append("Nothing was measured.")
+    said.append(broken_law(run))
+    return " ".join(part for part in said if part)
+
+
+def _ending(run: Run) -> str:
+    """How the run ended, empty if it was completed."""
+    manifest = run.manifest
+    status, done, planned = (
+        manifest.get("status"),
+        manifest.get("epochs_done", 0),
+        manifest.get("epochs", "?"),
+    )
+    how = {
+        "complete": "",
+        "diverged": f"The run diverged after epoch {done} of {planned}: its loss was no longer finite.",
+        "interrupted": f"The run was interrupted after {done} of {planned} epochs; --resume continues it.",
+        "failed": f"The run failed after {done} of {planned} epochs.",
+        "running": f"The run has not ended: {done} of {planned} epochs are done.",
+    }
+    return how.get(str(status), f"The status of the run is {status!r}.")
+
+
+def _measured(run: Run) -> str:
+    epoch = int(last_row(run, "train")["epoch"])
+    when = "Before training" if epoch == 0 else f"After {epoch} epoch" + "s" * (epoch > 1)
+    geometry = [part for part in (_simplex(run), _points(run), _efficiency(run)) if part]
+    text = f"{when} {_risk(run)}"
+    if geometry:
+        text += f"; {_enumerated(geometry)}"
+    ending = conclusion(run)
+    return f"{text}: {ending}." if ending else f"{text}."
+
+
+def _risk(run: Run) -> str:
+    """The training risk against the smallest one, predicted or, without a prediction, at the norms reached."""
+    predicted = claim(run, "risk")
+    minimum = float(predicted.get("predicted", math.nan))
+    if predicted and not math.isnan(minimum):
+        return f"the training risk is {_against(last_value(run, 'train', 'risk'), minimum, _best(run, predicted))}"
+    risk, floor = (last_value(run, "train", name) for name in ("risk_balanced", "risk_floor"))
+    if typed_config(run).constraints.outputs or math.isnan(floor):
+        return f"the training risk is {number(last_value(run, 'train', 'risk'))}"
+    best = "the floor for any features and last layer of the norms reached"
+    averaged = "class-averaged " if _differ(risk, last_value(run, "train", "risk")) else ""
+    return f"the {averaged}training risk is {_against(risk, floor, best)}"
+
+
+def _best(run: Run, predicted: dict[str, Any]) -> str:
+    config = typed_config(run)
+    if not (config.constraints.features or config.constraints.outputs):
+        return f"its predicted value ({predicted['source']})"
+    features = "with non-negative features " if nonnegative_features(config) else ""
+    return f"the smallest that any classifier {features}within these norms can reach ({predicted['source']})"
+
+
+def _against(risk: float, best: float, meaning: str) -> str:
+    shown, bound = distinct(risk, best, 3), distinct(best, risk, 3)
+    if not _differ(risk, best):
+        return f"{number(best)}, equal to within {number(abs(risk - best), 1)} to {meaning}"
+    excess = risk / best - 1 if best > 0 else math.inf
+    if excess >= 1:
+        return f"{shown}, {number(risk / best, 2)} times {bound}, {meaning}" if best > 0 else shown
+    return f"{shown}, {percent(abs(excess))} {'above' if excess > 0 else 'below'} {bound}, {meaning}"
+
+
+def _differ(risk: float, best: float) -> bool:
+    return abs(risk - best) > ROUNDING * abs(best)
+
+
+def _simplex(run: Run) -> str:
+    off, verdict = last_value(run, "train", ANGLES), _verdict(run, ANGLES)
+    if math.isnan(off) or run.manifest.get("classes") == 2:
+        return ""  # two centred class means are always opposite, collapse or not
+    means = "the class means" + ", seen from their centre," * nonnegative_features(typed_config(run))
+    random = null_value(run, ANGLES)
+    beside = "" if math.isnan(random) else f" (random directions: {number(random, 2)})"
+    if verdict == "holds":
+        return f"{means} form a regular simplex to within {number(off, 2)}{beside}"
+    state = {"fails": f", beyond the tolerance of {_tolerance(run, ANGLES)}", "not converged": " so far"}.get(
+        verdict, ""
+    )
+    return f"{means} miss the angles of a regular simplex by {number(off, 2)} in cosine{beside}{state}"
+
+
+def _points(run: Run) -> str:
+    spread = last_value(run, "train", VARIANCES)
+    if math.isnan(spread):
+        return ""
+    state = {
+        "holds": "the classes have collapsed to points",
+        "fails": f"the classes have not collapsed to points within the tolerance of {_tolerance(run, VARIANCES)}",
+        "not converged": "the classes are not points yet",
+    }.get(_verdict(run, VARIANCES))
+    if state is None:
+        return f"the variance within classes is {number(spread, 2)} times that between them ({VARIANCES})"
+    return f"{state} ({VARIANCES} {distinct(spread, float(claim(run, VARIANCES)['tolerance']), 2)})"
+
+
+def _efficiency(run: Run) -> str:
+    share = last_value(run, "train", "simplex_efficiency")
+    if math.isnan(share):
+        return ""
+    missing = 1 - share
+    if abs(missing) < 1e-12:
+        amount = "all"
+    elif 0 < missing < 5e-4:
+        amount = f"all but {number(missing, 1)}"
+    else:
+        amount = percent(share, 3) if share > 0 else "none"
+    return f"{amount} of the norm budget is turned into separation"
+
+
+def _labels(run: Run) -> str:
+    """Test accuracy beside chance, and whether the training labels said anything about it."""
+    accuracy = last_value(run, "test", "accuracy")
+    classes, samples = int(run.manifest.get("classes", 0)), run.manifest.get("samples", {}).get("test", 0)
+    random = typed_config(run).data.labels == "random"
+    text = "The training labels are random" if random else ""
+    if math.isnan(accuracy) or not classes or not samples:
+        return text and f"{text}."
+    chance = 1 / classes
+    luck = CHANCE_ERRORS * math.sqrt(chance * (1 - chance) / samples)
+    beside = "which is chance" if abs(accuracy - chance) <= luck else f"where chance is {number(chance, 2)}"
+    test = f"test accuracy is {number(accuracy, 3)}"
+    if random:
+        return f"{text}, and the {test}, {beside}."
+    return f"The {test}{', ' + beside if beside == 'which is chance' else ''}."
+
+
+def _tolerance(run: Run, name: str) -> str:
+    return number(float(claim(run, name).get("tolerance", math.nan)), 2)
+
+
+def _verdict(run: Run, name: str) -> str:
+    if run.manifest.get("status") != "complete":
+        return ""
+    verdict = claim(run, name).get("verdict", "")
+    return "" if pd.isna(verdict) else str(verdict)
+
+
+def _enumerated(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}, and {parts[-1]}"

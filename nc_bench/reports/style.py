@@ -1,0 +1,62 @@
+"""How the figures look: colours that colour-blind readers tell apart, and quiet axes."""
+
+from __future__ import annotations
+
+import textwrap
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba_array
+from matplotlib.figure import Figure, SubFigure
+from numpy.typing import NDArray
+
+INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
+SERIES = ("#0072B2", "#D55E00", "#009E73")
+"""Blue, vermilion and green of Okabe & Ito."""
+
+TITLE, PANEL, TEXT, SMALL = 13, 10.5, 9, 8
+DPI = 150
+FEW_CLASSES = 10
+
+MARGIN = 0.14
+SUBTITLE_COLUMNS, CAPTION_COLUMNS = 14.0, 15.5
+"""Inches left of the text; characters of its two sizes in an inch."""
+
+
+def class_colours(classes: int) -> NDArray[np.float64]:
+    """A colour per class, (K, 4): Petroff's ten for up to ten classes, else steps of viridis."""
+    if classes <= FEW_CLASSES:
+        return to_rgba_array(matplotlib.color_sequences["petroff10"][:classes])
+    return np.asarray(matplotlib.colormaps["viridis"](np.linspace(0, 1, classes)))
+
+
+def headed_figure(size: tuple[float, float], title: str, subtitle: str, caption: str) -> tuple[Figure, SubFigure]:
+    """A page with a title, a subtitle and a caption, and the part of it between them that is to be drawn on.
+
+    `size` in inches is that of the whole page; subtitle and caption are wrapped to its width.
+    """
+    width, height = size
+    subtitle = textwrap.fill(subtitle, int(width * SUBTITLE_COLUMNS))
+    caption = textwrap.fill(caption, int(width * CAPTION_COLUMNS))
+    head, foot = 0.46 + 0.17 * _lines(subtitle), 0.22 + 0.15 * _lines(caption)
+    page = Figure(figsize=size, facecolor="white", layout="constrained")
+    ratios = [head, height - head - foot, foot]
+    top, middle, bottom = page.subfigures(3, 1, squeeze=False, height_ratios=ratios)[:, 0]
+    top.text(MARGIN / width, 1 - 0.13 / head, title, fontsize=TITLE, fontweight="bold", color=INK, va="top")
+    top.text(MARGIN / width, 1 - 0.42 / head, subtitle, fontsize=TEXT, color=FAINT, va="top")
+    bottom.text(MARGIN / width, 1 - 0.05 / foot, caption, fontsize=SMALL, color=INK, va="top", linespacing=1.35)
+    return page, middle
+
+
+def _lines(text: str) -> int:
+    return 1 + text.count("\n")
+
+
+def quiet(axes: Axes) -> None:
+    """A frame of two lines and a faint grid behind the data."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.grid(True, color=GRID, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=FAINT, labelsize=SMALL, labelcolor=INK)

@@ -1,0 +1,60 @@
+"""The claims of a run as a table for the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from itertools import groupby
+
+from nc_bench.reports.lines import Line, claim_lines, footnotes
+from nc_bench.runs import Run
+
+WIDTH = 108
+GAP = "  "
+NARROWEST_CLAIM = 24
+HEADER = ("claim", "predicted", "null", "measured", "deviation", "tolerance", "verdict", "source")
+
+
+def summary_table(run: Run) -> str:
+    """One line per claim of the theory: predicted, null, measured, deviation, tolerance, verdict; then footnotes.
+
+    About 108 columns, of plain ASCII where the claims are ASCII. 'null' is what random Gaussian class means and weights
+    give at the run's own number of classes and width; '-' stands where there is no number; '[1]' is a footnote.
+    """
+    lines = claim_lines(run)
+    if not lines:
+        return "No claim has been judged: a run is judged when it ends."
+    widths = _widths(lines)
+    parts = [_row(HEADER, widths), _rule(widths)]
+    for group, members in groupby(lines, key=lambda line: line.group):
+        parts.append(group)
+        parts.extend(_row(_cells(line), widths, indent="  ") for line in members)
+    parts.append(_rule(widths))
+    parts.extend(textwrap.fill(note, WIDTH, subsequent_indent="  ") for note in footnotes(run))
+    return "\n".join(parts)
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    numbers = (line.predicted, line.null, line.measured, line.deviation, line.tolerance)
+    return (line.claim, *numbers, line.verdict, line.source)
+
+
+def _widths(lines: Sequence[Line]) -> tuple[int, ...]:
+    table = [HEADER, *(_cells(line) for line in lines)]
+    widest = [max(len(cells[column]) for cells in table) for column in range(len(HEADER))]
+    rest = sum(widest[1:]) + len(GAP) * (len(HEADER) - 1)
+    return (min(widest[0] + 2, max(WIDTH - rest, NARROWEST_CLAIM)), *widest[1:])
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], indent: str = "") -> str:
+    """One claim, its text wrapped; numbers are set right and stand in the claim's last line."""
+    text = textwrap.wrap(
+        cells[0], widths[0], initial_indent=indent, subsequent_indent=2 * indent, break_on_hyphens=False
+    )
+    numbers = [cell.rjust(width) for cell, width in zip(cells[1:-2], widths[1:-2], strict=True)]
+    last = GAP.join([text[-1].ljust(widths[0]), *numbers, cells[-2].ljust(widths[-2]), cells[-1]])
+    return "\n".join([*text[:-1], last])
+
+
+def _rule(widths: Sequence[int]) -> str:
+    return "-" * (sum(widths) + len(GAP) * (len(widths) - 1))

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from made_runs import write_plane
+
+from nc_bench.report import main
+from nc_bench.runs import Run
+
+MakeRun = Callable[..., Run]
+
+WITHOUT_TORCH = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision"):
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Blocked())
+from nc_bench.report import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_run_is_presented_without_torch(make_run: MakeRun) -> None:
+    run = make_run()
+    write_plane(run, epoch=300, classes=10, spread=0.1)
+    command = [sys.executable, "-W", "error", "-c", WITHOUT_TORCH, str(run.path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = done.stdout
+    assert shown.index("predicted") < shown.index("the simplex appeared.") < shown.index("report.html")
+    for name in ("report.html", "figures/metric_curves.png", "figures/simplex_plane.png"):
+        assert str(run.path / name) in shown and (run.path / name).stat().st_size > 1000
+
+
+def test_a_folder_that_is_no_run_does_not_stop_the_others(
+    make_run: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run()
+    none = run.path.parent / "none"
+    assert main([str(none), str(run.path)]) == 2
+    shown = capsys.readouterr()
+    assert shown.err == f"nc-bench report: {none}: holds no run (config.yaml and manifest.json are looked for)\n"
+    assert shown.out.count("the simplex appeared.") == 1 and (run.path / "report.html").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run()
+    (run.path / "figures").write_text("a file stands where the folder should be")
+    assert main([str(run.path)]) == 2
+    shown = capsys.readouterr()
+    assert "the simplex appeared." in shown.out
+    assert len(shown.err.splitlines()) == 1 and str(run.path / "figures") in shown.err
+
+
+def test_a_configuration_of_another_version_is_one_line(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(config={"head": {"temperature": 3}})
+    assert main([str(run.path)]) == 2
+    (problem,) = capsys.readouterr().err.splitlines()
+    assert f"{run.path / 'config.yaml'}: head.temperature" in problem
