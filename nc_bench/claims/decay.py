@@ -1,0 +1,182 @@
+"""Weight decay on head and features instead of bounds, and bounds in the mean square (the layer-peeled model)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+from nc_bench.claims.asked import asked
+from nc_bench.claims.claim import Claim
+from nc_bench.claims.problems import chosen_classes, unconstrained
+from nc_bench.claims.shapes import EXACT, LENGTHS, worst
+from nc_bench.claims.solve import Solution, descend, minimise
+
+SIZES: dict[str, Any] = {"classes": 4, "per_class": 5, "head_decay": 5e-3, "feature_decay": 4e-4}
+PEELED: dict[str, Any] = {"classes": 4, "head_energy": 1.0, "feature_energy": 4.0}
+FROZEN: dict[str, Any] = {"classes": 4, "per_class": 5, "feature_decay": 4e-3}
+FROZEN_HEAD: dict[str, Any] = {"init": "simplex", "trainable": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Variant:
+    name: str
+    words: str
+    label_smoothing: float = 0.0
+    loss: str = "cross_entropy"
+    bias: bool = False
+    nonnegative: bool = False
+
+    @property
+    def specification(self) -> dict[str, Any]:
+        """What distinguishes this problem."""
+        return {key: value for key, value in vars(self).items() if key not in ("name", "words")}
+
+
+VARIANTS = (
+    _Variant(name="plain", words="cross entropy"),
+    _Variant(name="bias", words="cross entropy, free bias", bias=True),
+    _Variant(name="smoothed", words="cross entropy, label smoothing 0.1", label_smoothing=0.1),
+    _Variant(name="nonnegative", words="cross entropy, non-negative features", nonnegative=True),
+    _Variant(name="mse", words="squared error", loss="mse"),
+    _Variant(name="mse_bias", words="squared error, free bias", loss="mse", bias=True),
+)
+
+
+def claims() -> list[Claim]:
+    """Least objectives and norms of the balanced problems."""
+    return [claim for variant in VARIANTS for claim in _decayed(variant)] + [_nothing(), *_layer_peeled(), *_frozen()]
+
+
+def _decayed(variant: _Variant) -> list[Claim]:
+    about = partial(asked, setting="weight_decay", problem={**SIZES, **variant.specification})
+    said = f"{variant.words}, weight decay 5e-3, feature decay 4e-4, 4 classes of 5"
+    return [
+        about(
+            f"decay_objective_{variant.name}",
+            f"least objective: {said}; best of 2 starts",
+            value="objective",
+            obtained=lambda: _solved(variant).objective,
+            tolerance=EXACT,
+        ),
+        about(
+            f"decay_head_norm_{variant.name}",
+            f"largest row of the head: {said}",
+            value="head_row_norm",
+            obtained=lambda: _solved(variant).weight.norm(dim=1).max().item(),
+            tolerance=LENGTHS,
+        ),
+        about(
+            f"decay_feature_norm_{variant.name}",
+            f"largest feature: {said}",
+            value="feature_norm",
+            obtained=lambda: _solved(variant).features.norm(dim=1).max().item(),
+            tolerance=LENGTHS,
+        ),
+    ]
+
+
+def _nothing() -> Claim:
+    strong = {**SIZES, "head_decay": 0.1, "feature_decay": 0.2}
+    return asked(
+        "decay_feature_norm_too_strong",
+        "beyond K sqrt(n lw lh) = 1 nothing is learnt: the largest feature",
+        setting="weight_decay",
+        value="feature_norm",
+        problem=strong,
+        obtained=lambda: _balanced(strong, _Variant(name="", words="")).features.norm(dim=1).max().item(),
+        tolerance=LENGTHS,
+        relative=False,
+    )
+
+
+def _layer_peeled() -> list[Claim]:
+    about = partial(asked, setting="layer_peeled", problem=PEELED)
+    return [
+        about(
+            "layer_peeled_risk",
+            "least risk, mean |w|^2 <= 1, mean |h|^2 <= 4, 4 classes of 3; worst of 3 starts",
+            value="risk",
+            obtained=lambda: worst(_peeled),
+            tolerance=EXACT,
+        ),
+        about(
+            "layer_peeled_duality",
+            "head and class means are the same simplex: largest nc3_duality",
+            value="nc3_duality",
+            obtained=lambda: max(solution.metrics["nc3_duality"] for solution in _peeled()),
+            tolerance=LENGTHS,
+            relative=False,
+        ),
+    ]
+
+
+def _frozen() -> list[Claim]:
+    about = partial(asked, setting="frozen_simplex_head", problem=FROZEN)
+    return [
+        about(
+            "frozen_head_objective",
+            "least objective with the head frozen in a simplex, feature decay 4e-3, 4 classes of 5",
+            value="objective",
+            obtained=lambda: _frozen_under_decay().objective,
+            tolerance=EXACT,
+        ),
+        about(
+            "frozen_head_feature_norm",
+            "its largest feature",
+            value="feature_norm",
+            obtained=lambda: _frozen_under_decay().features.norm(dim=1).max().item(),
+            tolerance=LENGTHS,
+        ),
+        asked(
+            "frozen_head_risk_in_a_ball",
+            "a head frozen in a simplex reaches the least risk that a trained one of its norm can, |h| <= 3",
+            setting="penultimate_ball",
+            value="risk",
+            # A simplex of unit rows has the spectral norm sqrt(K/(K-1)).
+            problem={"classes": 4, "radius": 3.0, "head_norm": (4 / 3) ** 0.5},
+            obtained=lambda: worst(_frozen_in_a_ball),
+            tolerance=EXACT,
+        ),
+    ]
+
+
+@cache
+def _solved(variant: _Variant) -> Solution:
+    return _balanced(SIZES, variant)
+
+
+def _balanced(sizes: dict[str, Any], variant: _Variant) -> Solution:
+    objective = {
+        "weight_decay": sizes["head_decay"],
+        "feature_decay": sizes["feature_decay"],
+        "loss": variant.loss,
+        "label_smoothing": variant.label_smoothing,
+    }
+    config = unconstrained(6, bias=variant.bias, nonnegative=variant.nonnegative, objective=objective)
+    return minimise(config, chosen_classes([sizes["per_class"]] * sizes["classes"]), starts=2)
+
+
+@cache
+def _peeled() -> list[Solution]:
+    constraints = {
+        "features": {"radius": PEELED["feature_energy"] ** 0.5, "set": "mean_square"},
+        "head": {"radius": PEELED["head_energy"] ** 0.5, "set": "mean_square"},
+    }
+    trials = [unconstrained(6, seed=seed, constraints=constraints, feature_rate=10) for seed in range(3)]
+    return descend(trials, chosen_classes([3] * PEELED["classes"]), steps=800)
+
+
+@cache
+def _frozen_under_decay() -> Solution:
+    config = unconstrained(6, head=FROZEN_HEAD, objective={"feature_decay": FROZEN["feature_decay"]})
+    return minimise(config, chosen_classes([FROZEN["per_class"]] * FROZEN["classes"]))
+
+
+@cache
+def _frozen_in_a_ball() -> list[Solution]:
+    constraints = {"features": {"radius": 3.0}}
+    trials = [
+        unconstrained(6, seed=seed, head=FROZEN_HEAD, constraints=constraints, feature_rate=200) for seed in range(3)
+    ]
+    return descend(trials, chosen_classes([5] * 4), steps=500)

@@ -1,0 +1,168 @@
+"""Features in a ball, |W| bounded (section 4 of the paper): any class sizes and weights, radii and widths."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import Any
+
+from torch import pdist
+
+from nc_bench.claims.asked import asked
+from nc_bench.claims.claim import Claim
+from nc_bench.claims.problems import chosen_classes, unconstrained
+from nc_bench.claims.shapes import EXACT, LENGTHS, class_means, cosines, worst
+from nc_bench.claims.solve import Solution, descend
+from nc_bench.config import Config
+
+LARGE = 1e-4
+"""Of a risk of 1e-9: cross entropy keeps no more digits of it."""
+
+SEEDS = (0, 1, 2)
+WEIGHTS = ((1.0, 1.0, 1.0, 1.0), (100.0, 10.0, 1.0, 1.0), (1.0, 1.0, 50.0, 50.0))
+SIZES = (100, 10, 3, 1)
+FOUR: dict[str, Any] = {"classes": 4, "radius": 3.0}
+FLOOR: dict[str, Any] = {"classes": 4, "feature_radius": 3.0, "head_opnorm": 1.0}
+
+
+def claims() -> list[Claim]:
+    """The least risk, the simplex that reaches it, and the floor on the way."""
+    return [*_risks(), *_simplex(), *_floor()]
+
+
+def _risks() -> list[Claim]:
+    about = partial(asked, setting="penultimate_ball", value="risk", tolerance=EXACT)
+    return [
+        about(
+            "penultimate_risk_balanced",
+            "least risk of 10 classes of 2 samples, |h| <= 5, |W| <= 1, free bias; worst of 3 starts",
+            problem={"classes": 10, "radius": 5.0, "bias": True},
+            obtained=lambda: worst(_balanced),
+        ),
+        about(
+            "penultimate_risk_class_sizes",
+            "class sizes 100:10:3:1 do not change the least risk, |h| <= 3, |W| <= 1; worst of 3 starts",
+            problem=FOUR,
+            obtained=lambda: worst(_sizes),
+        ),
+        about(
+            "penultimate_risk_class_weights",
+            "class weights up to 100:1, one sample a class, do not change it either; worst of 3 weightings",
+            problem=FOUR,
+            obtained=lambda: worst(_weighted),
+        ),
+        about(
+            "penultimate_risk_large_radius",
+            "least risk at radius 20, 10 classes in their least width 9; worst of 3 starts",
+            problem={"classes": 10, "radius": 20.0},
+            obtained=lambda: worst(_large),
+            tolerance=LARGE,
+        ),
+        about(
+            "penultimate_bias_with_unequal_weights",
+            "where the theorem ends: with weights 100:10:1:1 a free bias reaches less than half of that risk",
+            problem={"classes": 4, "radius": 2.0},
+            obtained=lambda: 2 * worst(_biased),
+            tolerance=0.0,
+            bound="at_most",
+        ),
+    ]
+
+
+def _simplex() -> list[Claim]:
+    about = partial(asked, setting="penultimate_ball", problem=FOUR, tolerance=LENGTHS)
+    return [
+        about(
+            "penultimate_cosine",
+            "largest cosine between class means for class sizes 100:10:3:1",
+            value="cosine",
+            obtained=lambda: max(cosines(class_means(solution)).max().item() for solution in _sizes()),
+        ),
+        about(
+            "penultimate_distance",
+            "smallest distance between class means for class weights up to 100:1",
+            value="pair_distance",
+            obtained=lambda: min(pdist(class_means(solution)).min().item() for solution in _weighted()),
+        ),
+        about(
+            "penultimate_collapse",
+            "all samples of a class have one feature: largest nc1_radius for class sizes 100:10:3:1",
+            value="nc1_radius",
+            obtained=lambda: max(solution.metrics["nc1_radius"] for solution in _sizes()),
+            relative=False,
+        ),
+        about(
+            "penultimate_isometry",
+            "W is an isometry on the span of the class means: largest defect under all sizes and weights",
+            value="isometry_defect",
+            obtained=lambda: max(solution.metrics["isometry_defect"] for solution in (*_sizes(), *_weighted())),
+            relative=False,
+        ),
+    ]
+
+
+def _floor() -> list[Claim]:
+    about = partial(asked, setting="risk_floor")
+    return [
+        about(
+            "risk_floor_every_iterate",
+            "no iterate of descent from random starts is below the floor, under all class sizes and weights",
+            value="risk_floor",
+            problem=FLOOR,
+            obtained=lambda: min(solution.lowest for solution in (*_sizes(), *_weighted())),
+            tolerance=1e-13,
+            bound="at_least",
+        ),
+        about(
+            "simplex_efficiency_narrow",
+            "4 classes in width 2: the separation that the norms can buy stays below its cap",
+            value="simplex_efficiency_cap",
+            problem={**FLOOR, "width": 2},
+            obtained=lambda: max(solution.metrics["simplex_efficiency"] for solution in _narrow()),
+            tolerance=1e-12,
+            bound="at_most",
+        ),
+    ]
+
+
+@cache
+def _balanced() -> list[Solution]:
+    trials = [_bounded(12, 5.0, seed=seed, bias=True, feature_rate=20) for seed in SEEDS]
+    return descend(trials, chosen_classes([2] * 10), steps=600)
+
+
+@cache
+def _sizes() -> list[Solution]:
+    trials = [_bounded(6, 3.0, seed=seed, feature_rate=sum(SIZES)) for seed in SEEDS]
+    return descend(trials, chosen_classes(SIZES), steps=500)
+
+
+@cache
+def _weighted() -> list[Solution]:
+    trials = [
+        _bounded(6, 3.0, seed=seed, objective={"class_weights": weights}, feature_rate=12)
+        for seed, weights in enumerate(WEIGHTS)
+    ]
+    return descend(trials, chosen_classes([1] * 4), steps=1500)
+
+
+@cache
+def _large() -> list[Solution]:
+    trials = [_bounded(9, 20.0, seed=seed, learning_rate=0.03, feature_rate=100) for seed in SEEDS]
+    return descend(trials, chosen_classes([1] * 10), steps=500)
+
+
+@cache
+def _biased() -> list[Solution]:
+    objective = {"class_weights": WEIGHTS[1]}
+    trial = _bounded(6, 2.0, bias=True, objective=objective, feature_rate=4)
+    return descend([trial], chosen_classes([1] * 4), steps=500)
+
+
+@cache
+def _narrow() -> list[Solution]:
+    return descend([_bounded(2, 3.0, seed=seed, feature_rate=4) for seed in SEEDS], chosen_classes([1] * 4), steps=300)
+
+
+def _bounded(width: int, radius: float, *, learning_rate: float = 0.3, **rest: Any) -> Config:
+    constraints = {"features": {"radius": radius}, "head": {"radius": 1.0}}
+    return unconstrained(width, constraints=constraints, learning_rate=learning_rate, **rest)
