@@ -1,0 +1,82 @@
+"""The `nc-bench` command: finds the command that is asked for and hands the other arguments on to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+COMMANDS = {
+    "train": "train a model and measure its collapse, as a configuration file says",
+    "report": "show one finished run or several: table, figures, page",
+    "verify": "check every claim of the theory: predicted against solved or trained",
+    "schema": "print the JSON Schema of configuration files",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `nc-bench COMMAND ...` and return its exit status: 0 for success, 2 for a wrong command line.
+
+    `train`, `report` and `verify` are the `main` of the modules of these names, which are imported
+    only when they are used, so that `--help` and `schema` need no torch.
+    """
+    command, *rest = sys.argv[1:] if argv is None else argv or ["--help"]
+    if command in ("-h", "--help"):
+        print(_usage())
+        return 0
+    if command == "--version":
+        print(f"nc-bench {_version()}")
+        return 0
+    if command not in COMMANDS:
+        near = get_close_matches(command, COMMANDS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"the commands are {', '.join(COMMANDS)}"
+        return _refuse(f"unknown command '{command}'; {hint}")
+    if command == "schema":
+        return _schema(rest)
+    status: int = import_module(f"nc_bench.{command}").main(rest)
+    return status
+
+
+def _schema(rest: Sequence[str]) -> int:
+    if rest:
+        return _refuse(f"schema takes no arguments, not '{' '.join(rest)}'")
+    from nc_bench.config import json_schema
+
+    try:
+        print(json.dumps(json_schema(), indent=2), flush=True)
+    except BrokenPipeError:  # the reader had enough, as `head` has; the interpreter must not flush again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _version() -> str:
+    try:
+        return version("nc_bench")
+    except PackageNotFoundError:
+        return "(run from its source, not installed)"
+
+
+def _refuse(problem: str) -> int:
+    print(f"nc-bench: {problem}", file=sys.stderr)
+    return 2
+
+
+def _usage() -> str:
+    lines = [f"  {command:<8}{meaning}" for command, meaning in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: nc-bench COMMAND ...",
+            "",
+            *lines,
+            "",
+            "nc-bench COMMAND --help says more; nc-bench --version prints the version.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""python -m nc_bench.train --config FILE [--out DIR] [--resume] [dotted.key=value ...]"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from nc_bench.config import Config, ConfigError, config_hash, load_config
+
+EXIT = {"complete": 0, "diverged": 3, "interrupted": 130}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train one run and show what happened. Exit status: 0 complete, 2 refused, 3 diverged, 130 interrupted."""
+    arguments = _parser().parse_intermixed_args(argv)
+    try:
+        config = load_config(arguments.config, arguments.overrides)
+        directory = arguments.out or _default_directory(config, arguments.config.stem, arguments.resume)
+        return _train(config, directory, arguments.resume)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"cannot write the run: {error}; what was whole is kept", file=sys.stderr)
+        return 1
+
+
+def _train(config: Config, directory: Path, resume: bool) -> int:
+    # torch takes a second to import: a wrong configuration is refused before that.
+    from nc_bench.reports import present
+    from nc_bench.training import run_training
+
+    status = run_training(config, directory, resume=resume)
+    present(directory)
+    if status == "interrupted":
+        print(f"interrupted; go on with --resume --out {directory}")
+    return EXIT[status]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nc_bench.train",
+        description="Train one run, record its neural-collapse metrics, and hold them against theory.",
+    )
+    parser.add_argument("--config", type=Path, required=True, help="YAML file, see configs/ and `nc-bench schema`")
+    parser.add_argument("--out", type=Path, help="run directory (default: results/runs/<config name>/<time>)")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in --out, or with the newest of this configuration",
+    )
+    parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="for example optimizer.lr=0.1")
+    return parser
+
+
+def _default_directory(config: Config, name: str, resume: bool) -> Path:
+    """A new directory named by the time; to resume, the newest one of the same configuration if there is one."""
+    folder = Path("results") / "runs" / name
+    if resume:
+        for path in sorted(folder.glob("*/config.yaml"), reverse=True):
+            try:
+                if config_hash(load_config(path)) == config_hash(config):
+                    return path.parent
+            except ConfigError:
+                continue
+    return folder / datetime.now().strftime("%Y-%m-%d-%H%M%S.%f")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

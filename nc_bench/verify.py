@@ -1,0 +1,122 @@
+"""python -m nc_bench.verify [--only NAME ...] [--json FILE] [--figures DIR]"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from fnmatch import filter as matching
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nc_bench.claims.claim import Claim, Outcome
+
+COLUMNS = ("claim", "predicted", "obtained", "deviation", "tolerance", "", "source")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Check every claim, a line each. Exit status: 0 all hold, 1 one fails, 2 wrong command line."""
+    arguments = _parser().parse_args(argv)
+    # torch takes a second to import: --help does not need it.
+    from nc_bench.claims.catalogue import claims
+
+    known = claims()
+    try:
+        chosen = _chosen(known, arguments.only)
+    except ValueError as error:
+        print(f"nc_bench.verify: {error}", file=sys.stderr)
+        return 2
+    outcomes = _check(chosen)
+    failed = [outcome.name for outcome in outcomes if not outcome.holds]
+    print(f"{len(outcomes) - len(failed)} of {len(outcomes)} claims hold" + "".join(f"\nfails: {n}" for n in failed))
+    try:
+        _keep(outcomes, arguments.json, arguments.figures)
+    except OSError as error:
+        print(f"nc_bench.verify: cannot write: {error}", file=sys.stderr)
+        return 1
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nc_bench.verify",
+        description="Solve or train for every claim of the theory, and hold what comes out against the prediction.",
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="the claims of these names; * stands for anything, as in 'decay_*'"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcomes there, a list of objects")
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="draw the figures of the claims there")
+    return parser
+
+
+def _chosen(known: Sequence[Claim], wanted: Sequence[str] | None) -> list[Claim]:
+    """The claims of these names, in the order of the catalogue. ValueError for a name that fits none."""
+    if wanted is None:
+        return list(known)
+    names = [claim.name for claim in known]
+    fitting: set[str] = set()
+    for name in wanted:
+        found = matching(names, name)
+        if not found:
+            near = get_close_matches(name, names, n=3, cutoff=0.4)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
+            raise ValueError(f"--only: no claim is called '{name}'; {hint}")
+        fitting.update(found)
+    return [claim for claim in known if claim.name in fitting]
+
+
+def _check(chosen: Sequence[Claim]) -> list[Outcome]:
+    from tqdm import tqdm
+
+    from nc_bench.claims.claim import check
+
+    width = max(len(claim.name) for claim in chosen)
+    print(_line(width, *COLUMNS))
+    outcomes = []
+    with tqdm(chosen, unit="claim", disable=None, leave=False) as bar:
+        for claim in bar:
+            bar.set_postfix_str(claim.name)
+            outcome = check(claim)
+            outcomes.append(outcome)
+            bar.write(_row(width, outcome), file=sys.stdout)
+    return outcomes
+
+
+def _row(width: int, outcome: Outcome) -> str:
+    return _line(
+        width,
+        outcome.name,
+        f"{outcome.predicted:.10g}",
+        f"{outcome.obtained:.10g}",
+        f"{outcome.deviation:.1e}",
+        f"{outcome.tolerance:.0e}",
+        "holds" if outcome.holds else "fails",
+        outcome.source,
+    )
+
+
+def _line(width: int, name: str, predicted: str, obtained: str, deviation: str, tolerance: str, *rest: str) -> str:
+    verdict, source = rest
+    return f"{name:<{width}} {predicted:>16} {obtained:>16} {deviation:>9} {tolerance:>9}  {verdict:<5}  {source}"
+
+
+def _keep(outcomes: Sequence[Outcome], table: Path | None, figures: Path | None) -> None:
+    if table is not None:
+        rows = [dataclasses.asdict(outcome) for outcome in outcomes]
+        table.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    if figures is not None:
+        from nc_bench.claims.catalogue import FIGURES
+        from nc_bench.claims.style import DPI
+
+        figures.mkdir(parents=True, exist_ok=True)
+        for name, draw in FIGURES.items():
+            draw().savefig(figures / name, dpi=DPI)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""The `nc-bench` command: which module gets which arguments, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from nc_bench.cli import COMMANDS, main
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("command", ["train", "report", "verify"])
+def test_a_command_gets_the_other_arguments(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[list[str]] = []
+    module = ModuleType(f"nc_bench.{command}")
+    module.main = lambda argv: given.append(argv) or 3  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert main([command, "--help", "a=b"]) == 3
+    assert given == [["--help", "a=b"]]
+
+
+def test_the_command_line_is_read_if_nothing_is_given(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["nc-bench", "schema", "now"])
+    assert main() == 2
+    assert capsys.readouterr().err == "nc-bench: schema takes no arguments, not 'now'\n"
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
+def test_help_lists_every_command(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "usage: nc-bench COMMAND ..."
+    for command in COMMANDS:
+        assert any(line.startswith(f"  {command} ") for line in lines)
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("nc_bench.cli.version", lambda name: f"1.2.3 of {name}")
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == "nc-bench 1.2.3 of nc_bench\n"
+
+
+@pytest.mark.parametrize(
+    "command, hint",
+    [("trian", "did you mean 'train'?"), ("frobnicate", "the commands are train, report, verify, schema")],
+)
+def test_an_unknown_command(command: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command]) == 2
+    assert capsys.readouterr().err == f"nc-bench: unknown command '{command}'; {hint}\n"
+
+
+def test_schema_needs_no_torch_and_bears_a_reader_that_leaves() -> None:
+    program = "import sys; sys.modules['torch'] = None; from nc_bench.cli import main; sys.exit(main(['schema']))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert json.loads(done.stdout)["title"] == "Config"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as left:
+        assert left.stdout is not None
+        left.stdout.close()
+        assert left.stderr is not None
+        assert left.stderr.read() == ""
+    assert left.returncode == 0
