@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from nc_bench.config.schema import Config, Section
+from nc_bench.config.schema import Config
+from nc_bench.config.section import Section
 
 EXPECTED = {
     "float_type": "should be a number",

@@ -1,0 +1,40 @@
+"""What is minimised."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from nc_bench.config.section import Section
+from nc_bench.config.values import ClassWeights, Flag, NonNegative, ZeroToOne
+
+
+class Objective(Section):
+    """What is minimised: the mean loss plus penalties."""
+
+    loss: Literal["cross_entropy", "mse"] = Field(
+        default="cross_entropy",
+        description="Mean over the samples of the softmax cross entropy, or (mse) of half the squared distance "
+        "between logits and one-hot labels. The metric risk is the plain cross entropy all the same.",
+    )
+    label_smoothing: ZeroToOne = Field(
+        default=0.0, description="a in [0, 1): the targets are (1 - a) one-hot + a/K. Cross entropy only."
+    )
+    class_weights: ClassWeights | None = Field(
+        default=None,
+        description="A positive number per class: the loss is sum_i w(y_i) l_i / sum_i w(y_i), the denominator taken "
+        "over all training samples; null: all equal.",
+    )
+    weight_decay: NonNegative = Field(
+        default=0.0,
+        description="Coupled weight decay l: adds l/2 |parameters|^2 to the objective, so l * parameter to "
+        "the gradient. A feature table is not a weight; see feature_decay.",
+    )
+    decay_biases: Flag = Field(
+        default=True,
+        description="Whether biases and batch-norm parameters are decayed too, as torch's optimisers do.",
+    )
+    feature_decay: NonNegative = Field(
+        default=0.0,
+        description="l_h: adds l_h/2 sum |h|^2 over a feature table, and for a network its batch mean "
+        "times the number of samples.",
+    )
