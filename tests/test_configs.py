@@ -103,8 +103,11 @@ def test_digits_ufm_ball(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_digits_weight_decay(tmp_path: Path) -> None:
     run = trained(tmp_path, "digits_weight_decay")
-    efficiency = train_rows(run).set_index("epoch")["simplex_efficiency"]
-    assert efficiency[1] < 0.35 and efficiency[300] > 0.75
+    rows = train_rows(run).set_index("epoch")
+    efficiency, angles = rows["simplex_efficiency"], rows["nc2_equiangular"]
+    # The norm of the farthest sample enters the efficiency, so it differs much between seeds; the angles do not.
+    assert 0.05 < efficiency[1] < 0.25 and 0.45 < efficiency[300] < 0.9
+    assert angles[1] > 0.1 and angles[300] < 0.03 and rows["nc1_quotient"][300] < 0.02
     assert verdicts(run)["risk"] == "not applicable"
     assert "weight decay acts on every layer" in run.predictions.set_index("name").loc["risk", "assumption"]
 
