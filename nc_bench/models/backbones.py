@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
@@ -13,16 +14,18 @@ from nc_bench.models.layers import ACTIVATIONS, StackedBatchNorm, StackedLinear
 
 
 def mlp(config: Mlp, inputs: int, generators: Sequence[torch.Generator]) -> nn.Sequential:
-    """Flatten, then linear layers, each followed by (batch norm and) the activation; the last one as configured."""
-    layers: list[nn.Module] = [nn.Flatten(start_dim=2)]
+    """Flatten, then a stage for every width, layer1, layer2, ..: linear, (batch norm,) activation; the last one as
+    configured."""
+    stages: dict[str, nn.Module] = {"flatten": nn.Flatten(start_dim=2)}
     widths = [inputs, *config.widths]
     for index in range(1, len(widths)):
-        layers.append(StackedLinear(widths[index - 1], widths[index], generators))
+        parts: dict[str, nn.Module] = {"linear": StackedLinear(widths[index - 1], widths[index], generators)}
         if index < len(widths) - 1 or config.final_activation:
             if config.batch_norm:
-                layers.append(StackedBatchNorm(len(generators), widths[index]))
-            layers.append(ACTIVATIONS[config.activation]())
-    return nn.Sequential(*layers)
+                parts["norm"] = StackedBatchNorm(len(generators), widths[index])
+            parts["activation"] = ACTIVATIONS[config.activation]()
+        stages[f"layer{index}"] = nn.Sequential(OrderedDict(parts))
+    return nn.Sequential(OrderedDict(stages))
 
 
 class FeatureTable(nn.Module):

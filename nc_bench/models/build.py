@@ -34,7 +34,7 @@ def build_classifier(
         backbone = mlp(first.model, math.prod(input_shape), generators)
         if first.constraints.features is not None:
             radii = [c.constraints.features.radius for c in configs if c.constraints.features]
-            backbone.append(RadialBall(radii, first.constraints.features.p))
+            backbone.add_module("ball", RadialBall(radii, first.constraints.features.p))
     head = _head(first, classes, generators)
     output_ball = None
     if first.constraints.outputs is not None:

@@ -151,11 +151,11 @@ def test_measuring_restores_what_it_changes() -> None:
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = True, False
     try:
         with pytest.raises(RuntimeError, match="stop"), torch.autocast("cpu"), measuring(model):
-            assert not model.training and not model.backbone[2].training
+            assert not model.training and not model.backbone.layer1.norm.training
             assert not torch.is_autocast_enabled("cpu")
             assert not torch.backends.cuda.matmul.allow_tf32
             raise RuntimeError("stop")
-        assert model.training and model.backbone[2].training
+        assert model.training and model.backbone.layer1.norm.training
         assert torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = False, True
@@ -220,7 +220,7 @@ def test_bounded_outputs_enter_the_risk() -> None:
     assert measured["risk"] == pytest.approx(float(expected), rel=1e-12)
 
 
-@pytest.mark.parametrize("broken", ["backbone.1.weight", "head.weight"])
+@pytest.mark.parametrize("broken", ["backbone.layer1.linear.weight", "head.weight"])
 def test_a_trial_that_is_not_finite_is_reported_and_hurts_no_neighbour(broken: str) -> None:
     configs = [small(seed=seed) for seed in (0, 1)]
     ensemble = trained(*configs)
@@ -233,5 +233,5 @@ def test_a_trial_that_is_not_finite_is_reported_and_hurts_no_neighbour(broken: s
     compare(after.metrics[1], before.metrics[1])
     for name, values in before.residuals.items():
         assert after.residuals[name][1] == values[1]
-    residual = {"backbone.1.weight": "feature_residual", "head.weight": "head_residual"}[broken]
+    residual = {"backbone.layer1.linear.weight": "feature_residual", "head.weight": "head_residual"}[broken]
     assert math.isnan(after.residuals[residual][0])

@@ -202,8 +202,12 @@ def test_which_parameters_decay() -> None:
     model = classifier(configured("plain"))
     every = {name for name, _ in model.named_parameters()}
     assert decayed_names(model, decay_biases=True) == every
-    assert decayed_names(model, decay_biases=False) == {"backbone.1.weight", "backbone.4.weight", "head.weight"}
-    assert {"backbone.2.weight", "backbone.2.bias", "head.bias"} <= every
+    assert decayed_names(model, decay_biases=False) == {
+        "backbone.layer1.linear.weight",
+        "backbone.layer2.linear.weight",
+        "head.weight",
+    }
+    assert {"backbone.layer1.norm.weight", "backbone.layer1.norm.bias", "head.bias"} <= every
 
 
 def test_a_frozen_head_neither_decays_nor_moves() -> None:
