@@ -11,10 +11,12 @@ from nc_bench.config.values import ClassWeights, Flag, NonNegative, ZeroToOne
 class Objective(Section):
     """What is minimised: the mean loss plus penalties."""
 
-    loss: Literal["cross_entropy", "mse"] = Field(
+    loss: Literal["cross_entropy", "mse", "exponential"] = Field(
         default="cross_entropy",
         description="Mean over the samples of the softmax cross entropy, or (mse) of half the squared distance "
-        "between logits and one-hot labels. The metric risk is the plain cross entropy all the same.",
+        "between logits and one-hot labels, or (exponential, two classes only) of exp(-(z_y - z_other)/2): that is "
+        "exp(-xi h) for the labels xi = -1, 1 of the classes 0, 1 and the logits (-h, h) of a binary classifier h, "
+        "as in section 5.2 of E & Wojtowytsch. The metric risk is the plain cross entropy all the same.",
     )
     label_smoothing: ZeroToOne = Field(
         default=0.0, description="a in [0, 1): the targets are (1 - a) one-hot + a/K. Cross entropy only."

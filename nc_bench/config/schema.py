@@ -56,7 +56,7 @@ class Config(Section):
 def _contradictions(config: Config) -> list[str]:
     """What the fields say against each other, one `dotted.path: problem` each."""
     problems = []
-    if config.objective.loss == "mse" and config.objective.label_smoothing > 0:
+    if config.objective.loss != "cross_entropy" and config.objective.label_smoothing > 0:
         problems.append("objective.label_smoothing: needs objective.loss: cross_entropy")
     features = config.constraints.features
     if features is not None and features.set == "mean_square":

@@ -8,6 +8,9 @@ from nc_bench.config import Config, Mlp
 from nc_bench.runs import Run, RunError
 from nc_bench.runs.directory import CONFIG
 
+LOSSES = {"mse": "squared error", "exponential": "exponential loss"}
+"""How a caption names the losses other than the usual one."""
+
 
 def typed_config(run: Run) -> Config:
     """The run's configuration. RunError if this version of the software does not know one of its keys or values."""
@@ -48,8 +51,8 @@ def _bounds(config: Config) -> str:
         said.append(f"{norm} <= {bounds.head.radius:g}")
     if bounds.outputs:
         said.append(f"|h(x)|{_exponent(bounds.outputs.p)} <= {bounds.outputs.radius:g}")
-    if config.objective.loss == "mse":
-        said.append("squared error")
+    if config.objective.loss != "cross_entropy":
+        said.append(LOSSES[config.objective.loss])
     if config.objective.class_weights:
         said.append("class weights")
     numbers = {

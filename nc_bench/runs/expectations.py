@@ -103,6 +103,8 @@ def _prediction(config: Config, counts: Sequence[int]) -> Prediction | str:
         )
     if ball is not None or head is not None:
         return "only one of features and head is bounded"
+    if objective.loss == "exponential":
+        return "no minimiser is known for the exponential loss"
     if isinstance(config.model, Unconstrained) and objective.weight_decay > 0 and objective.feature_decay > 0:
         return _decayed(config, counts, width)
     if isinstance(config.model, Unconstrained) and decay:

@@ -18,13 +18,16 @@ class Objective:
     `labels` (t, N) are all training labels: with class weights w the mean over a batch of b samples is
     sum_i w(y_i) l_i / (b wbar), wbar the mean of w(y_i) over all N, so batches are unbiased and the full batch is
     sum_i w(y_i) l_i / sum_i w(y_i). `is_risk` says whether the mean loss is the plain cross entropy, the metric risk.
-    Raises ConfigError unless there is one class weight for each class.
+    Raises ConfigError unless there is one class weight for each class, and for the exponential loss of other than
+    two classes.
     """
 
     def __init__(self, configs: Sequence[Config], labels: Int64[Tensor, "t n"], classes: int, dtype: torch.dtype):
         self.classes, self.samples = classes, labels.shape[1]
         parts, like = [config.objective for config in configs], torch.empty((), dtype=dtype, device=labels.device)
-        self.squared = parts[0].loss == "mse"
+        self.kind = parts[0].loss
+        if self.kind == "exponential" and classes != 2:
+            raise ConfigError(f"objective.loss: exponential is for 2 classes, but the data has {classes}")
         self.smoothing = like.new_tensor([part.label_smoothing for part in parts])
         self.smoothed = bool(self.smoothing.any())
         self.class_weights = _class_weights(configs, labels, classes).to(like)
@@ -32,11 +35,16 @@ class Objective:
         self.weight_decays = [part.weight_decay for part in parts]
         self.feature_decays = [part.feature_decay for part in parts]
         self.decays_features = any(self.feature_decays)
-        self.is_risk = not (self.squared or self.smoothed or self.weighted)
+        self.is_risk = self.kind == "cross_entropy" and not (self.smoothed or self.weighted)
 
     def loss(self, outputs: Float[Tensor, "t n k"], labels: Int64[Tensor, "t n"]) -> Float[Tensor, "t"]:
-        """Mean loss: cross entropy against (1 - a) e_y + a/K, or |outputs - e_y|^2 / 2."""
-        losses = self._squared_errors(outputs, labels) if self.squared else self._cross_entropies(outputs, labels)
+        """Mean loss: cross entropy against (1 - a) e_y + a/K, |outputs - e_y|^2 / 2, or exp(-(z_y - z_other)/2)."""
+        kinds = {
+            "cross_entropy": self._cross_entropies,
+            "mse": self._squared_errors,
+            "exponential": self._exponentials,
+        }
+        losses = kinds[self.kind](outputs, labels)
         if self.weighted:
             losses = losses * self.class_weights.gather(1, labels)
         return losses.mean(-1)
@@ -60,6 +68,10 @@ class Objective:
 
     def _squared_errors(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return (outputs - F.one_hot(labels, self.classes)).square().sum(-1) / 2
+
+    @staticmethod
+    def _exponentials(outputs: Tensor, labels: Tensor) -> Tensor:
+        return torch.exp((outputs[..., 1] - outputs[..., 0]) * (0.5 - labels))
 
 
 def _class_weights(configs: Sequence[Config], labels: Tensor, classes: int) -> Float[Tensor, "t k"]:

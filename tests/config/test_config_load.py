@@ -201,7 +201,9 @@ def test_decay_is_said_never_by_surprise(ball: Path) -> None:
 
 def test_contradictions_are_collected(ball: Path) -> None:
     overrides = ["optimizer.nesterov=true", "optimizer.momentum=0", "optimizer.decoupled_decay=.1"]
-    assert refusal(ball, *overrides, "objective.weight_decay=.2") == [
+    smoothed = ["objective.loss=exponential", "objective.label_smoothing=.1"]
+    assert refusal(ball, *overrides, "objective.weight_decay=.2", *smoothed) == [
+        "command line: objective.label_smoothing: needs objective.loss: cross_entropy",
         "command line: optimizer.nesterov: needs optimizer.momentum > 0",
         "command line: objective.weight_decay: 0.2 (coupled) given together with "
         "optimizer.decoupled_decay: 0.1; set one of them to 0",

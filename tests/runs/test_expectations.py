@@ -157,6 +157,14 @@ def test_decayed_tables_of_equal_class_sizes() -> None:
         (network(constraints={"head": None}), "only one of features and head is bounded"),
         (network(constraints={"features": None}), "only one of features and head is bounded"),
         (network(constraints=FREE), "nothing bounds the norms, so the risk has no minimiser"),
+        (
+            table(constraints=FREE, objective={"loss": "exponential", "weight_decay": 0.1, "feature_decay": 0.1}),
+            "no minimiser is known for the exponential loss",
+        ),
+        (
+            network(objective={"loss": "exponential"}),
+            "under norm bounds the minimiser is known for the plain cross entropy only",
+        ),
         (table(constraints=FREE, objective={"loss": "mse"}), "without bounds or decay the loss does not determine"),
         (network(constraints=FREE, objective={"label_smoothing": 0.1}), "without bounds or decay the loss does not"),
         (network(constraints=FREE, objective={"weight_decay": 0.1}), "weight decay acts on every layer"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_runs import network, tiny_dataset
@@ -21,9 +22,9 @@ def random(*shape: int) -> Tensor:
     return 3 * torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
 
 
-def objective(*sections: dict[str, Any], labels: Tensor = LABELS) -> Objective:
+def objective(*sections: dict[str, Any], labels: Tensor = LABELS, classes: int = 3) -> Objective:
     configs = [network(objective=section) for section in sections]
-    return Objective(configs, labels.expand(len(configs), -1), 3, torch.float64)
+    return Objective(configs, labels.expand(len(configs), -1), classes, torch.float64)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
@@ -39,6 +40,26 @@ def test_squared_errors_are_halved_sums_over_the_classes() -> None:
     targets = torch.eye(3, dtype=torch.float64)[LABELS]
     loss = objective({"loss": "mse"}).loss(outputs, LABELS[None])
     torch.testing.assert_close(loss, 1.5 * F.mse_loss(outputs[0], targets)[None], rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("shift", [0.0, -7.5])
+def test_the_exponential_loss_is_that_of_a_binary_classifier(shift: float) -> None:
+    """The paper's R(h) = mean of exp(-xi_x h(x)), section 5.2; only the difference of the two logits counts."""
+    h, labels = random(1, 12), (LABELS == 2).long()
+    signs = np.where(labels == 1, 1.0, -1.0)
+    logits = torch.stack([-h, h], -1) + shift
+    exponential = objective({"loss": "exponential"}, labels=labels, classes=2)
+    expected = torch.tensor([np.exp(-signs * h[0].numpy()).mean()], dtype=torch.float64)
+    torch.testing.assert_close(exponential.loss(logits, labels[None]), expected, rtol=1e-13, atol=0)
+    assert not exponential.is_risk
+    weighted = objective({"loss": "exponential", "class_weights": [1.0, 3.0]}, labels=labels, classes=2)
+    expected[:] = np.average(np.exp(-signs * h[0].numpy()), weights=2 + signs)
+    torch.testing.assert_close(weighted.loss(logits, labels[None]), expected, rtol=1e-13, atol=0)
+
+
+def test_the_exponential_loss_is_for_two_classes() -> None:
+    with pytest.raises(ConfigError, match=r"^objective\.loss: exponential is for 2 classes, but the data has 3$"):
+        objective({"loss": "exponential"})
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
