@@ -1,4 +1,4 @@
-"""Checkpoints as bytes: what `Ensemble.state` gives, with a digest, so that damage is seen and never trained on."""
+"""Checkpoints as bytes: a trial's state with a digest, so that damage is seen and never trained on."""
 
 from __future__ import annotations
 

@@ -113,15 +113,31 @@ class Ensemble:
         outputs = self.model.outputs(features.to(self.epoch_loss))
         return self.objective.loss(outputs, self.labels).tolist()
 
-    def state(self) -> dict[str, Any]:
-        """Everything that a later process needs in order to go on: tensors and plain numbers."""
-        return {"step": self.step_count, "model": self.model.state_dict(), "rule": self.rule.state()}
+    def states(self) -> list[dict[str, Any]]:
+        """For every trial what a later process needs in order to go on, alone or in any company at the same step."""
+        model, memory = self.model.state_dict(), self.rule.memory()
+        return [
+            {
+                "step": self.step_count,
+                "model": {name: self._own(tensor, trial) for name, tensor in model.items()},
+                "memory": [self._own(tensor, trial) for tensor in memory],
+            }
+            for trial in range(len(self.configs))
+        ]
 
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from `state`, bit for bit: it was projected when it was made, and is not projected again."""
-        self.model.load_state_dict(state["model"])
-        self.rule.load(state["rule"])
-        self.step_count = int(state["step"])
+    def load(self, states: Sequence[dict[str, Any]]) -> None:
+        """Go on from one state for each trial, bit for bit: they were projected when made, and are not again."""
+        self.model.load_state_dict(
+            {name: _joined([state["model"][name] for state in states]) for name in states[0]["model"]}
+        )
+        for mine, *saved in zip(self.rule.memory(), *(state["memory"] for state in states), strict=True):
+            mine.copy_(_joined(saved))
+        (self.step_count,) = {int(state["step"]) for state in states}
+        self.rule.steps = self.step_count
+
+    def _own(self, stacked: Tensor, trial: int) -> Tensor:
+        """This trial's part of a tensor with an axis of trials; one alone owns all there is."""
+        return stacked.clone() if len(self.configs) == 1 else stacked[trial : trial + 1].clone()
 
     def _step(self, batch: Int64[Tensor, "t b"]) -> None:
         trials = torch.arange(len(self.configs), device=self.device)[:, None]
@@ -141,6 +157,10 @@ class Ensemble:
             return torch.arange(self.samples, device=self.device).expand(len(self.configs), -1)
         draws = [generator(config.seed, Stream.DATA_ORDER, epoch) for config in self.configs]
         return torch.stack([torch.randperm(self.samples, generator=draw) for draw in draws]).to(self.device)
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))
 
 
 def _training_labels(config: Config, labels: Int64[Tensor, "n"]) -> Int64[Tensor, "n"]:

@@ -1,7 +1,8 @@
 """Update rules for stacked trials: every hyperparameter is a tensor with one value per trial.
 
 The rules are those of torch.optim's SGD, Adam and AdamW (tested equal). Coupled decay enters the gradient,
-decoupled decay shrinks the parameter before the step. All state lives in tensors, so that it can be saved.
+decoupled decay shrinks the parameter before the step. All state lives in stacked tensors, so that a trial's can be
+saved.
 """
 
 from __future__ import annotations
@@ -59,18 +60,8 @@ class UpdateRule(ABC):
     def _update(self, gradients: list[Tensor], scale: float) -> None: ...
 
     @abstractmethod
-    def _memory(self) -> list[Tensor]: ...
-
-    def state(self) -> dict[str, int | list[Tensor]]:
-        """What a later process needs in order to go on."""
-        return {"steps": self.steps, "memory": self._memory()}
-
-    def load(self, state: dict[str, int | list[Tensor]]) -> None:
-        steps, memory = state["steps"], state["memory"]
-        assert isinstance(steps, int) and isinstance(memory, list)
-        self.steps = steps
-        for mine, saved in zip(self._memory(), memory, strict=True):
-            mine.copy_(saved)
+    def memory(self) -> list[Tensor]:
+        """All that the rule remembers from step to step besides their number, to be saved and written into."""
 
 
 class SgdRule(UpdateRule):
@@ -92,7 +83,7 @@ class SgdRule(UpdateRule):
                 direction = list(torch._foreach_addcmul(gradients, self.velocity, self.momentum))
         torch._foreach_addcmul_(self.slots.parameters, direction, self.slots.learning_rates, value=-scale)
 
-    def _memory(self) -> list[Tensor]:
+    def memory(self) -> list[Tensor]:
         return self.velocity
 
 
@@ -123,7 +114,7 @@ class AdamRule(UpdateRule):
         directions = torch._foreach_div(self.first, denominators)
         torch._foreach_addcmul_(self.slots.parameters, directions, rates, value=-scale)
 
-    def _memory(self) -> list[Tensor]:
+    def memory(self) -> list[Tensor]:
         return [*self.first, *self.second]
 
     def _numbers(self, values: Sequence[float]) -> list[Tensor]:

@@ -1,31 +1,26 @@
-"""One run from its configuration to a finished run directory."""
+"""From configurations to finished run directories: one run, or many trials as one batched program."""
 
 from __future__ import annotations
 
-import platform
-import subprocess
-import sys
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from nc_bench.config import Config, ConfigError, config_hash
+from nc_bench.config import Config
 from nc_bench.data import Dataset, load_dataset
 from nc_bench.metrics import null_baseline
 from nc_bench.recording import Recording
-from nc_bench.recording.plane import write_plane
 from nc_bench.runs import RunDirectory
-from nc_bench.runs.directory import FEATURES, rows_to_frame
-from nc_bench.runs.expectations import expectations
-from nc_bench.runs.verdicts import judge
-from nc_bench.streams import Stream
-from nc_bench.training.checkpoint import DamagedCheckpoint, decode, encode
 from nc_bench.training.ensemble import Ensemble
-from nc_bench.training.loop import Clock, Hooks, Row, train
-from nc_bench.training.stopping import listening
+from nc_bench.training.grouping import check_stackable
+from nc_bench.training.loop import Hooks, train
+from nc_bench.training.provenance import provenance, resolve_device
+from nc_bench.training.stopping import StopRequest, listening
+from nc_bench.training.trial import Row, Trial
 
 
 def run_training(config: Config, directory: Path, *, resume: bool = False) -> str:
@@ -35,16 +30,81 @@ def run_training(config: Config, directory: Path, *, resume: bool = False) -> st
     diverged run that is resumed is left as it is. Raises ConfigError, DataError or RunError, each one line, before
     anything is written, and OSError where the directory cannot be written.
     """
-    device = resolve_device(config.device)
-    dataset = load_dataset(config.data.name, root=config.data.root, download=config.data.download)
-    ensemble = Ensemble([config], dataset, device)
-    run = RunDirectory(directory)
+    with tqdm(total=config.training.epochs, unit="epoch", disable=None, leave=False) as bar:
+        watch = _Watch(restored=bar.update, advanced=bar.update, rows=lambda rows: _show(bar, rows[0][0]))
+        (status,) = _run([config], [directory], resume=resume, watch=watch, planes=True)
+    return status
+
+
+def run_ensemble(
+    configs: Sequence[Config],
+    directories: Sequence[Path],
+    *,
+    resume: bool = True,
+    progress: Callable[[int], None] | None = None,
+) -> list[str]:
+    """Train trials that differ only in numbers as one batched program, each in its own directory; their statuses.
+
+    A trial is the run that `run_training` would make, without pictures of its features. One that diverges ends at
+    its last finite epoch and changes nothing for the others. Complete and diverged trials are left as they are;
+    trials that were interrupted at different steps go on apart, those at the same step together. `progress` is
+    called with the number of trial-epochs newly done. Raises as `run_training` does, and ConfigError for trials
+    that cannot be stacked (see `groups`).
+    """
+    check_stackable(configs)
+    watch = _Watch(restored=_ignore, advanced=progress or _ignore, rows=_ignore)
+    return _run(configs, directories, resume=resume, watch=watch, planes=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Watch:
+    """Who is told of epochs found done, of epochs newly done, and of the rows of each recording."""
+
+    restored: Callable[[int], Any]
+    advanced: Callable[[int], Any]
+    rows: Callable[[list[list[Row]]], Any]
+
+
+def _ignore(_: object) -> None:
+    """For those who do not want to know."""
+
+
+def _show(bar: tqdm[Any], row: Row) -> None:
+    bar.set_postfix(
+        risk=f"{row['risk']:.4g}",
+        floor=f"{row['risk_floor']:.4g}",
+        simplex_efficiency=f"{row['simplex_efficiency']:.3f}",
+        refresh=False,
+    )
+
+
+def _run(
+    configs: Sequence[Config], directories: Sequence[Path], *, resume: bool, watch: _Watch, planes: bool
+) -> list[str]:
+    data, device = configs[0].data, resolve_device(configs[0].device)
+    dataset = load_dataset(data.name, root=data.root, download=data.download)
+    # What contradicts the data is found here, before a directory is touched.
+    ensemble = Ensemble(configs, dataset, device)
+    facts = _facts(ensemble, dataset, device)
+    runs = [RunDirectory(directory) for directory in directories]
+    statuses, waiting = [""] * len(configs), dict[int, Trial]()
     try:
-        if run.claim(config, resume=resume) and _is_over(run, config):
-            return str(run.manifest()["status"])
-        return _SingleRun(config, run, ensemble, dataset).go()
+        for index, (config, run) in enumerate(zip(configs, runs, strict=True)):
+            if run.claim(config, resume=resume) and _is_over(run, config):
+                statuses[index] = str(run.manifest()["status"])
+            else:
+                waiting[index] = Trial(config, run, facts)
+        with listening() as stop:
+            for indices, states in _at_equal_steps(waiting, device):
+                if len(indices) < len(configs):
+                    ensemble = Ensemble([configs[index] for index in indices], dataset, device)
+                company = _Company(ensemble, [waiting[index] for index in indices], watch, planes)
+                for index, status in zip(indices, company.go(states, stop), strict=True):
+                    statuses[index] = status
     finally:
-        run.release()
+        for run in runs:
+            run.release()
+    return statuses
 
 
 def _is_over(run: RunDirectory, config: Config) -> bool:
@@ -53,162 +113,75 @@ def _is_over(run: RunDirectory, config: Config) -> bool:
     return finished or manifest.get("status") == "diverged"
 
 
-def resolve_device(name: str) -> torch.device:
-    """The device of this name; auto takes a GPU where there is one. ConfigError if there is no such device."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device: {name} asked for, but torch sees {torch.cuda.device_count()} CUDA devices")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device: mps asked for, but torch sees no such device")
-    return device
+def _at_equal_steps(trials: dict[int, Trial], device: torch.device) -> list[tuple[list[int], list[dict[str, Any]]]]:
+    """Indices of trials that go on from the same step, and their states: none where they start."""
+    found: dict[int, list[tuple[int, dict[str, Any] | None]]] = {}
+    for index, trial in trials.items():
+        state = trial.restore(device)
+        found.setdefault(0 if state is None else state["step"], []).append((index, state))
+    return [
+        ([index for index, _ in members], [state for _, state in members if state is not None])
+        for members in found.values()
+    ]
 
 
-class _SingleRun:
-    """A claimed directory, its ensemble of one, and what the user sees meanwhile."""
+def _facts(ensemble: Ensemble, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+    """What the manifests of all trials say alike."""
+    trials = len(ensemble.configs)
+    return {
+        "classes": dataset.classes,
+        "class_counts": list(dataset.class_counts),
+        "samples": {"train": ensemble.samples, "test": len(ensemble.test_labels)},
+        "parameters": sum(parameter.numel() for parameter in ensemble.model.parameters()) // trials,
+        **provenance(device),
+    }
 
-    def __init__(self, config: Config, run: RunDirectory, ensemble: Ensemble, dataset: Dataset) -> None:
-        self.config, self.run, self.ensemble, self.dataset = config, run, ensemble, dataset
-        self.expected = expectations(config, dataset.class_counts)
-        self.clock = Clock()
-        self.epochs_done = 0
-        self.bar = tqdm(total=config.training.epochs, unit="epoch", disable=None, leave=False)
 
-    def go(self) -> str:
-        """Go on from the newest whole checkpoint, or start; train; judge."""
-        self._restore()
-        self._tick(self.ensemble.step_count // self.ensemble.steps_per_epoch)
-        self._describe("running")
-        hooks = Hooks(rows=self._rows, recorded=self._plane, epoch_done=self._tick, save=self._save)
+class _Company:
+    """Trials at the same step and the ensemble that trains them."""
+
+    def __init__(self, ensemble: Ensemble, trials: Sequence[Trial], watch: _Watch, planes: bool) -> None:
+        self.ensemble, self.trials, self.watch, self.planes = ensemble, trials, watch, planes
+        self.null = null_baseline(ensemble.classes, ensemble.configs[0].model.widths[-1])
+
+    def go(self, states: Sequence[dict[str, Any]], stop: StopRequest) -> list[str]:
+        """Start, or go on from these states, one for each trial; train; judge."""
+        if states:
+            self.ensemble.load(states)
+        step = self.ensemble.step_count
+        epochs_done = step // self.ensemble.steps_per_epoch
+        for trial in self.trials:
+            trial.begin(step, epochs_done, len(self.trials))
+        self.watch.restored(epochs_done * len(self.trials))
+        unfinished = dict(enumerate(self.trials))
+
+        def finish(index: int, status: str) -> None:
+            unfinished.pop(index).finish(status, self.null)
+
+        hooks = Hooks(rows=self._rows, recorded=self._recorded, epoch_done=self._tick, save=self._save, ended=finish)
         try:
-            with listening() as stop:
-                status = train(self.ensemble, self.clock, stop, hooks)
+            return train(self.ensemble, lambda index: self.trials[index].seconds, stop, hooks)
         except Exception:
-            self._describe("failed")
+            for trial in unfinished.values():
+                trial.describe("failed")
             raise
-        finally:
-            self.bar.close()
-        self._judge()
-        self._describe(status)
-        return status
 
-    def _restore(self) -> None:
-        paths = self.run.checkpoints()
-        for path in paths:
-            try:
-                state = decode(path, self.ensemble.device)
-            except DamagedCheckpoint as error:
-                earlier = "the start" if path == paths[-1] else "the checkpoint before it"
-                self.bar.write(f"{error}; falling back to {earlier}", file=sys.stderr)
-                continue
-            self.ensemble.load(state["ensemble"])
-            self.clock.before = state["seconds"]
-            break
-        self.run.cut(self.ensemble.step_count if self.ensemble.step_count else -1)
+    def _rows(self, rows: dict[int, list[Row]]) -> None:
+        for index, own in rows.items():
+            self.trials[index].append(own)
+        self.watch.rows(list(rows.values()))
 
-    def _save(self) -> None:
-        state = {"ensemble": self.ensemble.state(), "seconds": self.clock.seconds}
-        self.run.save_checkpoint(encode(state))
+    def _recorded(self, epoch: int, train: Recording, test: Recording | None) -> None:
+        if self.planes:
+            splits = (self.ensemble.train_split(), self.ensemble.test_split())
+            self.trials[0].draw(epoch, train, test, splits)
 
-    def _rows(self, rows: list[list[Row]]) -> None:
-        self.run.append(rows[0])
-        train = rows[0][0]
-        self.bar.set_postfix(
-            risk=f"{train['risk']:.4g}",
-            floor=f"{train['risk_floor']:.4g}",
-            simplex_efficiency=f"{train['simplex_efficiency']:.3f}",
-            refresh=False,
-        )
+    def _tick(self, epoch: int, alive: Sequence[int]) -> None:
+        for index in alive:
+            self.trials[index].epochs_done = epoch
+        self.watch.advanced(len(alive))
 
-    def _tick(self, epoch: int) -> None:
-        self.bar.update(epoch - self.epochs_done)
-        self.epochs_done = epoch
-
-    def _plane(self, epoch: int, train: Recording, test: Recording | None) -> None:
-        """Keep the picture of the first recorded epoch and of the last one; without a class there is no simplex."""
-        folder = self.run.path / FEATURES
-        first = not any(folder.glob("plane-*"))
-        wanted = first or epoch == self.config.training.epochs
-        if not wanted or train.features is None or not bool(train.class_means.isfinite().all()):
-            return
-        radii = [e.values["feature_radius"] for e in self.expected if "feature_radius" in e.values]
-        split = self.ensemble.test_split()
-        shown = None
-        if split is not None and test is not None and test.features is not None:
-            shown = (test.features[0], split.labels[0])
-        write_plane(
-            folder / f"plane-{epoch:05d}.safetensors",
-            epoch=epoch,
-            train=(train.features[0], self.ensemble.labels[0]),
-            test=shown,
-            means=train.class_means[0],
-            predicted_radius=radii[0] if radii else None,
-        )
-
-    def _judge(self) -> None:
-        null = null_baseline(self.dataset.classes, self.config.model.widths[-1])
-        rows = rows_to_frame(self.run.rows())
-        self.run.finish(judge(self.config, self.expected, rows, null))
-
-    def _describe(self, status: str) -> None:
-        ensemble, device = self.ensemble, self.ensemble.device
-        previous = self.run.manifest()
-        self.run.write_manifest(
-            {
-                "status": status,
-                "epochs_done": self.epochs_done,
-                "epochs": self.config.training.epochs,
-                "seconds": self.clock.seconds,
-                "started": previous.get("started", datetime.now(UTC).isoformat(timespec="seconds")),
-                "config_hash": config_hash(self.config),
-                "command": " ".join(sys.argv),
-                "commit": _commit(),
-                "seeds": {"seed": self.config.seed, "streams": {s.name.lower(): s.value for s in Stream}},
-                "classes": self.dataset.classes,
-                "class_counts": list(self.dataset.class_counts),
-                "samples": {"train": ensemble.samples, "test": len(ensemble.test_labels)},
-                "parameters": sum(p.numel() for p in ensemble.model.parameters()),
-                "device": str(device),
-                "device_name": _device_name(device),
-                "threads": torch.get_num_threads(),
-                "versions": {name: _version(name) for name in ("nc_bench", "torch", "torchvision", "numpy")},
-                "python": platform.python_version(),
-            }
-        )
-
-
-def _version(package: str) -> str | None:
-    """None where the package is imported from a folder and was never installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
-
-
-def _commit() -> str | None:
-    """The commit of the source tree this package is imported from, "+changes" if it differs; None outside git."""
-    folder = Path(__file__).resolve().parents[2]
-    try:
-        git = ["git", "-C", str(folder)]
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
-        changes = subprocess.run(
-            [*git, "status", "--porcelain", "--", "nc_bench"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
+    def _save(self, alive: Sequence[int]) -> None:
+        states = self.ensemble.states()
+        for index in alive:
+            self.trials[index].save(states[index])

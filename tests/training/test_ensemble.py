@@ -216,7 +216,7 @@ def test_state_goes_on_bit_for_bit_from_the_middle_of_an_epoch() -> None:
     steps = first.steps_of_epoch()
     next(steps)
     second = ensemble_of(config.model_copy(update={"seed": 0}))
-    second.load(copy.deepcopy(first.state()))
+    second.load(copy.deepcopy(first.states()))
     assert second.step_count == 4
     train(second, 2)
     for mine, expected in zip(second.model.state_dict().values(), whole.model.state_dict().values(), strict=True):

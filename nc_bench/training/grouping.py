@@ -1,0 +1,74 @@
+"""Which trials can be trained together: those that differ only in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from nc_bench.config import Config, ConfigError, Mlp, Unconstrained, flatten
+from nc_bench.config.canonical import Leaf
+from nc_bench.config.problems import shown
+
+NUMBERS = frozenset(
+    {
+        "seed",
+        "data.labels",
+        "constraints.features.radius",
+        "constraints.head.radius",
+        "constraints.outputs.radius",
+        "objective.class_weights",
+        "objective.feature_decay",
+        "objective.label_smoothing",
+        "objective.weight_decay",
+        "optimizer.backbone_lr_factor",
+        "optimizer.betas",
+        "optimizer.decoupled_decay",
+        "optimizer.eps",
+        "optimizer.lr",
+        "optimizer.momentum",
+    }
+)
+"""Settings of which every trial of an ensemble may have its own; all others are one program's for all trials."""
+
+TOGETHER = 64
+"""Most trials in one group."""
+
+
+def groups(configs: Sequence[Config], limit: int = TOGETHER) -> list[list[int]]:
+    """Positions of the configurations that are to be trained together, in groups of at most `limit`.
+
+    Members of a group agree in everything but NUMBERS. Their sizes differ by one at most within what can be
+    stacked. Models that have no stacked form are each alone.
+    """
+    stacks: dict[object, list[int]] = {}
+    for position, config in enumerate(configs):
+        key = tuple(sorted(_structure(config).items())) if _has_stacked_form(config) else position
+        stacks.setdefault(key, []).append(position)
+    return [part for stack in stacks.values() for part in _evenly(stack, limit)]
+
+
+def check_stackable(configs: Sequence[Config]) -> None:
+    """Raises ConfigError naming what differs if these trials cannot be one group."""
+    first = _structure(configs[0])
+    for config in configs[1:]:
+        other = _structure(config)
+        for key in [*first, *other]:
+            if first.get(key) != other.get(key):
+                values = f"{shown(first.get(key))} and {shown(other.get(key))}"
+                raise ConfigError(f"{key}: trials trained together must agree in it, got {values}")
+    if len(configs) > 1 and not _has_stacked_form(configs[0]):
+        raise ConfigError(f"model.name: {configs[0].model.name} cannot be trained in company")
+
+
+def _structure(config: Config) -> dict[str, Leaf]:
+    return {key: leaf for key, leaf in flatten(config).items() if key not in NUMBERS}
+
+
+def _has_stacked_form(config: Config) -> bool:
+    return isinstance(config.model, Mlp | Unconstrained)
+
+
+def _evenly(positions: list[int], limit: int) -> list[list[int]]:
+    parts = -(-len(positions) // limit)
+    bounds = [len(positions) * part // parts for part in range(parts + 1)]
+    return [positions[start:end] for start, end in pairwise(bounds)]

@@ -1,0 +1,112 @@
+"""One trial of an ensemble: its run directory, and what is read and written there."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from nc_bench.config import Config, config_hash
+from nc_bench.recording import Recording, Split
+from nc_bench.recording.plane import write_plane
+from nc_bench.runs import RunDirectory
+from nc_bench.runs.directory import FEATURES, rows_to_frame
+from nc_bench.runs.expectations import expectations
+from nc_bench.runs.verdicts import judge
+from nc_bench.streams import Stream
+from nc_bench.training.checkpoint import DamagedCheckpoint, decode, encode
+
+Row = dict[str, Any]
+
+
+class Trial:
+    """A claimed directory and how far its trial has come.
+
+    `facts` are what its manifest says of the data, the model and the process.
+    """
+
+    def __init__(self, config: Config, run: RunDirectory, facts: Mapping[str, Any]) -> None:
+        self.config, self.run, self.facts = config, run, facts
+        self.expected = expectations(config, facts["class_counts"])
+        self.epochs_done, self.together = 0, 1
+        self._seconds_before, self._start = 0.0, time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of training and recording, also over interruptions, company included."""
+        return self._seconds_before + time.perf_counter() - self._start
+
+    def restore(self, device: torch.device) -> dict[str, Any] | None:
+        """The state in the newest whole checkpoint; None where there is none, or only damaged ones, which it says."""
+        paths = self.run.checkpoints()
+        for path in paths:
+            try:
+                saved = decode(path, device)
+            except DamagedCheckpoint as error:
+                earlier = "the start" if path == paths[-1] else "the checkpoint before it"
+                tqdm.write(f"{error}; falling back to {earlier}", file=sys.stderr)
+                continue
+            self._seconds_before = saved["seconds"]
+            state: dict[str, Any] = saved["ensemble"]
+            return state
+        return None
+
+    def begin(self, step: int, epochs_done: int, together: int) -> None:
+        """Go on at this step as one of so many trials: rows that are newer are dropped."""
+        self._start, self.epochs_done, self.together = time.perf_counter(), epochs_done, together
+        self.run.cut(step if step else -1)
+        self.describe("running")
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write a checkpoint."""
+        self.run.save_checkpoint(encode({"ensemble": state, "seconds": self.seconds}))
+
+    def append(self, rows: Sequence[Row]) -> None:
+        self.run.append(rows)
+
+    def finish(self, status: str, null: Mapping[str, float]) -> None:
+        """Judge the rows that were written, against random directions `null` too, and close the manifest."""
+        self.run.finish(judge(self.config, self.expected, rows_to_frame(self.run.rows()), null))
+        self.describe(status)
+
+    def draw(self, epoch: int, train: Recording, test: Recording | None, splits: tuple[Split, Split | None]) -> None:
+        """Keep the picture of the first recorded epoch and of the last one; without a class there is no simplex."""
+        folder = self.run.path / FEATURES
+        first = not any(folder.glob("plane-*"))
+        wanted = first or epoch == self.config.training.epochs
+        if not wanted or train.features is None or not bool(train.class_means.isfinite().all()):
+            return
+        radii = [e.values["feature_radius"] for e in self.expected if "feature_radius" in e.values]
+        shown = None
+        if splits[1] is not None and test is not None and test.features is not None:
+            shown = (test.features[0], splits[1].labels[0])
+        write_plane(
+            folder / f"plane-{epoch:05d}.safetensors",
+            epoch=epoch,
+            train=(train.features[0], splits[0].labels[0]),
+            test=shown,
+            means=train.class_means[0],
+            predicted_radius=radii[0] if radii else None,
+        )
+
+    def describe(self, status: str) -> None:
+        """Write the manifest."""
+        previous = self.run.manifest()
+        self.run.write_manifest(
+            {
+                "status": status,
+                "epochs_done": self.epochs_done,
+                "epochs": self.config.training.epochs,
+                "seconds": self.seconds,
+                "trained_together": self.together,
+                "started": previous.get("started", datetime.now(UTC).isoformat(timespec="seconds")),
+                "config_hash": config_hash(self.config),
+                "seeds": {"seed": self.config.seed, "streams": {s.name.lower(): s.value for s in Stream}},
+                **self.facts,
+            }
+        )
