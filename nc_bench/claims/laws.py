@@ -138,7 +138,7 @@ def _measure(ensemble: Ensemble, recorder: Recorder) -> tuple[list[CollapseMetri
     assert test is not None
     seen = recorder.record(train)
     assert seen.features is not None
-    metrics = [*seen.metrics, *recorder.record(test, centres=seen.class_means).metrics]
+    metrics = [*seen.metrics, *recorder.record(test, centres=seen.centres).metrics]
     weight, bias = ensemble.model.head.weight.detach(), ensemble.model.head.bias
     biases = [None] * len(weight) if bias is None else bias.detach()
     residuals = []

@@ -44,7 +44,7 @@ class Config(Section):
         description="The learning rate over the run.",
     )
     training: Training = Field(description="Epochs, batches, checkpoints.")
-    record: Record = Field(default=Record(), description="When the metrics are measured.")
+    record: Record = Field(default=Record(), description="When and where the metrics are measured.")
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from nc_bench.config.section import Section
-from nc_bench.config.values import Count, NonNegative, RecordedEpochs
+from nc_bench.config.values import Count, Flag, NonNegative, RecordedEpochs, RecordedLayers
 
 
 class Training(Section):
@@ -17,7 +17,7 @@ class Training(Section):
 
 
 class Record(Section):
-    """When the metrics are measured."""
+    """When and where in the network the metrics are measured."""
 
     every: RecordedEpochs = Field(
         default="epoch",
@@ -25,4 +25,17 @@ class Record(Section):
             "epoch: after every epoch; log: at log-spaced epochs; or a strictly increasing list of epochs, "
             "where 0 is before training."
         ),
+    )
+    layers: RecordedLayers = Field(
+        default=("penultimate",),
+        description=(
+            "Where features are measured besides the head's input, which always is: a list of modules of the backbone "
+            "by name (layer1, layer2, .. of an mlp, each after its activation), whose outputs are measured without "
+            "the head; or all: every direct stage of the backbone that is made of several layers, in the order in "
+            "which they run, except one whose output is the head's input."
+        ),
+    )
+    flatten: Flag = Field(
+        default=False,
+        description="Whether a feature map (c, h, w) is measured as c * h * w numbers; false: averaged over space.",
     )

@@ -45,6 +45,18 @@ def _named_epochs(value: Any) -> Any:
     return value
 
 
+def _all_layers(value: Any) -> Any:
+    if value != "all":
+        raise ValueError("should be all or a list of layers")
+    return value
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("should not name a layer twice")
+    return names
+
+
 # The bound comes first: what stands after a validator is not seen by the JSON Schema.
 Positive = Annotated[float, Field(gt=0), BeforeValidator(_number)]
 NonNegative = Annotated[float, Field(ge=0), BeforeValidator(_number)]
@@ -59,5 +71,10 @@ Milestones = Annotated[tuple[Fraction, ...], Field(min_length=1), AfterValidator
 Epochs = Annotated[tuple[NonNegativeInteger, ...], Field(min_length=1), AfterValidator(_strictly_increasing)]
 RecordedEpochs = Annotated[
     Annotated[Literal["epoch", "log"], BeforeValidator(_named_epochs), Tag("named")] | Annotated[Epochs, Tag("listed")],
+    Discriminator(_listed_or_named),
+]
+LayerNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1), AfterValidator(_distinct)]
+RecordedLayers = Annotated[
+    Annotated[Literal["all"], BeforeValidator(_all_layers), Tag("named")] | Annotated[LayerNames, Tag("listed")],
     Discriminator(_listed_or_named),
 ]

@@ -1,15 +1,10 @@
 """Floor 1: pure functions from features, labels and a linear head to the named values of METRICS.md."""
 
-from nc_bench.metrics.collapse import (
-    CollapseMetrics,
-    Measurement,
-    collapse_metrics,
-    measure,
-    measure_features,
-)
+from nc_bench.metrics.collapse import collapse_metrics, measure_features
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
 from nc_bench.metrics.null import NULL_NAMES, null_baseline
+from nc_bench.metrics.two_looks import CollapseMetrics, Measurement, TwoLooks
 
 __all__ = [
     "HEAD_NAMES",
@@ -18,8 +13,8 @@ __all__ = [
     "CollapseMetrics",
     "Head",
     "Measurement",
+    "TwoLooks",
     "collapse_metrics",
-    "measure",
     "measure_features",
     "null_baseline",
 ]

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from nc_bench.geometry.moments import check_arrays, check_labels, class_sums
-from nc_bench.metrics.assembly import assemble
+from nc_bench.geometry.moments import check_arrays, check_labels
 from nc_bench.metrics.head import Head
-from nc_bench.metrics.second_look import SampleSums, SecondLook
-from nc_bench.metrics.undefined import mask_undefined
+from nc_bench.metrics.two_looks import CollapseMetrics, Measurement, TwoLooks
 
 CHUNK_ELEMENTS = 2**19
 """Float64 numbers in one chunk (4 MiB): small enough for the cache, large enough for the matrix products."""
-
-
-class CollapseMetrics(dict[str, float]):
-    """Metric values by name; `reasons` says for every NaN why the metric is undefined."""
-
-    reasons: dict[str, str]
-
-    def __init__(self, values: dict[str, float], reasons: dict[str, str]) -> None:
-        super().__init__(values)
-        self.reasons = reasons
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """Metrics of every trial, and the class means (t, K, d) they were taken around (NaN for an empty class)."""
-
-    metrics: list[CollapseMetrics]
-    class_means: Float64[Tensor, "t k d"]
 
 
 def collapse_metrics(
@@ -89,51 +66,11 @@ def measure_features(
     """
     trials, _, width = features.shape
     rows = max(1, CHUNK_ELEMENTS // (trials * max(width, 2 * classes)))
-
-    def look() -> Iterable[tuple[Tensor, Tensor]]:
-        return zip(features.split(rows, 1), labels.split(rows, 1), strict=True)
-
-    return measure(look, classes=classes, head=head, centres=centres)
-
-
-def measure(
-    look: Callable[[], Iterable[tuple[Float[Tensor, "t n d"], Int64[Tensor, "t n"]]]],
-    *,
-    classes: int,
-    head: Head | None = None,
-    centres: Float64[Tensor, "t k d"] | None = None,
-) -> Measurement:
-    """The metrics of features that are looked at twice, in chunks: `look()` gives the same chunks each time.
-
-    The first look takes counts and class means, the second what needs them. Memory: K*d + K*K and one chunk.
-    """
-    counts, sums = _first_look(look(), classes)
-    means = sums / counts.clamp(min=1)[..., None]
-    second = SecondLook(means, counts, head, centres)
-    total: SampleSums | None = None
-    for features, labels in look():
-        part = second(features, labels)
-        if total is None:
-            total = part
-        else:
-            total.add(part)
-    assert total is not None, "the features were looked at, and there were none"
-    values, conditions = assemble(second, total)
-    table, reasons = mask_undefined(values, conditions)
-    rows = [dict(zip(values, row, strict=True)) for row in table.tolist()]
-    metrics = [CollapseMetrics(row, why) for row, why in zip(rows, reasons, strict=True)]
-    return Measurement(metrics=metrics, class_means=torch.where(counts[..., None] > 0, means, torch.nan))
-
-
-def _first_look(
-    chunks: Iterable[tuple[Tensor, Tensor]], classes: int
-) -> tuple[Float64[Tensor, "t k"], Float64[Tensor, "t k d"]]:
-    parts = (class_sums(features, labels, classes) for features, labels in chunks)
-    counts, sums = next(iter(parts))
-    for more_counts, more_sums in parts:
-        counts += more_counts
-        sums += more_sums
-    return counts, sums
+    looks = TwoLooks(classes, head, centres)
+    for take in (looks.first, looks.second):
+        for chunk, its_labels in zip(features.split(rows, 1), labels.split(rows, 1), strict=True):
+            take(chunk, its_labels)
+    return looks.result()
 
 
 def _number_of_classes(labels: Int64[Tensor, "n"], head: Head | None, classes: int | None) -> int:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from nc_bench.config import Config
-from nc_bench.metrics import CollapseMetrics, Head, measure, measure_features
+from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoLooks, measure_features
 from nc_bench.models import Classifier
+from nc_bench.recording.measuring import measuring
 from nc_bench.recording.residuals import ConstraintWatch
+from nc_bench.recording.stages import Stage
 from nc_bench.recording.tap import FeatureTap
+from nc_bench.runs.directory import PENULTIMATE
 
 FEATURE_BUDGET = 2**31
 """Bytes of features kept in memory between the two looks of a measurement; beyond it they are computed again."""
 
 BATCH_ELEMENTS = 2**22
-"""Numbers in one evaluation batch, counted over trials and the wider of input and features."""
+"""Numbers in one evaluation batch, counted over trials and the widest of input and features."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,61 +34,124 @@ class Split:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recording:
-    """Metrics per trial, the class means they were taken around, the features if they fit in memory, and by
-    how much each constraint is violated (by name, one number per trial)."""
+class Layer:
+    """Metrics per trial, the class means they were taken around, and the features (t, n, d) if they fit in memory."""
 
     metrics: list[CollapseMetrics]
     class_means: Float64[Tensor, "t k d"]
     features: Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording(Layer):
+    """The penultimate layer; `stages`, by name, what was recorded before it, in the order of depth; and `residuals`,
+    by how much each constraint is violated (by name, one number per trial)."""
+
+    stages: dict[str, Layer]
     residuals: dict[str, list[float]]
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """All layers by name, the penultimate first."""
+        return {PENULTIMATE: self, **self.stages}
+
+    @property
+    def centres(self) -> dict[str, Float64[Tensor, "t k d"]]:
+        """The class means of every layer: what the test split is judged by."""
+        return {name: layer.class_means for name, layer in self.layers.items()}
 
 
 class Recorder:
     """Measures splits of a classifier: eval mode, no autocast, TF32 off, float64 metrics (METRICS.md).
 
-    Features beyond `budget` bytes are computed a second time instead of being kept; the numbers are the same.
+    `stages` (see `recorded_stages`) are measured besides the penultimate layer, without the head. Features beyond
+    `budget` bytes, of all layers together, are computed a second time instead of being kept; the numbers are the same.
     """
 
     def __init__(
-        self, model: Classifier, configs: Sequence[Config], classes: int, budget: int = FEATURE_BUDGET
+        self,
+        model: Classifier,
+        configs: Sequence[Config],
+        classes: int,
+        *,
+        stages: Sequence[Stage] = (),
+        budget: int = FEATURE_BUDGET,
     ) -> None:
         self.model, self.configs, self.classes, self.budget = model, configs, classes, budget
+        self.stages = {stage.name: stage for stage in stages}
+
+    def keeps(self, split: Split) -> bool:
+        """Whether the features of all layers fit in the budget, counted in float64."""
+        widths = self.model.head.weight.shape[-1] + sum(stage.width for stage in self.stages.values())
+        return split.labels.numel() * widths * torch.float64.itemsize <= self.budget
 
     @torch.no_grad()
-    def record(self, split: Split, centres: Float64[Tensor, "t k d"] | None = None) -> Recording:
-        """Every metric on this split; `centres` are the training means when the test split is measured."""
+    def record(self, split: Split, centres: Mapping[str, Float64[Tensor, "t k d"]] | None = None) -> Recording:
+        """Every metric on this split; `centres` are those of the training split when the test split is measured."""
         head = Head(
             weight=_double(self.model.head.weight),
             bias=None if self.model.head.bias is None else _double(self.model.head.bias),
             output_map=self.model.output_ball,
         )
         watch = ConstraintWatch(self.configs)
-        features: Tensor | None = None
         with measuring(self.model):
-            if split.labels.numel() * head.weight.shape[-1] * head.weight.element_size() <= self.budget:
-                features = torch.cat([part for part, _ in self._features(split, watch)], 1)
-                result = measure_features(features, split.labels, classes=self.classes, head=head, centres=centres)
-            else:
-                look = partial(self._features, split, watch)
-                result = measure(look, classes=self.classes, head=head, centres=centres)
+            take = self._kept if self.keeps(split) else self._computed_twice
+            layers = take(split, head, centres or {}, watch)
+        last = layers.pop(PENULTIMATE)
         return Recording(
-            metrics=result.metrics,
-            class_means=result.class_means,
-            features=features,
+            metrics=last.metrics,
+            class_means=last.class_means,
+            features=last.features,
+            stages=layers,
             residuals=watch.residuals(head.weight),
         )
 
-    def _features(self, split: Split, watch: ConstraintWatch) -> Iterator[tuple[Tensor, Tensor]]:
+    def _kept(
+        self, split: Split, head: Head, centres: Mapping[str, Tensor], watch: ConstraintWatch
+    ) -> dict[str, Layer]:
+        parts: dict[str, list[Tensor]] = {}
+        for batch, _ in self._batches(split, watch):
+            for name, features in batch.items():
+                parts.setdefault(name, []).append(features)
+        layers = {}
+        for name in list(parts):
+            features = torch.cat(parts.pop(name), 1)
+            its_head = head if name == PENULTIMATE else None
+            measured = measure_features(
+                features, split.labels, classes=self.classes, head=its_head, centres=centres.get(name)
+            )
+            layers[name] = _layer(measured, features)
+        return layers
+
+    def _computed_twice(
+        self, split: Split, head: Head, centres: Mapping[str, Tensor], watch: ConstraintWatch
+    ) -> dict[str, Layer]:
+        looks = {name: TwoLooks(self.classes, None, centres.get(name)) for name in self.stages}
+        looks[PENULTIMATE] = TwoLooks(self.classes, head, centres.get(PENULTIMATE))
+        for second in (False, True):
+            for batch, labels in self._batches(split, watch):
+                for name, features in batch.items():
+                    (looks[name].second if second else looks[name].first)(features, labels)
+        return {name: _layer(look.result(), None) for name, look in looks.items()}
+
+    def _batches(self, split: Split, watch: ConstraintWatch) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+        """Features of every layer by name, the penultimate last, and their labels."""
         trials = len(split.labels)
-        width = max(split.inputs[0].numel(), self.model.head.weight.shape[-1])
+        widths = (stage.width for stage in self.stages.values())
+        width = max(split.inputs[0].numel(), self.model.head.weight.shape[-1], *widths)
         rows = max(1, BATCH_ELEMENTS // (trials * width))
-        with FeatureTap(self.model, self.model.head) as tap:
+        outputs = {stage.module: stage.features for stage in self.stages.values()}
+        with FeatureTap(self.model, self.model.head, outputs=outputs) as tap:
             for inputs, labels in zip(split.inputs.split(rows), split.labels.split(rows, 1), strict=True):
-                outputs = self.model(inputs.expand(trials, *inputs.shape))
-                features = _measurable(tap.features)
-                watch.see(features, _measurable(outputs))
+                logits = self.model(inputs.expand(trials, *inputs.shape))
+                features = {name: _measurable(tap.outputs[stage.module]) for name, stage in self.stages.items()}
+                features[PENULTIMATE] = _measurable(tap.features)
+                watch.see(features[PENULTIMATE], _measurable(logits))
                 yield features, labels
+
+
+def _layer(measured: Measurement, features: Tensor | None) -> Layer:
+    return Layer(metrics=measured.metrics, class_means=measured.class_means, features=features)
 
 
 def _double(tensor: Tensor) -> Tensor:
@@ -97,20 +161,3 @@ def _double(tensor: Tensor) -> Tensor:
 def _measurable(tensor: Tensor) -> Tensor:
     """On a device with float64: Apple's has none, so its features are measured on the CPU."""
     return tensor.cpu() if tensor.device.type == "mps" else tensor
-
-
-@contextmanager
-def measuring(model: torch.nn.Module) -> Iterator[None]:
-    """Eval mode, autocast and TF32 off, and everything as it was afterwards."""
-    training, matmul = model.training, torch.backends.cuda.matmul.allow_tf32
-    convolution = torch.backends.cudnn.allow_tf32
-    device = next(model.parameters()).device.type
-    model.eval()
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    try:
-        with torch.autocast(device_type=device, enabled=False):
-            yield
-    finally:
-        model.train(training)
-        torch.backends.cuda.matmul.allow_tf32 = matmul
-        torch.backends.cudnn.allow_tf32 = convolution

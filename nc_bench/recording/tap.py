@@ -1,7 +1,9 @@
-"""A hook that catches the penultimate features of any model."""
+"""Hooks that catch the penultimate features of any model, and what other modules give."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,12 +24,24 @@ class FeatureTap:
     model's own precision; put the model in eval mode and switch autocast off yourself if you are measuring.
     The hooks are removed on any exit from the block.
 
-    Raises ValueError if the model has no linear layer, or none called `layer`; RuntimeError if `features` is
-    read before a forward pass went through the layer (a compiled model does not run hooks: call the raw one).
+    outputs: dotted names of further modules, whose output in the latest forward pass is kept in the mapping
+    `outputs`, each with a function that is applied to it at once, so that only what it returns is held in memory.
+
+    Raises ValueError if the model has no linear layer, or no module called as `layer` or `outputs` say;
+    RuntimeError if `features` is read before a forward pass went through the layer (a compiled model does not run
+    hooks: call the raw one).
     """
 
-    def __init__(self, model: nn.Module, layer: str | nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        layer: str | nn.Module | None = None,
+        *,
+        outputs: Mapping[str, Callable[[Any], Any]] | None = None,
+    ) -> None:
         self._layers = _candidates(model, layer)
+        self._taps = [(name, _module(model, name), reduce) for name, reduce in (outputs or {}).items()]
+        self.outputs: dict[str, Any] = {}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
         self._features: Tensor | None = None
         self._tapped: nn.Module | None = None
@@ -49,6 +63,8 @@ class FeatureTap:
 
     def __enter__(self) -> Self:
         self._handles = [layer.register_forward_pre_hook(self._catch, with_kwargs=True) for layer in self._layers]
+        for name, module, reduce in self._taps:
+            self._handles.append(module.register_forward_hook(partial(self._catch_output, name, reduce)))
         return self
 
     def __exit__(
@@ -64,6 +80,20 @@ class FeatureTap:
     def _catch(self, layer: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         given: Tensor = arguments[0] if arguments else next(iter(keywords.values()))
         self._features, self._tapped = given.detach(), layer
+
+    def _catch_output(
+        self, name: str, reduce: Callable[[Any], Any], module: nn.Module, given: tuple[Any, ...], output: Any
+    ) -> None:
+        # Removed first: the mapping keeps the order in which the modules ran.
+        self.outputs.pop(name, None)
+        self.outputs[name] = reduce(output.detach() if isinstance(output, Tensor) else output)
+
+
+def _module(model: nn.Module, name: str) -> nn.Module:
+    try:
+        return model.get_submodule(name)
+    except AttributeError:
+        raise ValueError(f"the model has no module {name!r}") from None
 
 
 def _candidates(model: nn.Module, layer: str | nn.Module | None) -> list[nn.Module]:

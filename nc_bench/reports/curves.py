@@ -17,6 +17,7 @@ from nc_bench.reports.numbers import number
 from nc_bench.reports.reading import claim, curve, null_value
 from nc_bench.reports.style import FAINT, INK, PANEL, SERIES, SMALL, TEXT, headed_figure, quiet
 from nc_bench.runs import Run
+from nc_bench.runs.directory import PENULTIMATE
 
 FEW_POINTS = 12
 """Up to this many recorded epochs are marked one by one: a line through one point is invisible."""
@@ -165,8 +166,8 @@ def _name_ticks(axes: Axes) -> None:
 
 def _why_empty(run: Run, panel: Panel) -> str:
     names = [name for name, _ in panel.metrics]
-    reasons = [why for (_, split, name), why in run.reasons.items() if name in names and split == "train"]
-    return f"undefined: {reasons[-1]}" if reasons else "not measured"
+    keys = [key for key in run.reasons if key[1:3] == ("train", PENULTIMATE) and key[3] in names]
+    return f"undefined: {run.reasons[keys[-1]]}" if keys else "not measured"
 
 
 def _caption(run: Run) -> str:

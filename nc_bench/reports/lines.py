@@ -10,6 +10,7 @@ from typing import Any
 from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.reading import last_row
 from nc_bench.runs import Run
+from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.runs.verdicts import RELATIVE
 
 LAW, OTHER = "Law: no network can break it", "Other"
@@ -98,7 +99,7 @@ def _why_not_applicable(run: Run) -> list[str]:
     epoch = int(last_row(run, "train").get("epoch", -1))
     why: dict[str, list[str]] = {}
     for _, row in excluded.iterrows():
-        undefined = run.reasons.get((epoch, "train", row["name"]))
+        undefined = run.reasons.get((epoch, "train", PENULTIMATE, row["name"]))
         why.setdefault(undefined or row["assumption"] or "no reason was recorded", []).append(row["name"])
     return [f"not applicable ({', '.join(names)}): {reason}." for reason, names in why.items()]
 

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from nc_bench.runs import Run, RunError
-from nc_bench.runs.directory import FEATURES
-
-LAYER = "penultimate"
+from nc_bench.runs.directory import FEATURES, PENULTIMATE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,4 +88,4 @@ def _plane(path: Path) -> Plane:
 def _rows(run: Run, split: str) -> Any:
     if run.rows.empty:
         return run.rows
-    return run.rows[(run.rows["split"] == split) & (run.rows["layer"] == LAYER)]
+    return run.rows[(run.rows["split"] == split) & (run.rows["layer"] == PENULTIMATE)]

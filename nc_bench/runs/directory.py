@@ -18,6 +18,9 @@ CONFIG, MANIFEST, ROWS, TABLE = "config.yaml", "manifest.json", "metrics.jsonl",
 PREDICTIONS, CHECKPOINT, CHECKPOINT_BEFORE = "predictions.json", "checkpoint.pt", "checkpoint.before.pt"
 FEATURES, FIGURES = "features", "figures"
 
+PENULTIMATE = "penultimate"
+"""What rows call the layer whose features are the head's input."""
+
 ROW_KEYS = {"epoch": "int64", "step": "int64", "split": "str", "layer": "str"}
 """What a row says where it was measured, and the types of these columns; all other columns are float64."""
 

@@ -41,7 +41,7 @@ class Run:
     config: the resolved configuration as nested dicts. manifest: status, versions, device, seeds, class counts.
     rows: a table with one row per recorded epoch, split and layer: METRICS.md's names, then further columns,
     NaN where undefined. predictions: one row per claim (empty until the run has ended). reasons: for every NaN
-    metric (epoch, split, name) why it is undefined.
+    metric (epoch, split, layer, name) why it is undefined.
     """
 
     path: Path
@@ -49,7 +49,7 @@ class Run:
     manifest: dict[str, Any]
     rows: pd.DataFrame
     predictions: pd.DataFrame
-    reasons: dict[tuple[int, str, str], str]
+    reasons: dict[tuple[int, str, str, str], str]
 
 
 def load_run(directory: str | Path) -> Run:
@@ -62,7 +62,9 @@ def load_run(directory: str | Path) -> Run:
         raise RunError(f"{path}: holds no run ({CONFIG} and {MANIFEST} are looked for)")
     rows = read_rows(path / ROWS)
     reasons = {
-        (row["epoch"], row["split"], name): reason for row in rows for name, reason in row.get("reasons", {}).items()
+        (row["epoch"], row["split"], row["layer"], name): reason
+        for row in rows
+        for name, reason in row.get("reasons", {}).items()
     }
     predictions = read_json(path / PREDICTIONS) if (path / PREDICTIONS).exists() else []
     frame = pd.DataFrame(predictions, columns=list(PREDICTION_COLUMNS))

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from nc_bench.config import Config, Unconstrained
+from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.runs.expectations import Expectation
 
 CLAIMS: Mapping[str, str] = {
@@ -58,10 +59,12 @@ def judge(
 ) -> list[dict[str, Any]]:
     """One row per claim, judged on the last recorded epoch of the training split, and the law of every row.
 
+    What is judged is the penultimate layer.
+
     holds: |measured - predicted| within the tolerance, which for NC2 and NC3 is also never more than half of what
     random directions give. Otherwise not converged if the run still moves, else fails.
     """
-    train = rows[rows["split"] == "train"]
+    train = rows[(rows["split"] == "train") & (rows["layer"] == PENULTIMATE)]
     if train.empty:
         return []
     last = train.iloc[-1]

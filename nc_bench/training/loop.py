@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nc_bench.recording import Recorder, Recording, recorded_epochs
+from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.stopping import StopRequest
 
@@ -30,7 +31,9 @@ class Hooks:
     ended: Callable[[int, str], None]
 
 
-def train(ensemble: Ensemble, seconds: Callable[[int], float], stop: StopRequest, hooks: Hooks) -> list[str]:
+def train(
+    ensemble: Ensemble, recorder: Recorder, seconds: Callable[[int], float], stop: StopRequest, hooks: Hooks
+) -> list[str]:
     """Train to the end; each trial's "complete", "interrupted" or "diverged".
 
     A trial whose loss or training risk is not finite has diverged: it ends with its last finite epoch, and the
@@ -38,7 +41,6 @@ def train(ensemble: Ensemble, seconds: Callable[[int], float], stop: StopRequest
     """
     training = ensemble.configs[0].training
     wanted = recorded_epochs(ensemble.configs[0].record.every, training.epochs)
-    recorder = Recorder(ensemble.model, ensemble.configs, ensemble.classes)
     statuses: dict[int, str] = {}
     alive = list(range(len(ensemble.configs)))
 
@@ -83,7 +85,7 @@ def _record(
     """Measure both splits and hand on the rows; the trials without rows, because their training risk is not finite."""
     train = recorder.record(ensemble.train_split())
     split = ensemble.test_split()
-    test = None if split is None else recorder.record(split, centres=train.class_means)
+    test = None if split is None else recorder.record(split, centres=train.centres)
     losses = ensemble.mean_losses([metrics["risk"] for metrics in train.metrics], train.features)
     penalties = ensemble.penalties(train.features)
     scale = ensemble.learning_rate_factor()
@@ -93,27 +95,30 @@ def _record(
             continue
         now, rate = seconds(trial), ensemble.configs[trial].optimizer.lr * scale
         objective = losses[trial] + penalties[trial]
-        rows[trial] = [_row(ensemble, "train", train, trial, now, objective=objective, learning_rate=rate)]
+        rows[trial] = _rows(ensemble, "train", train, trial, now, objective=objective, learning_rate=rate)
         if test is not None:
-            rows[trial].append(_row(ensemble, "test", test, trial, now, objective=None, learning_rate=rate))
+            rows[trial] += _rows(ensemble, "test", test, trial, now, objective=None, learning_rate=rate)
     if rows:
         hooks.rows(rows)
         hooks.recorded(ensemble.step_count // ensemble.steps_per_epoch, train, test)
     return [trial for trial in alive if trial not in rows]
 
 
-def _row(
+def _rows(
     ensemble: Ensemble, split: str, recording: Recording, trial: int, seconds: float, **columns: float | None
-) -> Row:
-    metrics = recording.metrics[trial]
-    return {
-        "epoch": ensemble.step_count // ensemble.steps_per_epoch,
-        "step": ensemble.step_count,
-        "split": split,
-        "layer": "penultimate",
-        **metrics,
-        **columns,
-        **{name: values[trial] for name, values in recording.residuals.items()},
-        "seconds": seconds,
-        "reasons": metrics.reasons,
-    }
+) -> list[Row]:
+    """A row per layer, the penultimate first; only this one has columns besides the metrics of the features."""
+    own = {**columns, **{name: values[trial] for name, values in recording.residuals.items()}}
+    return [
+        {
+            "epoch": ensemble.step_count // ensemble.steps_per_epoch,
+            "step": ensemble.step_count,
+            "split": split,
+            "layer": name,
+            **layer.metrics[trial],
+            **(own if name == PENULTIMATE else {}),
+            "seconds": seconds,
+            "reasons": layer.metrics[trial].reasons,
+        }
+        for name, layer in recording.layers.items()
+    ]

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from nc_bench.config import Config
 from nc_bench.data import Dataset, load_dataset
 from nc_bench.metrics import null_baseline
-from nc_bench.recording import Recording
+from nc_bench.recording import Recorder, Recording, recorded_stages
 from nc_bench.runs import RunDirectory
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.grouping import check_stackable
@@ -85,6 +85,7 @@ def _run(
     dataset = load_dataset(data.name, root=data.root, download=data.download)
     # What contradicts the data is found here, before a directory is touched.
     ensemble = Ensemble(configs, dataset, device)
+    stages = recorded_stages(ensemble.model, configs[0].record, ensemble.inputs)
     facts = _facts(ensemble, dataset, device)
     runs = [RunDirectory(directory) for directory in directories]
     statuses, waiting = [""] * len(configs), dict[int, Trial]()
@@ -98,7 +99,8 @@ def _run(
             for indices, states in _at_equal_steps(waiting, device):
                 if len(indices) < len(configs):
                     ensemble = Ensemble([configs[index] for index in indices], dataset, device)
-                company = _Company(ensemble, [waiting[index] for index in indices], watch, planes)
+                recorder = Recorder(ensemble.model, ensemble.configs, ensemble.classes, stages=stages)
+                company = _Company(ensemble, recorder, [waiting[index] for index in indices], watch, planes)
                 for index, status in zip(indices, company.go(states, stop), strict=True):
                     statuses[index] = status
     finally:
@@ -140,8 +142,11 @@ def _facts(ensemble: Ensemble, dataset: Dataset, device: torch.device) -> dict[s
 class _Company:
     """Trials at the same step and the ensemble that trains them."""
 
-    def __init__(self, ensemble: Ensemble, trials: Sequence[Trial], watch: _Watch, planes: bool) -> None:
-        self.ensemble, self.trials, self.watch, self.planes = ensemble, trials, watch, planes
+    def __init__(
+        self, ensemble: Ensemble, recorder: Recorder, trials: Sequence[Trial], watch: _Watch, planes: bool
+    ) -> None:
+        self.ensemble, self.recorder, self.trials = ensemble, recorder, trials
+        self.watch, self.planes = watch, planes
         self.null = null_baseline(ensemble.classes, ensemble.configs[0].model.widths[-1])
 
     def go(self, states: Sequence[dict[str, Any]], stop: StopRequest) -> list[str]:
@@ -160,7 +165,7 @@ class _Company:
 
         hooks = Hooks(rows=self._rows, recorded=self._recorded, epoch_done=self._tick, save=self._save, ended=finish)
         try:
-            return train(self.ensemble, lambda index: self.trials[index].seconds, stop, hooks)
+            return train(self.ensemble, self.recorder, lambda index: self.trials[index].seconds, stop, hooks)
         except Exception:
             for trial in unfinished.values():
                 trial.describe("failed")

@@ -166,6 +166,9 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
         ),
         ("record.every=often", "record.every: often given, should be epoch, log or a list of epochs"),
         ("record.every=[1, 1]", "record.every: [1, 1] given, should be strictly increasing"),
+        ("record.layers=some", "record.layers: some given, should be all or a list of layers"),
+        ("record.layers=[a, a]", "record.layers: [a, a] given, should not name a layer twice"),
+        ("record.layers=[]", "record.layers: [] given, should have at least 1 entry"),
         ("record.every=[0, x]", "record.every.1: x given, should be a whole number"),
         (
             "schedule={name: multi_step, milestones: [.75, .5]}",

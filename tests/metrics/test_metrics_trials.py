@@ -17,7 +17,7 @@ from sklearn.neighbors import NearestCentroid
 from torch import Tensor
 
 from nc_bench import collapse_metrics
-from nc_bench.metrics import CollapseMetrics, Head, Measurement, collapse, measure, measure_features
+from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoLooks, collapse, measure_features
 
 some = settings(max_examples=15, deadline=None)
 
@@ -49,7 +49,7 @@ def test_small_chunks_change_nothing(problem: Problem, elements: int) -> None:
 def test_chunks_of_odd_sizes_change_nothing(problem: Problem, sizes: list[int]) -> None:
     features, labels, head = as_trials(problem)
 
-    def look() -> Iterator[tuple[Tensor, Tensor]]:
+    def chunks() -> Iterator[tuple[Tensor, Tensor]]:
         start = 0
         while start < labels.shape[1]:
             for size in sizes:
@@ -57,7 +57,11 @@ def test_chunks_of_odd_sizes_change_nothing(problem: Problem, sizes: list[int]) 
                     yield features[:, start : start + size], labels[:, start : start + size]
                 start += size
 
-    chunked = measure(look, classes=problem.classes, head=head)
+    looks = TwoLooks(problem.classes, head)
+    for take in (looks.first, looks.second):
+        for chunk in chunks():
+            take(*chunk)
+    chunked = looks.result()
     whole = measure_features(features, labels, classes=problem.classes, head=head)
     assert disagreements(chunked.metrics[0], problem, whole.metrics[0]) == {}
     torch.testing.assert_close(chunked.class_means, whole.class_means, rtol=1e-14, atol=1e-14)

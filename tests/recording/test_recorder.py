@@ -14,7 +14,7 @@ from nc_bench import collapse_metrics
 from nc_bench.config import Config
 from nc_bench.models import Classifier
 from nc_bench.recording import Recorder, Split, recorder
-from nc_bench.recording.recorder import measuring
+from nc_bench.recording.measuring import measuring
 from nc_bench.training.ensemble import Ensemble
 
 DATA = tiny_dataset()
@@ -82,11 +82,11 @@ def test_the_test_split_is_judged_by_the_training_centres() -> None:
     ensemble = trained(small(), epochs=1)
     train, test = splits(ensemble)
     recorder = Recorder(ensemble.model, ensemble.configs, 3)
-    centres = recorder.record(train).class_means
+    centres = recorder.record(train).centres
     (measured,) = recorder.record(test, centres=centres).metrics
     features, trained_on = (by_hand(ensemble.model, split.inputs) for split in (test, train))
     means = torch.stack([trained_on[train.labels[0] == c].mean(0) for c in range(3)])
-    torch.testing.assert_close(centres[0], means, rtol=0, atol=1e-12)
+    torch.testing.assert_close(centres["penultimate"][0], means, rtol=0, atol=1e-12)
     nearest = torch.cdist(features, means).argmin(1)
     predicted = (features @ ensemble.model.head.weight[0].detach().T).argmax(1)
     labels = test.labels[0]
@@ -101,7 +101,7 @@ def test_centres_make_a_difference() -> None:
     ensemble = trained(small())
     _, test = splits(ensemble)
     recorder = Recorder(ensemble.model, ensemble.configs, 3)
-    swapped = recorder.record(test).class_means[:, [1, 2, 0]]
+    swapped = {"penultimate": recorder.record(test).class_means[:, [1, 2, 0]]}
     own, other = (recorder.record(test, centres=c).metrics[0]["ncc_accuracy"] for c in (None, swapped))
     assert own > 0.8 and other < 0.2
 
@@ -116,7 +116,7 @@ def test_features_computed_twice_give_the_same_numbers(
     monkeypatch.setattr(recorder, "BATCH_ELEMENTS", 3 * 2 * 5)
     kept, recomputed = Recorder(ensemble.model, configs, 3), Recorder(ensemble.model, configs, 3, budget=0)
     train, test = splits(ensemble)
-    for split, centres in ((train, None), (test, kept.record(train).class_means)):
+    for split, centres in ((train, None), (test, kept.record(train).centres)):
         once, twice = kept.record(split, centres), recomputed.record(split, centres)
         assert once.features is not None and twice.features is None
         torch.testing.assert_close(once.class_means, twice.class_means, rtol=0, atol=1e-13)

@@ -43,7 +43,7 @@ def test_everything_that_a_directory_holds(directory: Path) -> None:
     assert run.rows["epoch"].tolist() == [1, 1] and run.rows["split"].tolist() == ["train", "test"]
     assert list(run.rows)[-1] == "seconds" and "reasons" not in run.rows
     assert run.rows["nc1_pinv"].isna().tolist() == [True, False]
-    assert run.reasons == {(1, "train", "nc1_pinv"): "class 2 is empty"}
+    assert run.reasons == {(1, "train", "penultimate", "nc1_pinv"): "class 2 is empty"}
     assert list(run.predictions) == list(PREDICTION | VERDICT)
     assert run.predictions.loc[0, "verdict"] == "fails"
 

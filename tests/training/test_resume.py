@@ -148,6 +148,16 @@ def test_killed_between_the_rows_of_two_splits(tmp_path: Path, whole: list[str])
     assert measured(tmp_path) == whole
 
 
+@pytest.mark.parametrize("step", [2, 7])
+def test_killed_while_recording_at_depth(tmp_path: Path, step: int) -> None:
+    deep = small(record={"layers": "all"})
+    run_training(deep, tmp_path / "whole")
+    assert run_until(step, kill, deep, tmp_path / "run") == "killed"
+    assert run_training(deep, tmp_path / "run", resume=True) == "complete"
+    assert measured(tmp_path / "run") == measured(tmp_path / "whole")
+    assert len(measured(tmp_path / "run")) == 1 + 2 * 3 * EPOCHS
+
+
 @pytest.mark.parametrize("adam", [True, False])
 def test_a_table_goes_on_too(tmp_path: Path, adam: bool) -> None:
     optimizer = {"name": "adam", "lr": 0.1} if adam else {"name": "sgd", "lr": 1.0, "momentum": 0.5}

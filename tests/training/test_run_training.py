@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from small_runs import measured, network, table, tiny_dataset
@@ -64,6 +65,25 @@ def test_a_complete_run(tmp_path: Path) -> None:
     assert run.rows["seconds"].is_monotonic_increasing
     assert "risk" in set(run.predictions["name"]) and "risk_gap" in set(run.predictions["name"])
     assert run.config == small().model_dump(mode="json")
+
+
+def test_every_layer_has_its_rows(tmp_path: Path) -> None:
+    assert run_training(small(2, record={"layers": "all"}), tmp_path / "deep") == "complete"
+    assert run_training(small(2), tmp_path / "alone") == "complete"
+    deep, alone = load_run(tmp_path / "deep"), load_run(tmp_path / "alone")
+    assert deep.rows["layer"].tolist() == ["penultimate", "layer1", "layer2"] * 4
+    assert deep.rows["split"].tolist() == (["train"] * 3 + ["test"] * 3) * 2
+    inner = deep.rows[deep.rows["layer"] != "penultimate"]
+    assert inner["nc1_quotient"].notna().all() and inner[["risk", "objective", "head_residual"]].isna().to_numpy().all()
+    at_the_end = deep.rows[deep.rows["layer"] == "penultimate"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(at_the_end.drop(columns="seconds"), alone.rows.drop(columns="seconds"))
+    pd.testing.assert_frame_equal(deep.predictions, alone.predictions)
+
+
+def test_a_layer_that_does_not_exist_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^record.layers: 'layer3' is no module .*did you mean 'layer[12]'"):
+        run_training(small(record={"layers": ["layer3"]}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_manifest(tmp_path: Path) -> None:
@@ -127,12 +147,12 @@ def test_undefined_metrics_have_reasons_for_every_row(tmp_path: Path, monkeypatc
     assert run_training(small(), tmp_path) == "complete"
     run = load_run(tmp_path)
     undefined = {
-        (int(row["epoch"]), str(row["split"]), name)
+        (int(row["epoch"]), str(row["split"]), "penultimate", name)
         for row in run.rows.to_dict("records")
         for name in METRIC_NAMES
         if math.isnan(row[name])
     }
-    assert undefined == set(run.reasons) and (1, "train", "nc2_equiangular") in undefined
+    assert undefined == set(run.reasons) and (1, "train", "penultimate", "nc2_equiangular") in undefined
     assert all(run.reasons.values()) and not (tmp_path / "features").exists()
 
 

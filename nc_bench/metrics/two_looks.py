@@ -1,0 +1,84 @@
+"""From features that come in chunks, twice, to their metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor
+
+from nc_bench.geometry.moments import class_sums
+from nc_bench.metrics.assembly import assemble
+from nc_bench.metrics.head import Head
+from nc_bench.metrics.second_look import SampleSums, SecondLook
+from nc_bench.metrics.undefined import mask_undefined
+
+
+class CollapseMetrics(dict[str, float]):
+    """Metric values by name; `reasons` says for every NaN why the metric is undefined."""
+
+    reasons: dict[str, str]
+
+    def __init__(self, values: dict[str, float], reasons: dict[str, str]) -> None:
+        super().__init__(values)
+        self.reasons = reasons
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Metrics of every trial, and the class means (t, K, d) they were taken around (NaN for an empty class)."""
+
+    metrics: list[CollapseMetrics]
+    class_means: Float64[Tensor, "t k d"]
+
+
+class TwoLooks:
+    """The metrics of features that are looked at twice, in chunks, the same chunks each time.
+
+    The first look takes counts and class means, the second what needs them; all `first` come before all `second`.
+    State: K*d + K*K numbers per trial, however many samples there are. Without a `head` only the metrics of the
+    features are measured. `centres`: class centres for `nc4_mismatch` and `ncc_accuracy`, where they are not the
+    features' own class means (the test split is judged by the training means).
+    """
+
+    def __init__(self, classes: int, head: Head | None = None, centres: Float64[Tensor, "t k d"] | None = None) -> None:
+        self.classes, self.head, self.centres = classes, head, centres
+        self._counts: Tensor | None = None
+        self._class_sums: Tensor | None = None
+        self._look: SecondLook | None = None
+        self._sums: SampleSums | None = None
+
+    def first(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
+        """Take in a chunk's counts and class sums."""
+        counts, sums = class_sums(features, labels, self.classes)
+        if self._counts is None or self._class_sums is None:
+            self._counts, self._class_sums = counts, sums
+        else:
+            self._counts += counts
+            self._class_sums += sums
+
+    def second(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
+        """Take in what a chunk says once the class means are known."""
+        if self._look is None:
+            assert self._counts is not None, "the first look comes first"
+            self._look = SecondLook(self._means(), self._counts, self.head, self.centres)
+        part = self._look(features, labels)
+        if self._sums is None:
+            self._sums = part
+        else:
+            self._sums.add(part)
+
+    def result(self) -> Measurement:
+        """The metrics, once both looks are done."""
+        assert self._look is not None and self._sums is not None and self._counts is not None, "two looks were taken"
+        values, conditions = assemble(self._look, self._sums)
+        table, reasons = mask_undefined(values, conditions)
+        rows = [dict(zip(values, row, strict=True)) for row in table.tolist()]
+        metrics = [CollapseMetrics(row, why) for row, why in zip(rows, reasons, strict=True)]
+        class_means = torch.where(self._counts[..., None] > 0, self._means(), torch.nan)
+        return Measurement(metrics=metrics, class_means=class_means)
+
+    def _means(self) -> Float64[Tensor, "t k d"]:
+        assert self._counts is not None and self._class_sums is not None
+        return self._class_sums / self._counts.clamp(min=1)[..., None]

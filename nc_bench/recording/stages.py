@@ -1,0 +1,116 @@
+"""Which modules of a backbone are recorded besides the penultimate features, and how their outputs become features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nc_bench.config import ConfigError, Record
+from nc_bench.models import Classifier
+from nc_bench.recording.measuring import measuring
+from nc_bench.recording.tap import FeatureTap
+from nc_bench.runs.directory import PENULTIMATE
+
+PROBE = 2
+"""Samples of the forward pass that tells shapes: two, so that an axis of samples is no axis of one trial."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A recorded module: its name in the rows, its dotted name in the classifier, and its features' width.
+
+    lone: its output (n, ...) has no axis of trials. flatten: whether a feature map keeps its places.
+    """
+
+    name: str
+    module: str
+    width: int
+    lone: bool
+    flatten: bool
+
+    def features(self, output: Tensor) -> Float[Tensor, "t n d"]:
+        """Rows of features from the module's output: a feature map (c, h, w) flattened, or averaged over space."""
+        stacked = output[None] if self.lone else output
+        if not self.flatten and stacked.ndim > 3:
+            return stacked.mean((-2, -1))
+        # A copy: the layer that comes next may work in place.
+        return stacked.flatten(2).clone()
+
+
+def recorded_stages(model: Classifier, record: Record, inputs: Tensor) -> tuple[Stage, ...]:
+    """The stages that `record.layers` asks for besides the penultimate features, in the order in which they run.
+
+    `inputs` (N, ...) are samples of the data: the first runs through the model once, in eval mode.
+    Raises ConfigError, one line, for a name that the backbone does not have, a module that takes no part in a
+    forward pass, and one whose output is neither a vector nor a feature map per sample.
+    """
+    trunk, prefix = _trunk(model.backbone)
+    names = [name for name, _ in trunk.named_modules() if name]
+    if record.layers == "all":
+        wanted = [name for name, child in trunk.named_children() if any(True for _ in child.children())]
+    else:
+        wanted = [name for name in record.layers if name != PENULTIMATE]
+        _check_names(wanted, names, trunk)
+    if not wanted:
+        return ()
+    outputs, penultimate = _probe(model, [f"{prefix}{name}" for name in wanted], inputs)
+    stages = []
+    for module, output in outputs.items():
+        is_penultimate = isinstance(output, Tensor) and output.data_ptr() == penultimate.data_ptr()
+        if not (record.layers == "all" and is_penultimate):
+            stages.append(_stage(module.removeprefix(prefix), module, output, len(model.head.weight), record.flatten))
+    if record.layers != "all" and (silent := [name for name in wanted if f"{prefix}{name}" not in outputs]):
+        raise ConfigError(f"record.layers: {silent[0]!r} takes no part in the forward pass")
+    return tuple(stages)
+
+
+def _trunk(backbone: nn.Module) -> tuple[nn.Module, str]:
+    """The part of the backbone whose children are its stages, and the prefix of their names; wrappers are no part."""
+    module, prefix = backbone, "backbone."
+    while len(children := list(module.named_children())) == 1 and any(True for _ in children[0][1].children()):
+        name, module = children[0]
+        prefix += f"{name}."
+    return module, prefix
+
+
+def _check_names(wanted: Sequence[str], names: Sequence[str], trunk: nn.Module) -> None:
+    for name in wanted:
+        if name not in names:
+            near = get_close_matches(name, [PENULTIMATE, *names], n=1)
+            suggestion = f"; did you mean {near[0]!r}?" if near else ""
+            known = ", ".join([PENULTIMATE, *(child for child, _ in trunk.named_children())])
+            raise ConfigError(
+                f"record.layers: {name!r} is no module of the backbone{suggestion} "
+                f"(known are {known}, and the modules in them)"
+            )
+
+
+@torch.no_grad()
+def _probe(model: Classifier, modules: Sequence[str], inputs: Tensor) -> tuple[dict[str, Any], Tensor]:
+    example = inputs[:1].expand(len(model.head.weight), PROBE, *inputs.shape[1:])
+    with measuring(model), FeatureTap(model, model.head, outputs=dict.fromkeys(modules, lambda output: output)) as tap:
+        model(example)
+    return tap.outputs, tap.features
+
+
+def _stage(name: str, module: str, output: Any, trials: int, flatten: bool) -> Stage:
+    shape = tuple(output.shape) if isinstance(output, Tensor) else None
+    if shape is None:
+        raise ConfigError(f"record.layers: {name!r} returns no tensor, but a {type(output).__name__}")
+    lone = shape[:2] != (trials, PROBE)
+    if lone and (trials, *shape[:1]) != (1, PROBE):
+        raise ConfigError(f"record.layers: {name!r} gives no features per sample: {shape} for {PROBE} samples")
+    stage = Stage(name=name, module=module, width=0, lone=lone, flatten=flatten)
+    per_sample = shape[1:] if lone else shape[2:]
+    if len(per_sample) not in (1, 3) and not (flatten and per_sample):
+        raise ConfigError(
+            f"record.layers: {name!r} gives features of shape {per_sample}, neither a vector nor a feature map; "
+            "set record.flatten: true"
+        )
+    return replace(stage, width=stage.features(output).shape[-1])
