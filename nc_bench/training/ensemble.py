@@ -140,10 +140,10 @@ class Ensemble:
         return stacked.clone() if len(self.configs) == 1 else stacked[trial : trial + 1].clone()
 
     def _step(self, batch: Int64[Tensor, "t b"]) -> None:
-        trials = torch.arange(len(self.configs), device=self.device)[:, None]
-        features = self.model.backbone(self.inputs[batch])
+        inputs = self.inputs.index_select(0, batch.flatten()).view(*batch.shape, *self.inputs.shape[1:])
+        features = self.model.backbone(inputs)
         outputs = self.model.outputs(features)
-        loss = self.objective.loss(outputs, self.labels[trials, batch])
+        loss = self.objective.loss(outputs, self.labels.gather(1, batch))
         self.epoch_loss += loss.detach()
         if self.objective.decays_features:
             loss = loss + self.objective.feature_penalty(features)

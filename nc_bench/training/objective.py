@@ -60,7 +60,7 @@ class Objective:
         return sum(p.new_tensor(self.weight_decays) / 2 * p.square().flatten(1).sum(1) for p in decayed)
 
     def _cross_entropies(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        losses = F.cross_entropy(outputs.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape)
+        losses = F.cross_entropy(outputs.mT, labels, reduction="none")
         if not self.smoothed:
             return losses
         uniform = -F.log_softmax(outputs, -1).mean(-1)
