@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,10 +17,10 @@ from nc_bench.claims.claim import Claim
 from nc_bench.config import Config, Sgd
 from nc_bench.data import load_dataset
 from nc_bench.metrics import CollapseMetrics
-from nc_bench.metrics.stationarity import stationarity_residual
 from nc_bench.recording import Recorder
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.schedules import learning_rate_factor
+from nc_bench.training.stationarity import stationarity_residuals
 
 MOMENTUM = 0.9
 DECAY, STRONG_DECAY = 5e-3, 2e-2
@@ -137,24 +136,8 @@ def _measure(ensemble: Ensemble, recorder: Recorder) -> tuple[list[CollapseMetri
     train, test = ensemble.train_split(), ensemble.test_split()
     assert test is not None
     seen = recorder.record(train)
-    assert seen.features is not None
     metrics = [*seen.metrics, *recorder.record(test, centres=seen.centres).metrics]
-    weight, bias = ensemble.model.head.weight.detach(), ensemble.model.head.bias
-    biases = [None] * len(weight) if bias is None else bias.detach()
-    residuals = []
-    for index, config in enumerate(ensemble.configs):
-        decay = acting_decay(config)
-        network = seen.features[index], train.labels[index], weight[index], biases[index]
-        residuals.append(float(stationarity_residual(*network, decay=decay)) if decay > 0 else math.nan)
-    return metrics, residuals
-
-
-def acting_decay(config: Config) -> float:
-    """The l of l W = (1/N) (Y - P)^T H: coupled decay as it is, decoupled decay of SGD times 1 - momentum."""
-    coupled = config.objective.weight_decay
-    if isinstance(config.optimizer, Sgd):
-        return coupled + (1 - config.optimizer.momentum) * config.optimizer.decoupled_decay
-    return coupled
+    return metrics, [residual for residual, _ in stationarity_residuals(ensemble, train, seen)]
 
 
 def row_sum_law(config: Config, start: NDArray[np.float64], rates: Sequence[float]) -> NDArray[np.float64]:

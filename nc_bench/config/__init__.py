@@ -18,7 +18,7 @@ from nc_bench.config.optimizer import (
 )
 from nc_bench.config.problems import ConfigError
 from nc_bench.config.schema import Config
-from nc_bench.config.training import Record, Training
+from nc_bench.config.training import Record, Stop, Training
 
 __all__ = [
     "Adam",
@@ -41,6 +41,7 @@ __all__ = [
     "Record",
     "Schedule",
     "Sgd",
+    "Stop",
     "Training",
     "Unconstrained",
     "config_changes",

@@ -15,7 +15,16 @@ Scalar = bool | int | float | str | None
 Leaf = Scalar | tuple[Scalar, ...]
 
 NOT_PART_OF_THE_RESULT = frozenset(
-    {"device", "data.root", "data.download", "training.epochs", "training.checkpoint_seconds"}
+    {
+        "device",
+        "data.root",
+        "data.download",
+        "training.checkpoint_seconds",
+        "training.epochs",
+        "training.stop",
+        "training.stop.simplex_efficiency",
+        "training.stop.terminal_epochs",
+    }
 )
 
 ADDED_LATER: dict[str, Leaf] = {
@@ -35,9 +44,9 @@ def flatten(config: Config) -> dict[str, Leaf]:
 def config_hash(config: Config) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of the settings that a run's numbers depend on.
 
-    Left out are the device, where the data lie and whether they are downloaded, the number of epochs (a
-    finished run can be extended) and the time between checkpoints; and settings that were added later, while
-    they say what was done before, so that a run keeps its hash.
+    Left out are the device, where the data lie and whether they are downloaded, the number of epochs and what
+    ends them early (a finished run can be extended), and the time between checkpoints; and settings that
+    were added later, while they say what was done before, so that a run keeps its hash.
     """
     flat = {key: leaf for key, leaf in flatten(config).items() if key not in NOT_PART_OF_THE_RESULT}
     identity = {key: leaf for key, leaf in flat.items() if key not in ADDED_LATER or leaf != ADDED_LATER[key]}

@@ -3,16 +3,47 @@
 from pydantic import Field
 
 from nc_bench.config.section import Section
-from nc_bench.config.values import Count, Flag, NonNegative, RecordedEpochs, RecordedLayers
+from nc_bench.config.values import (
+    Count,
+    Flag,
+    NonNegative,
+    NonNegativeInteger,
+    Positive,
+    RecordedEpochs,
+    RecordedLayers,
+)
+
+
+class Stop(Section):
+    """When training ends before its last epoch, going by the training split at recorded epochs; the first rule wins."""
+
+    simplex_efficiency: Positive | None = Field(
+        default=None, description="Stop where simplex_efficiency has reached this value, null: never for that reason."
+    )
+    terminal_epochs: NonNegativeInteger | None = Field(
+        default=None,
+        description="Stop this many epochs after the first recorded epoch of zero training error (the terminal phase "
+        "of training); null: never for that reason.",
+    )
 
 
 class Training(Section):
     """How long, in which batches, and how often the state is saved."""
 
-    epochs: Count = Field(description="Passes over the training data.")
+    epochs: NonNegativeInteger = Field(
+        description="Passes over the training data; with 0 the model is measured and judged as it is."
+    )
     batch_size: Count | None = Field(description="Samples in a batch; null: all of them (full batch).")
     checkpoint_seconds: NonNegative = Field(
         default=10.0, description="Least time between two checkpoints; 0: one after every epoch."
+    )
+
+    stop: Stop | None = Field(default=None, description="Rules that end training early; null: none.")
+    warm_start: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A run directory (its newest checkpoint) or a checkpoint file, whose weights the model starts "
+        "from, with a fresh optimiser and at step 0; null: a new model.",
     )
 
 

@@ -49,8 +49,9 @@ def _ending(run: Run) -> str:
         manifest.get("epochs_done", 0),
         manifest.get("epochs", "?"),
     )
+    early = manifest.get("stopped_early")
     how = {
-        "complete": "",
+        "complete": f"The run stopped early, after epoch {done} of {planned}: {early}." if early else "",
         "diverged": f"The run diverged after epoch {done} of {planned}: its loss was no longer finite.",
         "interrupted": f"The run was interrupted after {done} of {planned} epochs; --resume continues it.",
         "failed": f"The run failed after {done} of {planned} epochs.",
@@ -61,7 +62,8 @@ def _ending(run: Run) -> str:
 
 def _measured(run: Run) -> str:
     epoch = int(last_row(run, "train")["epoch"])
-    when = "Before training" if epoch == 0 else f"After {epoch} epoch" + "s" * (epoch > 1)
+    untrained = "Without training" if run.manifest.get("epochs") == 0 else "Before training"
+    when = untrained if epoch == 0 else f"After {epoch} epoch" + "s" * (epoch > 1)
     geometry = [part for part in (_simplex(run), _points(run), _efficiency(run)) if part]
     text = f"{when} {_risk(run)}"
     if geometry:

@@ -68,7 +68,7 @@ def judge(
     if train.empty:
         return []
     last = train.iloc[-1]
-    moving = not converged(train)
+    moving = config.training.epochs > 0 and not converged(train)
     judged = []
     for expectation in expected:
         for name in CLAIMS:

@@ -52,6 +52,7 @@ class Ensemble:
         self.step_count = 0
         self.objective = Objective(configs, self.labels, self.classes, dtype)
         self.epoch_loss = torch.zeros(len(configs), dtype=dtype, device=device)
+        self._gradient_norms = torch.full((len(configs),), torch.nan, dtype=torch.float64)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -63,8 +64,8 @@ class Ensemble:
 
     def learning_rate_factor(self) -> float:
         """The schedule's factor for the step that comes next; after the last step, that of the last."""
-        step = min(self.step_count, self.total_steps - 1)
-        return learning_rate_factor(self.configs[0].schedule, step, self.total_steps)
+        total = max(self.total_steps, 1)
+        return learning_rate_factor(self.configs[0].schedule, min(self.step_count, total - 1), total)
 
     def steps_of_epoch(self) -> Iterator[None]:
         """Takes the remaining steps of the current epoch, one per iteration."""
@@ -80,6 +81,10 @@ class Ensemble:
     def finite(self) -> list[bool]:
         """For every trial, whether each loss of the epoch so far was finite. Waits for the device."""
         return self.epoch_loss.isfinite().tolist()
+
+    def gradient_norms(self) -> list[float]:
+        """Norm of the gradient in the last step of the latest epoch, per trial; NaN before there is one."""
+        return self._gradient_norms.tolist()
 
     def train_split(self) -> Split:
         return Split(inputs=self.inputs, labels=self.labels)
@@ -148,6 +153,8 @@ class Ensemble:
         if self.objective.decays_features:
             loss = loss + self.objective.feature_penalty(features)
         loss.sum().backward()
+        if (self.step_count + 1) % self.steps_per_epoch == 0:
+            self._gradient_norms = self.rule.gradient_norms(len(self.configs))
         self.rule.step(self.learning_rate_factor())
         self.sets.project(self.model)
 

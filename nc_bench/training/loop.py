@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nc_bench.recording import Recorder, Recording, recorded_epochs
 from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.training.ensemble import Ensemble
+from nc_bench.training.stationarity import stationarity_residuals
 from nc_bench.training.stopping import StopRequest
 
 Row = dict[str, Any]
@@ -21,7 +22,8 @@ class Hooks:
     """What happens around training. Trials are named by their position in the ensemble.
 
     `rows` takes the new rows by trial; `epoch_done` the epoch and the trials that finished it; `save` writes
-    checkpoints of the trials given; `ended` takes a trial and its status when there is no more to come.
+    checkpoints of the trials given; `ended` takes a trial and its status when there is no more to come. `stops`
+    tells the epoch with which a trial stops early, as far as its rows so far have it; inf for none.
     """
 
     rows: Callable[[dict[int, list[Row]]], None]
@@ -29,6 +31,7 @@ class Hooks:
     epoch_done: Callable[[int, Sequence[int]], None]
     save: Callable[[Sequence[int]], None]
     ended: Callable[[int, str], None]
+    stops: Callable[[int], float]
 
 
 def train(
@@ -37,7 +40,8 @@ def train(
     """Train to the end; each trial's "complete", "interrupted" or "diverged".
 
     A trial whose loss or training risk is not finite has diverged: it ends with its last finite epoch, and the
-    others go on as if it were not there. `seconds` tells a trial's clock.
+    others go on as if it were not there. So they do where a trial stops early, which is recorded, saved and complete.
+    `seconds` tells a trial's clock.
     """
     training = ensemble.configs[0].training
     wanted = recorded_epochs(ensemble.configs[0].record.every, training.epochs)
@@ -52,6 +56,10 @@ def train(
 
     if ensemble.step_count == 0 and 0 in wanted:
         _record(ensemble, recorder, alive, seconds, hooks)
+        stopped = [trial for trial in alive if hooks.stops(trial) <= 0]
+        if stopped or training.epochs == 0:
+            hooks.save(alive)
+        end(stopped, "complete")
     saved = time.monotonic()
     while ensemble.step_count < ensemble.total_steps and alive:
         for _ in ensemble.steps_of_epoch():
@@ -63,12 +71,15 @@ def train(
             break
         finite = ensemble.finite()
         end([trial for trial in alive if not finite[trial]], "diverged")
-        if epoch in wanted and alive:
-            end(_record(ensemble, recorder, alive, seconds, hooks), "diverged")
+        due = [trial for trial in alive if epoch in wanted or hooks.stops(trial) <= epoch]
+        if due:
+            end(_record(ensemble, recorder, due, seconds, hooks), "diverged")
         hooks.epoch_done(epoch, alive)
-        if stop or time.monotonic() - saved >= training.checkpoint_seconds or epoch == training.epochs:
+        stopped = [trial for trial in alive if hooks.stops(trial) <= epoch]
+        if stop or stopped or time.monotonic() - saved >= training.checkpoint_seconds or epoch == training.epochs:
             hooks.save(alive)
             saved = time.monotonic()
+        end(stopped, "complete")
         if stop:
             break
     end(list(alive), "complete" if ensemble.step_count == ensemble.total_steps else "interrupted")
@@ -78,34 +89,54 @@ def train(
 def _record(
     ensemble: Ensemble,
     recorder: Recorder,
-    alive: Sequence[int],
+    trials: Sequence[int],
     seconds: Callable[[int], float],
     hooks: Hooks,
 ) -> list[int]:
-    """Measure both splits and hand on the rows; the trials without rows, because their training risk is not finite."""
-    train = recorder.record(ensemble.train_split())
+    """Measure both splits and hand on these trials' rows; returns those without rows: their risk is not finite."""
+    train_split = ensemble.train_split()
+    train = recorder.record(train_split)
     split = ensemble.test_split()
     test = None if split is None else recorder.record(split, centres=train.centres)
     losses = ensemble.mean_losses([metrics["risk"] for metrics in train.metrics], train.features)
     penalties = ensemble.penalties(train.features)
+    stationarity = stationarity_residuals(ensemble, train_split, train)
+    gradient_norms = ensemble.gradient_norms()
     scale = ensemble.learning_rate_factor()
     rows: dict[int, list[Row]] = {}
-    for trial in alive:
+    for trial in trials:
         if not math.isfinite(train.metrics[trial]["risk"]):
             continue
         now, rate = seconds(trial), ensemble.configs[trial].optimizer.lr * scale
-        objective = losses[trial] + penalties[trial]
-        rows[trial] = _rows(ensemble, "train", train, trial, now, objective=objective, learning_rate=rate)
+        residual, reason = stationarity[trial]
+        columns: dict[str, float | None] = {
+            "objective": losses[trial] + penalties[trial],
+            "learning_rate": rate,
+            "gradient_norm": gradient_norms[trial],
+            "stationarity_residual": residual,
+        }
+        rows[trial] = _rows(ensemble, "train", train, trial, now, columns)
+        reasons = rows[trial][0]["reasons"]
+        if reason:
+            reasons["stationarity_residual"] = reason
+        if ensemble.step_count == 0:
+            reasons["gradient_norm"] = "no step has been taken yet"
         if test is not None:
-            rows[trial] += _rows(ensemble, "test", test, trial, now, objective=None, learning_rate=rate)
+            columns = dict.fromkeys(columns) | {"learning_rate": rate}
+            rows[trial] += _rows(ensemble, "test", test, trial, now, columns)
     if rows:
         hooks.rows(rows)
         hooks.recorded(ensemble.step_count // ensemble.steps_per_epoch, train, test)
-    return [trial for trial in alive if trial not in rows]
+    return [trial for trial in trials if trial not in rows]
 
 
 def _rows(
-    ensemble: Ensemble, split: str, recording: Recording, trial: int, seconds: float, **columns: float | None
+    ensemble: Ensemble,
+    split: str,
+    recording: Recording,
+    trial: int,
+    seconds: float,
+    columns: Mapping[str, float | None],
 ) -> list[Row]:
     """A row per layer, the penultimate first; only this one has columns besides the metrics of the features."""
     own = {**columns, **{name: values[trial] for name, values in recording.residuals.items()}}
@@ -118,7 +149,7 @@ def _rows(
             **layer.metrics[trial],
             **(own if name == PENULTIMATE else {}),
             "seconds": seconds,
-            "reasons": layer.metrics[trial].reasons,
+            "reasons": dict(layer.metrics[trial].reasons),
         }
         for name, layer in recording.layers.items()
     ]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from nc_bench.config import Adam, AdamW, Config, Sgd
@@ -41,20 +42,33 @@ class UpdateRule(ABC):
         self.steps = 0
 
     @torch.no_grad()
+    def gradient_norms(self, trials: int) -> Float[Tensor, "t"]:
+        """Norm of each trial's gradient over all its trainable parameters: that of the batch's objective, as the last
+        backward pass left it, plus coupled decay. Stays on the device."""
+        gradients = self._gradients()
+        norms = [torch.linalg.vector_norm(gradient.reshape(trials, -1), dim=1) for gradient in gradients]
+        return torch.linalg.vector_norm(torch.stack(norms), dim=0)
+
+    @torch.no_grad()
     def step(self, scale: float) -> None:
         """One update of every parameter from its gradient, which is dropped afterwards."""
         self.steps += 1
         parameters, rates = self.slots.parameters, self.slots.learning_rates
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        assert len(gradients) == len(parameters), "a trainable parameter took no part in the loss"
         if self.slots.decoupled_decays:
             shrunk = [1 - scale * rate * decay for rate, decay in zip(rates, self.slots.decoupled_decays, strict=True)]
             torch._foreach_mul_(parameters, shrunk)
-        if self.slots.coupled_decays:
-            gradients = list(torch._foreach_addcmul(gradients, parameters, self.slots.coupled_decays))
-        self._update(gradients, scale)
+        self._update(self._gradients(), scale)
         for parameter in parameters:
             parameter.grad = None
+
+    def _gradients(self) -> list[Tensor]:
+        """The gradient of every parameter, coupled decay included."""
+        parameters = self.slots.parameters
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        assert len(gradients) == len(parameters), "a trainable parameter took no part in the loss"
+        if self.slots.coupled_decays:
+            gradients = list(torch._foreach_addcmul(gradients, parameters, self.slots.coupled_decays))
+        return gradients
 
     @abstractmethod
     def _update(self, gradients: list[Tensor], scale: float) -> None: ...

@@ -15,20 +15,23 @@ from nc_bench.data import Dataset, load_dataset
 from nc_bench.metrics import null_baseline
 from nc_bench.recording import Recorder, Recording, recorded_stages
 from nc_bench.runs import RunDirectory
+from nc_bench.training.early_stop import EarlyStop
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.grouping import check_stackable
 from nc_bench.training.loop import Hooks, train
 from nc_bench.training.provenance import provenance, resolve_device
 from nc_bench.training.stopping import StopRequest, listening
 from nc_bench.training.trial import Row, Trial
+from nc_bench.training.warm_start import warm_start
 
 
 def run_training(config: Config, directory: Path, *, resume: bool = False) -> str:
     """Train, record and judge one run in `directory`; returns its status.
 
-    "complete", "diverged" (the last finite epoch is kept), "interrupted" (by a signal; resumable). A complete or
-    diverged run that is resumed is left as it is. Raises ConfigError, DataError or RunError, each one line, before
-    anything is written, and OSError where the directory cannot be written.
+    "complete" (also where a rule of `training.stop` ended it), "diverged" (the last finite epoch is kept),
+    "interrupted" (by a signal; resumable). A complete or diverged run that is resumed is left as it is, unless it is
+    given more epochs or another rule. Raises ConfigError, DataError or RunError, each one line, before anything is
+    written, and OSError where the directory cannot be written.
     """
     with tqdm(total=config.training.epochs, unit="epoch", disable=None, leave=False) as bar:
         watch = _Watch(restored=bar.update, advanced=bar.update, rows=lambda rows: _show(bar, rows[0][0]))
@@ -85,9 +88,11 @@ def _run(
     dataset = load_dataset(data.name, root=data.root, download=data.download)
     # What contradicts the data is found here, before a directory is touched.
     ensemble = Ensemble(configs, dataset, device)
+    runs = [RunDirectory(directory) for directory in directories]
+    if not all(run.checkpoints() for run in runs):
+        warm_start(ensemble)
     stages = recorded_stages(ensemble.model, configs[0].record, ensemble.inputs)
     facts = _facts(ensemble, dataset, device)
-    runs = [RunDirectory(directory) for directory in directories]
     statuses, waiting = [""] * len(configs), dict[int, Trial]()
     try:
         for index, (config, run) in enumerate(zip(configs, runs, strict=True)):
@@ -111,8 +116,10 @@ def _run(
 
 def _is_over(run: RunDirectory, config: Config) -> bool:
     manifest = run.manifest()
-    finished = manifest.get("status") == "complete" and manifest["epochs_done"] >= config.training.epochs
-    return finished or manifest.get("status") == "diverged"
+    if manifest.get("status") != "complete":
+        return manifest.get("status") == "diverged"
+    end = min(config.training.epochs, EarlyStop(config.training.stop, run.rows()).epoch)
+    return bool(manifest["epochs_done"] >= end)
 
 
 def _at_equal_steps(trials: dict[int, Trial], device: torch.device) -> list[tuple[list[int], list[dict[str, Any]]]]:
@@ -153,6 +160,8 @@ class _Company:
         """Start, or go on from these states, one for each trial; train; judge."""
         if states:
             self.ensemble.load(states)
+        else:
+            warm_start(self.ensemble)
         step = self.ensemble.step_count
         epochs_done = step // self.ensemble.steps_per_epoch
         for trial in self.trials:
@@ -163,7 +172,14 @@ class _Company:
         def finish(index: int, status: str) -> None:
             unfinished.pop(index).finish(status, self.null)
 
-        hooks = Hooks(rows=self._rows, recorded=self._recorded, epoch_done=self._tick, save=self._save, ended=finish)
+        hooks = Hooks(
+            rows=self._rows,
+            recorded=self._recorded,
+            epoch_done=self._tick,
+            save=self._save,
+            ended=finish,
+            stops=lambda index: self.trials[index].early_stop.epoch,
+        )
         try:
             return train(self.ensemble, self.recorder, lambda index: self.trials[index].seconds, stop, hooks)
         except Exception:

@@ -20,6 +20,7 @@ from nc_bench.runs.expectations import expectations
 from nc_bench.runs.verdicts import judge
 from nc_bench.streams import Stream
 from nc_bench.training.checkpoint import DamagedCheckpoint, decode, encode
+from nc_bench.training.early_stop import EarlyStop
 
 Row = dict[str, Any]
 
@@ -34,6 +35,7 @@ class Trial:
         self.config, self.run, self.facts = config, run, facts
         self.expected = expectations(config, facts["class_counts"])
         self.epochs_done, self.together = 0, 1
+        self.early_stop = EarlyStop(None)
         self._seconds_before, self._start = 0.0, time.perf_counter()
 
     @property
@@ -60,6 +62,7 @@ class Trial:
         """Go on at this step as one of so many trials: rows that are newer are dropped."""
         self._start, self.epochs_done, self.together = time.perf_counter(), epochs_done, together
         self.run.cut(step if step else -1)
+        self.early_stop = EarlyStop(self.config.training.stop, self.run.rows())
         self.describe("running")
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -68,6 +71,8 @@ class Trial:
 
     def append(self, rows: Sequence[Row]) -> None:
         self.run.append(rows)
+        for row in rows:
+            self.early_stop.see(row)
 
     def finish(self, status: str, null: Mapping[str, float]) -> None:
         """Judge the rows that were written, against random directions `null` too, and close the manifest."""
@@ -78,7 +83,7 @@ class Trial:
         """Keep the picture of the first recorded epoch and of the last one; without a class there is no simplex."""
         folder = self.run.path / FEATURES
         first = not any(folder.glob("plane-*"))
-        wanted = first or epoch == self.config.training.epochs
+        wanted = first or epoch >= min(self.config.training.epochs, self.early_stop.epoch)
         if not wanted or train.features is None or not bool(train.class_means.isfinite().all()):
             return
         radii = [e.values["feature_radius"] for e in self.expected if "feature_radius" in e.values]
@@ -102,6 +107,7 @@ class Trial:
                 "status": status,
                 "epochs_done": self.epochs_done,
                 "epochs": self.config.training.epochs,
+                "stopped_early": self.early_stop.reason if self.epochs_done >= self.early_stop.epoch else None,
                 "seconds": self.seconds,
                 "trained_together": self.together,
                 "started": previous.get("started", datetime.now(UTC).isoformat(timespec="seconds")),

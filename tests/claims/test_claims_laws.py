@@ -11,7 +11,7 @@ import torch
 
 from nc_bench.claims import laws
 from nc_bench.claims.claim import check
-from nc_bench.claims.laws import acting_decay, row_sum_law, watched
+from nc_bench.claims.laws import row_sum_law, watched
 from nc_bench.config import Config
 
 
@@ -50,12 +50,6 @@ def test_every_coordinate_of_every_step_obeys(run: str, network: int) -> None:
     seen = path.row_sums[:, network].numpy()
     law = row_sum_law(path.configs[network], seen[0], path.rates)
     assert np.abs(seen - law).max() < 1e-12 * np.abs(seen[0]).max()
-
-
-def test_the_decay_that_acts() -> None:
-    assert acting_decay(sgd(0.01, momentum=0.9)) == 0.01
-    assert acting_decay(sgd(decoupled_decay=0.2, momentum=0.9)) == pytest.approx(0.02)
-    assert acting_decay(laws.digits_mlp((4,), {"name": "adam", "lr": 0.1}, weight_decay=0.03)) == 0.03
 
 
 def test_the_residual_is_undefined_without_decay() -> None:

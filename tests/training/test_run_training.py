@@ -58,7 +58,10 @@ def test_a_complete_run(tmp_path: Path) -> None:
     run = load_run(tmp_path)
     assert run.rows["epoch"].tolist() == [1, 1, 2, 2, 3, 3] and run.rows["step"].tolist() == [3, 3, 6, 6, 9, 9]
     assert run.rows["split"].tolist() == ["train", "test"] * 3 and set(run.rows["layer"]) == {"penultimate"}
-    further = ["objective", "learning_rate", "feature_residual", "head_residual", "seconds"]
+    further = [
+        *("objective", "learning_rate", "gradient_norm", "stationarity_residual"),
+        *("feature_residual", "head_residual", "seconds"),
+    ]
     assert list(run.rows) == ["epoch", "step", "split", "layer", *METRIC_NAMES, *further]
     train, test = run.rows.iloc[4], run.rows.iloc[5]
     assert train["objective"] == train["risk"] and math.isnan(test["objective"])
@@ -149,7 +152,8 @@ def test_undefined_metrics_have_reasons_for_every_row(tmp_path: Path, monkeypatc
     undefined = {
         (int(row["epoch"]), str(row["split"]), "penultimate", name)
         for row in run.rows.to_dict("records")
-        for name in METRIC_NAMES
+        for name in (*METRIC_NAMES, "stationarity_residual")
+        if row["split"] == "train" or name in METRIC_NAMES
         if math.isnan(row[name])
     }
     assert undefined == set(run.reasons) and (1, "train", "penultimate", "nc2_equiangular") in undefined

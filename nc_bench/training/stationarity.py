@@ -1,0 +1,63 @@
+"""Whether the head of a run can be held against the stationarity of its objective, and with which decay."""
+
+from __future__ import annotations
+
+import math
+
+from nc_bench.config import Adam, Config, Mlp, Sgd
+from nc_bench.metrics.stationarity import stationarity_residual
+from nc_bench.recording import Recording, Split
+from nc_bench.training.ensemble import Ensemble
+
+
+def acting_decay(config: Config) -> float:
+    """The l of l W = (1/N) (Y - P)^T H: coupled decay as it is, decoupled decay of SGD times 1 - momentum."""
+    coupled = config.objective.weight_decay
+    if isinstance(config.optimizer, Sgd):
+        return coupled + (1 - config.optimizer.momentum) * config.optimizer.decoupled_decay
+    return coupled
+
+
+def not_stationary(config: Config) -> str:
+    """Why the gradient of W does not vanish where training of this run comes to rest, or is not known; "" if it does.
+
+    The residual is taken on the features that are measured, in eval mode. Where training sees others, as with batch
+    norm, whose batches differ, it would not go to 0, and nothing is said.
+    """
+    objective = config.objective
+    if objective.loss != "cross_entropy" or objective.class_weights is not None:
+        return "the loss is not the plain cross entropy"
+    if not config.head.trainable:
+        return "the head is frozen"
+    if config.constraints.head is not None or config.constraints.outputs is not None:
+        return "the head or the outputs are bounded"
+    if not isinstance(config.optimizer, Sgd | Adam):
+        return f"{config.optimizer.name} does not come to rest where this gradient vanishes"
+    if acting_decay(config) == 0:
+        return "no weight decay acts"
+    if isinstance(config.model, Mlp) and config.model.batch_norm:
+        return "with batch norm training sees other features than those that are measured"
+    return ""
+
+
+def stationarity_residuals(ensemble: Ensemble, split: Split, recording: Recording) -> list[tuple[float, str]]:
+    """`stationarity_residual` of every trial on the training split, or NaN and the reason why there is none."""
+    head = ensemble.model.head
+    found = []
+    for trial, config in enumerate(ensemble.configs):
+        reason = not_stationary(config)
+        if not reason and recording.features is None:
+            reason = "the features do not fit in memory"
+        if reason or recording.features is None:
+            found.append((math.nan, reason))
+            continue
+        residual = stationarity_residual(
+            recording.features[trial],
+            split.labels[trial].to(recording.features.device),
+            head.weight.detach()[trial].to(recording.features.device),
+            None if head.bias is None else head.bias.detach()[trial].to(recording.features.device),
+            decay=acting_decay(config),
+            label_smoothing=config.objective.label_smoothing,
+        )
+        found.append((float(residual), "" if residual == residual else "the weight is zero"))
+    return found
