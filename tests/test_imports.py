@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # A place may import the places before its own group. Inside a group nothing is shared, except that
 # on floor 3 training stands on recording and recording on runs, and that `cli` stands on all commands.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("geometry", "config", "streams"),
+    ("geometry", "config", "streams", "processes"),
     ("metrics", "theory"),
     ("models", "data"),
     ("runs",),

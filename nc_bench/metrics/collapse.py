@@ -7,6 +7,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from nc_bench.geometry.moments import check_arrays, check_labels
+from nc_bench.metrics.gather import Gather, alone
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.two_looks import CollapseMetrics, Measurement, TwoLooks
 
@@ -58,15 +59,16 @@ def measure_features(
     classes: int,
     head: Head | None = None,
     centres: Float64[Tensor, "t k d"] | None = None,
+    gather: Gather = alone,
 ) -> Measurement:
     """`collapse_metrics` for t trials at once, from features that are in memory.
 
     `centres`: class centres for `nc4_mismatch` and `ncc_accuracy`, where they are not the features' own class
-    means (the test split is judged by the training means).
+    means (the test split is judged by the training means). `gather`: as for `TwoLooks`.
     """
     trials, _, width = features.shape
     rows = max(1, CHUNK_ELEMENTS // (trials * max(width, 2 * classes)))
-    looks = TwoLooks(classes, head, centres)
+    looks = TwoLooks(classes, head, centres, gather)
     for take in (looks.first, looks.second):
         for chunk, its_labels in zip(features.split(rows, 1), labels.split(rows, 1), strict=True):
             take(chunk, its_labels)

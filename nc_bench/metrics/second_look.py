@@ -27,6 +27,7 @@ from nc_bench.metrics.class_geometry import (
     singular_directions,
     zeroed_unless,
 )
+from nc_bench.metrics.gather import Gather
 from nc_bench.metrics.head import Head
 
 FLOAT32_TABLES, FLOAT32_DEVIATION = (1e-10, 1e15), 1e18
@@ -56,6 +57,17 @@ class SampleSums:
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
             combine = _COMBINE.get(field.name, torch.add)
             setattr(self, field.name, combine(mine, theirs))
+
+    def of_all(self, gather: Gather) -> SampleSums:
+        """The sums over the samples of all processes."""
+        names = [field.name for field in fields(self)]
+        total, *others = (
+            SampleSums(**dict(zip(names, tensors, strict=True)))
+            for tensors in gather([getattr(self, name) for name in names])
+        )
+        for other in others:
+            total.add(other)
+        return total
 
 
 _COMBINE = {

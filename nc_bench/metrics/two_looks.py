@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nc_bench.geometry.moments import class_sums
 from nc_bench.metrics.assembly import assemble
+from nc_bench.metrics.gather import Gather, alone
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.second_look import SampleSums, SecondLook
 from nc_bench.metrics.undefined import mask_undefined
@@ -39,11 +40,19 @@ class TwoLooks:
     The first look takes counts and class means, the second what needs them; all `first` come before all `second`.
     State: K*d + K*K numbers per trial, however many samples there are. Without a `head` only the metrics of the
     features are measured. `centres`: class centres for `nc4_mismatch` and `ncc_accuracy`, where they are not the
-    features' own class means (the test split is judged by the training means).
+    features' own class means (the test split is judged by the training means). `gather`: where
+    several processes look at a share of the samples each, brings their sums together, once after each look; all of
+    them then get the metrics of all samples.
     """
 
-    def __init__(self, classes: int, head: Head | None = None, centres: Float64[Tensor, "t k d"] | None = None) -> None:
-        self.classes, self.head, self.centres = classes, head, centres
+    def __init__(
+        self,
+        classes: int,
+        head: Head | None = None,
+        centres: Float64[Tensor, "t k d"] | None = None,
+        gather: Gather = alone,
+    ) -> None:
+        self.classes, self.head, self.centres, self.gather = classes, head, centres, gather
         self._counts: Tensor | None = None
         self._class_sums: Tensor | None = None
         self._look: SecondLook | None = None
@@ -61,7 +70,10 @@ class TwoLooks:
     def second(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
         """Take in what a chunk says once the class means are known."""
         if self._look is None:
-            assert self._counts is not None, "the first look comes first"
+            assert self._counts is not None and self._class_sums is not None, "the first look comes first"
+            (self._counts, self._class_sums), *others = self.gather([self._counts, self._class_sums])
+            for counts, sums in others:
+                self._counts, self._class_sums = self._counts + counts, self._class_sums + sums
             self._look = SecondLook(self._means(), self._counts, self.head, self.centres)
         part = self._look(features, labels)
         if self._sums is None:
@@ -72,7 +84,7 @@ class TwoLooks:
     def result(self) -> Measurement:
         """The metrics, once both looks are done."""
         assert self._look is not None and self._sums is not None and self._counts is not None, "two looks were taken"
-        values, conditions = assemble(self._look, self._sums)
+        values, conditions = assemble(self._look, self._sums.of_all(self.gather))
         table, reasons = mask_undefined(values, conditions)
         rows = [dict(zip(values, row, strict=True)) for row in table.tolist()]
         metrics = [CollapseMetrics(row, why) for row, why in zip(rows, reasons, strict=True)]

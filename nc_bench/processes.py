@@ -1,0 +1,202 @@
+"""The processes that train one run together: torchrun starts them, and each computes its share of every batch.
+
+The only module that knows of torch.distributed. One process alone is a group of one: the same calls, no communication.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(minutes=30)
+"""How long a process waits for one that is alive but late, as rank 0 is while it reads a large data set."""
+
+
+class FailedElsewhere(Exception):
+    """Another process of the group failed and says why; `refused`: what it was asked for cannot be done."""
+
+    def __init__(self, message: str, *, refused: bool) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+class LostProcess(RuntimeError):
+    """Another process of the group is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processes:
+    """A group of `size` processes, seen by the one with number `rank`; `local_*` count those on this machine.
+
+    All methods but `share` are to be called by all processes, in the same order. What they give is the same on all
+    processes, bit for bit.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes and speaks."""
+        return self.rank == 0
+
+    def share(self, count: int) -> slice:
+        """This process's part of `count` things: contiguous, in the order of ranks, sizes one apart at most."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+    def weight(self, count: int) -> float:
+        """Factor for the mean over this process's share, so that the processes' average is the mean over `count`."""
+        share = self.share(count)
+        return self.size * (share.stop - share.start) / count
+
+    def gather(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+        """The tensors of every process, in the order of ranks; shapes agree between processes."""
+        if self.size == 1:
+            return [list(tensors)]
+        columns = []
+        for tensor in tensors:
+            parts = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(self.size)]
+            dist.all_gather(parts, tensor.contiguous())
+            columns.append(parts)
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """Sum over the processes."""
+        total, *others = (part for (part,) in self.gather([tensor]))
+        for other in others:
+            total = total + other
+        return total
+
+    def concatenate(self, shares: Tensor, count: int) -> Tensor:
+        """The `count` rows of which each process holds its share."""
+        if self.size == 1:
+            return shares
+        longest = -(-count // self.size)
+        padding = shares.new_zeros(longest - len(shares), *shares.shape[1:])
+        parts = [part for (part,) in self.gather([torch.cat([shares, padding])])]
+        sizes = [count * (rank + 1) // self.size - count * rank // self.size for rank in range(self.size)]
+        return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is up on any process. Never waits for a GPU."""
+        return bool(self.total(torch.tensor(int(flag))))
+
+    def on_first(self, work: Callable[[], T]) -> T:
+        """What `work` gives when only the first process does it; where it fails, all fail."""
+        if self.size == 1:
+            return work()
+        done, error = _tried(work) if self.is_first else (None, None)
+        content: list[Any] = [None if done is None else done[0], None if error is None else _described(error)]
+        dist.broadcast_object_list(content, src=0)
+        if error is not None:
+            raise error
+        if content[1] is not None:
+            raise FailedElsewhere(**content[1])
+        result: T = content[0]
+        return result
+
+    def together(self, work: Callable[[], T]) -> T:
+        """What `work` gives to each process; where it fails on one, all fail, and the first to fail says why."""
+        if self.size == 1:
+            return work()
+        done, error = _tried(work)
+        errors: list[Any] = [None] * self.size
+        dist.all_gather_object(errors, None if error is None else _described(error))
+        failed = [rank for rank, found in enumerate(errors) if found is not None]
+        if error is not None and failed[0] == self.rank:
+            raise error
+        if failed:
+            raise FailedElsewhere(**errors[failed[0]])
+        assert done is not None
+        return done[0]
+
+    def average_gradients(self, module: nn.Module) -> nn.Module:
+        """The module, with gradients averaged over the processes in backward; it starts as rank 0's.
+
+        Buffers follow rank 0's, so running statistics are those of rank 0's shares.
+        """
+        return module if self.size == 1 else DistributedDataParallel(module)
+
+    def share_buffers(self, module: nn.Module) -> None:
+        """Give every process rank 0's buffers, as every forward pass of `average_gradients` begins."""
+        if self.size > 1:
+            for buffer in module.buffers():
+                dist.broadcast(buffer, src=0)
+
+
+@contextmanager
+def joined() -> Iterator[Processes]:
+    """The group that torchrun started this process in, while the block lasts; a group of one without torchrun.
+
+    Raises LostProcess in place of what torch raises when another process dies during the block.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Processes()
+        return
+    processes = Processes(
+        rank=int(os.environ["RANK"]),
+        size=size,
+        local_rank=int(os.environ["LOCAL_RANK"]),
+        local_size=int(os.environ["LOCAL_WORLD_SIZE"]),
+    )
+    # Flags and Python objects travel between CPUs, so that no decision waits for a GPU.
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    with _watched():
+        dist.init_process_group(backend, timeout=PATIENCE, **_meeting_place(processes))
+        try:
+            yield processes
+        finally:
+            dist.destroy_process_group()
+
+
+def _meeting_place(processes: Processes) -> dict[str, Any]:
+    """Where the processes find each other.
+
+    torchrun's own store outlives a restart, with the addresses of dead processes in it, and the next attempt would
+    wait for them for ever: each attempt has its own names in it. Attempts are counted per machine, so that on
+    several ones TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 has to be set, which gives every attempt a new store.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or processes.local_size < processes.size:
+        return {}
+    store, rank, size = next(rendezvous("env://"))
+    attempt = os.environ["TORCHELASTIC_RESTART_COUNT"]
+    return {"store": PrefixStore(f"attempt {attempt}", store), "rank": rank, "world_size": size}
+
+
+def _tried(work: Callable[[], T]) -> tuple[tuple[T] | None, Exception | None]:
+    try:
+        return (work(),), None
+    except Exception as error:
+        return None, error
+
+
+def _described(error: Exception) -> dict[str, Any]:
+    return {"message": str(error), "refused": isinstance(error, ValueError)}
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    try:
+        yield
+    except LostProcess:
+        raise
+    except RuntimeError as error:
+        if isinstance(error, dist.DistError) or "gloo" in str(error):
+            raise LostProcess("another process of this run is gone") from error
+        raise
