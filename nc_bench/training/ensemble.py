@@ -124,8 +124,8 @@ class Ensemble:
         return [
             {
                 "step": self.step_count,
-                "model": {name: self._own(tensor, trial) for name, tensor in model.items()},
-                "memory": [self._own(tensor, trial) for tensor in memory],
+                "model": {name: self._part(tensor, trial).clone() for name, tensor in model.items()},
+                "memory": [self._part(tensor, trial).clone() for tensor in memory],
             }
             for trial in range(len(self.configs))
         ]
@@ -135,14 +135,17 @@ class Ensemble:
         self.model.load_state_dict(
             {name: _joined([state["model"][name] for state in states]) for name in states[0]["model"]}
         )
-        for mine, *saved in zip(self.rule.memory(), *(state["memory"] for state in states), strict=True):
-            mine.copy_(_joined(saved))
+        memory = self.rule.memory()
+        for trial, state in enumerate(states):
+            # Without momentum a trial alone remembers nothing, and what it remembers in company does nothing.
+            for mine, saved in zip(memory, state["memory"], strict=bool(memory and state["memory"])):
+                self._part(mine, trial).copy_(saved)
         (self.step_count,) = {int(state["step"]) for state in states}
         self.rule.steps = self.step_count
 
-    def _own(self, stacked: Tensor, trial: int) -> Tensor:
+    def _part(self, stacked: Tensor, trial: int) -> Tensor:
         """This trial's part of a tensor with an axis of trials; one alone owns all there is."""
-        return stacked.clone() if len(self.configs) == 1 else stacked[trial : trial + 1].clone()
+        return stacked if len(self.configs) == 1 else stacked[trial : trial + 1]
 
     def _step(self, batch: Int64[Tensor, "t b"]) -> None:
         inputs = self.inputs.index_select(0, batch.flatten()).view(*batch.shape, *self.inputs.shape[1:])

@@ -1,15 +1,16 @@
 """Update rules for stacked trials: every hyperparameter is a tensor with one value per trial.
 
 The rules are those of torch.optim's SGD, Adam and AdamW (tested equal). Coupled decay enters the gradient,
-decoupled decay shrinks the parameter before the step. All state lives in stacked tensors, so that a trial's can be
-saved.
+decoupled decay shrinks the parameter before the step. Parameters whose numbers agree are kept in one buffer, so that
+an update passes over memory few times.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from jaxtyping import Float
@@ -25,13 +26,35 @@ from nc_bench.models.layers import StackedLinear
 class Slots:
     """Trainable parameters and their numbers, each number shaped to broadcast against its parameter.
 
-    A decay that is zero for every parameter and trial is an empty list: it costs nothing.
+    Parameters of the model with equal numbers are `members` of one slot, whose entry (t, p) in `parameters` is their
+    memory; `places` are the members' places among the model's trainable parameters. A decay that is zero for every
+    parameter and trial is an empty list: it costs nothing.
     """
 
+    members: list[list[Tensor]]
+    places: list[int]
     parameters: list[Tensor]
     learning_rates: list[Tensor]
     coupled_decays: list[Tensor]
     decoupled_decays: list[Tensor]
+
+    def gradients(self) -> list[Tensor]:
+        """The members' gradients, laid out as the slots are."""
+        found = []
+        for members, stacked in zip(self.members, self.parameters, strict=True):
+            parts = [member.grad for member in members if member.grad is not None]
+            assert len(parts) == len(members), "a trainable parameter took no part in the loss"
+            rows = [part.reshape(len(stacked), -1) for part in parts]
+            found.append(rows[0] if len(rows) == 1 else torch.cat(rows, 1))
+        return found
+
+    def as_members(self, like_slots: list[Tensor]) -> list[Tensor]:
+        """Views of tensors laid out as the slots are, in the shapes and the order of the model's parameters."""
+        views: list[Tensor] = []
+        for members, stacked in zip(self.members, like_slots, strict=True):
+            parts = stacked.split([member.numel() // len(stacked) for member in members], 1)
+            views += [part.view_as(member) for part, member in zip(parts, members, strict=True)]
+        return [view for _, view in sorted(zip(self.places, views, strict=True), key=lambda pair: pair[0])]
 
 
 class UpdateRule(ABC):
@@ -58,16 +81,14 @@ class UpdateRule(ABC):
             shrunk = [1 - scale * rate * decay for rate, decay in zip(rates, self.slots.decoupled_decays, strict=True)]
             torch._foreach_mul_(parameters, shrunk)
         self._update(self._gradients(), scale)
-        for parameter in parameters:
-            parameter.grad = None
+        for member in chain.from_iterable(self.slots.members):
+            member.grad = None
 
     def _gradients(self) -> list[Tensor]:
-        """The gradient of every parameter, coupled decay included."""
-        parameters = self.slots.parameters
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        assert len(gradients) == len(parameters), "a trainable parameter took no part in the loss"
+        """The gradient of every slot, coupled decay included."""
+        gradients = self.slots.gradients()
         if self.slots.coupled_decays:
-            gradients = list(torch._foreach_addcmul(gradients, parameters, self.slots.coupled_decays))
+            gradients = list(torch._foreach_addcmul(gradients, self.slots.parameters, self.slots.coupled_decays))
         return gradients
 
     @abstractmethod
@@ -75,7 +96,10 @@ class UpdateRule(ABC):
 
     @abstractmethod
     def memory(self) -> list[Tensor]:
-        """All that the rule remembers from step to step besides their number, to be saved and written into."""
+        """What the rule remembers from step to step besides their number, in the order of the model's parameters.
+
+        Views that are saved and written into. Empty where nothing is remembered that a step would use.
+        """
 
 
 class SgdRule(UpdateRule):
@@ -98,7 +122,7 @@ class SgdRule(UpdateRule):
         torch._foreach_addcmul_(self.slots.parameters, direction, self.slots.learning_rates, value=-scale)
 
     def memory(self) -> list[Tensor]:
-        return self.velocity
+        return self.slots.as_members(self.velocity) if self.velocity else []
 
 
 class AdamRule(UpdateRule):
@@ -129,7 +153,7 @@ class AdamRule(UpdateRule):
         torch._foreach_addcmul_(self.slots.parameters, directions, rates, value=-scale)
 
     def memory(self) -> list[Tensor]:
-        return [*self.first, *self.second]
+        return [*self.slots.as_members(self.first), *self.slots.as_members(self.second)]
 
     def _numbers(self, values: Sequence[float]) -> list[Tensor]:
         return [_per_trial(values, parameter) for parameter in self.slots.parameters]
@@ -161,29 +185,49 @@ def decayed_parameters(model: Classifier, decay_biases: bool) -> list[torch.nn.P
 def _slots(model: Classifier, configs: Sequence[Config]) -> Slots:
     decayed = {id(parameter) for parameter in decayed_parameters(model, configs[0].objective.decay_biases)}
     backbone = {id(parameter) for parameter in model.backbone.parameters()}
-    parameters: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
-    def decays(of: Callable[[Config], float]) -> list[Tensor]:
-        numbers = [of(config) for config in configs]
-        if not any(numbers):
-            return []
-        return [_per_trial(numbers if id(p) in decayed else [0.0] * len(configs), p) for p in parameters]
+    def numbers(parameter: Tensor) -> tuple[tuple[float, ...], ...]:
+        """Learning rate, coupled and decoupled decay, each for all trials."""
+        inside, decays = id(parameter) in backbone, id(parameter) in decayed
+        rates = [c.optimizer.lr * (c.optimizer.backbone_lr_factor if inside else 1.0) for c in configs]
+        coupled = [c.objective.weight_decay if decays else 0.0 for c in configs]
+        decoupled = [_decoupled(c) if decays else 0.0 for c in configs]
+        return tuple(rates), tuple(coupled), tuple(decoupled)
 
-    factors = [[c.optimizer.backbone_lr_factor if id(p) in backbone else 1.0 for c in configs] for p in parameters]
-    rates = [[c.optimizer.lr * f for c, f in zip(configs, row, strict=True)] for row in factors]
-    return Slots(
-        parameters=parameters,
-        learning_rates=[_per_trial(row, parameter) for row, parameter in zip(rates, parameters, strict=True)],
-        coupled_decays=decays(lambda config: config.objective.weight_decay),
-        decoupled_decays=decays(_decoupled),
+    alike: dict[tuple[tuple[float, ...], ...], list[Tensor]] = {}
+    trainable: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in trainable:
+        alike.setdefault(numbers(parameter), []).append(parameter)
+    stacked = [_joined(members, len(configs)) for members in alike.values()]
+    rates, coupled, decoupled = (
+        [_per_trial(row, like) for row, like in zip(kind, stacked, strict=True)] if any(map(any, kind)) else []
+        for kind in zip(*alike, strict=True)
     )
+    place = {id(parameter): position for position, parameter in enumerate(trainable)}
+    return Slots(
+        members=list(alike.values()),
+        places=[place[id(member)] for members in alike.values() for member in members],
+        parameters=stacked,
+        learning_rates=rates,
+        coupled_decays=coupled,
+        decoupled_decays=decoupled,
+    )
+
+
+def _joined(members: Sequence[Tensor], trials: int) -> Float[Tensor, "t p"]:
+    """One buffer that from now on is the memory of these parameters."""
+    rows = [member.detach().view(trials, -1) for member in members]
+    if len(rows) == 1:
+        return rows[0]
+    buffer = torch.cat(rows, 1)
+    for member, part in zip(members, buffer.split([row.shape[1] for row in rows], 1), strict=True):
+        member.data = part.view_as(member)
+    return buffer
 
 
 def _decoupled(config: Config) -> float:
     return config.optimizer.decoupled_decay if isinstance(config.optimizer, Sgd | AdamW) else 0.0
 
 
-def _per_trial(numbers: Sequence[float], like: Tensor) -> Tensor:
-    """One number per trial, shaped to broadcast against a stacked parameter."""
-    values = torch.tensor(numbers, dtype=like.dtype, device=like.device)
-    return values.view(-1, *[1] * (like.ndim - 1))
+def _per_trial(numbers: Sequence[float], like: Tensor) -> Float[Tensor, "t 1"]:
+    return torch.tensor(numbers, dtype=like.dtype, device=like.device)[:, None]

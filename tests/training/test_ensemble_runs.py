@@ -17,6 +17,7 @@ from nc_bench import load_run
 from nc_bench.config import Config, ConfigError
 from nc_bench.runs import RunDirectory, RunError
 from nc_bench.training import run_ensemble, run_training
+from nc_bench.training.checkpoint import decode
 from nc_bench.training.ensemble import Ensemble
 
 MODEL = {"name": "mlp", "widths": [8, 4], "batch_norm": True, "final_activation": False}
@@ -46,6 +47,18 @@ def numbers(directory: Path) -> pd.DataFrame:
 
 def check_close(first: Path, second: Path, tolerance: float) -> None:
     pd.testing.assert_frame_equal(numbers(first), numbers(second), rtol=tolerance, atol=tolerance)
+
+
+def trained(directory: Path) -> dict[str, torch.Tensor]:
+    """Parameters and buffers in the last checkpoint."""
+    state = decode(directory / "checkpoint.pt", torch.device("cpu"))["ensemble"]["model"]
+    return {str(name): tensor for name, tensor in state.items()}
+
+
+def check_bits(first: Path, second: Path) -> None:
+    mine, theirs = trained(first), trained(second)
+    assert mine.keys() == theirs.keys()
+    assert {name for name in mine if not torch.equal(mine[name], theirs[name])} == set()
 
 
 def poison(trial: int, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,6 +93,7 @@ def test_each_directory_is_that_of_its_run_alone(tmp_path: Path) -> None:
     for index, config in enumerate(configs):
         own, alone = tmp_path / "together" / str(index), tmp_path / "alone" / str(index)
         run_training(config, alone)
+        check_bits(own, alone)
         check_close(own, alone, 1e-10)
         mine, single = load_run(own), load_run(alone)
         assert mine.predictions["verdict"].tolist() == single.predictions["verdict"].tolist()
@@ -144,6 +158,33 @@ def test_interrupted_trials_go_on_together_and_alone(tmp_path: Path, monkeypatch
         check_close(path, tmp_path / "whole" / str(index), 1e-10)
     run_training(fresh, tmp_path / "new alone")
     assert measured(tmp_path / "new") == measured(tmp_path / "new alone")
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_a_trial_may_leave_its_company_whatever_numbers_that_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Alone it has no momentum, or no decay, and so another layout of what its update rule remembers."""
+    training = {"epochs": 4, "batch_size": 10, "checkpoint_seconds": 0}
+    kinds = {"sgd": [{"momentum": 0.9}, {}], "adam": [{}, {}]}[name]
+    configs = [
+        network(
+            model=MODEL,
+            seed=seed,
+            optimizer={"name": name, "lr": 0.02, **kind},
+            objective={"weight_decay": decay, "decay_biases": False},
+            training=training,
+        )
+        for seed, (kind, decay) in enumerate(zip(kinds, (0.1, 0.0), strict=True))
+    ]
+    paths = folders(tmp_path / "run", 2)
+    with monkeypatch.context() as patched:
+        stop_at(4, patched)
+        assert run_ensemble(configs, paths) == ["interrupted"] * 2
+    for config, path in zip(configs, paths, strict=True):
+        assert run_training(config, path, resume=True) == "complete"
+        run_training(config, tmp_path / "alone" / path.name)
+        check_bits(path, tmp_path / "alone" / path.name)
 
 
 def test_the_same_company_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
