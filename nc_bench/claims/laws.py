@@ -149,7 +149,8 @@ def row_sum_law(config: Config, start: NDArray[np.float64], rates: Sequence[floa
     """
     optimizer = config.optimizer
     assert isinstance(optimizer, Sgd)
-    beta, coupled, decoupled = optimizer.momentum, config.objective.weight_decay, optimizer.decoupled_decay
+    beta, coupled = optimizer.momentum, config.objective.decay_of_head
+    decoupled = optimizer.decoupled_decay_of_head
     r, v = start, np.zeros_like(start)
     found = [r]
     for rate in rates:

@@ -77,7 +77,7 @@ def objective_of(ensemble: Ensemble) -> Tensor:
     features = ensemble.model.backbone(ensemble.inputs.expand(len(ensemble.configs), -1))
     decayed = decayed_parameters(ensemble.model, ensemble.configs[0].objective.decay_biases)
     loss = ensemble.objective.loss(ensemble.model.outputs(features), ensemble.labels)
-    return loss + ensemble.objective.feature_penalty(features) + ensemble.objective.weight_penalty(decayed)
+    return loss + ensemble.objective.feature_penalty(features) + ensemble.objective.weight_penalty(*decayed)
 
 
 def _minimise(config: Config, dataset: Dataset) -> Solution:

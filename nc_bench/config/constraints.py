@@ -16,12 +16,12 @@ class LpBall(Section):
 
 
 class FeatureBound(LpBall):
-    """What features may not leave: a ball for every feature, or a ball for their root mean square."""
+    """What features may not leave: a ball or (normalised features) a sphere for each, or a ball for all in the mean."""
 
-    set: Literal["ball", "mean_square"] = Field(
+    set: Literal["ball", "sphere", "mean_square"] = Field(
         default="ball",
-        description="ball: |f(x)|_p <= radius for every x; mean_square (feature tables, p = 2): the mean of |f(x)|^2 "
-        "over the samples is at most radius^2.",
+        description="ball: |f(x)|_p <= radius for every x; sphere (p = 2): |f(x)| = radius for every x; mean_square "
+        "(feature tables, p = 2): the mean of |f(x)|^2 over the samples is at most radius^2.",
     )
 
 
@@ -31,8 +31,8 @@ class HeadBound(Section):
     radius: Positive = Field(description="Bound of the spectral norm, or of the rows' root mean square.")
     set: Literal["spectral", "mean_square"] = Field(
         default="spectral",
-        description="spectral: |W|_op <= radius; mean_square: the mean of |w_k|^2 over the classes is at most "
-        "radius^2.",
+        description="spectral: |W|_op <= radius; mean_square: the mean of |w_k|^2 over the K classes is at most "
+        "radius^2, which is the Frobenius ball |W|_F <= radius sqrt(K).",
     )
 
 
@@ -41,7 +41,7 @@ class Constraints(Section):
 
     features: FeatureBound | None = Field(
         default=None,
-        description="|f(x)|_p <= radius: radially in a network's forward pass, by projection for a table.",
+        description="The set of the features: radially in a network's forward pass, by projection for a table.",
     )
     head: HeadBound | None = Field(
         default=None, description="|W|_op <= radius, by clipping singular values after each step."

@@ -17,15 +17,30 @@ class _Optimizer(Section):
     )
 
 
-class Sgd(_Optimizer):
-    """Gradient descent on batches, with momentum."""
+class DecoupledDecay(_Optimizer):
+    """What the optimisers share that can decay decoupled: every step first takes parameter *= 1 - lr * l."""
+
+    decoupled_decay: NonNegative = Field(
+        default=0.0, description="Decoupled decay l: every step first takes parameter *= 1 - lr * l."
+    )
+    decoupled_head_decay: NonNegative | None = Field(
+        default=None,
+        description="Decoupled decay of the head in the place of decoupled_decay, which is then the backbone's alone; "
+        "null: the same for both.",
+    )
+
+    @property
+    def decoupled_decay_of_head(self) -> float:
+        """The decoupled decay that acts on the head."""
+        return self.decoupled_decay if self.decoupled_head_decay is None else self.decoupled_head_decay
+
+
+class Sgd(DecoupledDecay):
+    """Gradient descent on batches, with momentum; with decoupled decay this is SGDW (Loshchilov & Hutter 2019)."""
 
     name: Literal["sgd"] = Field(description="Stochastic gradient descent.")
     momentum: ZeroToOne = Field(default=0.0, description="Momentum, in [0, 1).")
     nesterov: Flag = Field(default=False, description="Nesterov's momentum; needs momentum > 0.")
-    decoupled_decay: NonNegative = Field(
-        default=0.0, description="Decoupled decay l: every step first takes parameter *= 1 - lr * l."
-    )
 
 
 class _Adaptive(_Optimizer):
@@ -41,7 +56,7 @@ class Adam(_Adaptive):
     name: Literal["adam"] = Field(description="Adam.")
 
 
-class AdamW(_Adaptive):
+class AdamW(_Adaptive, DecoupledDecay):
     """Adam with decoupled decay."""
 
     name: Literal["adamw"] = Field(description="Adam with decoupled decay.")

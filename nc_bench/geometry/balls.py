@@ -1,4 +1,4 @@
-"""l^p balls and the spectral ball: norms, radial maps for forward passes, Euclidean projections.
+"""l^p balls, the sphere and the spectral ball: norms, radial maps for forward passes, Euclidean projections.
 
 Every function takes vectors on the last axis (matrices on the last two) and broadcasts over the rest. A
 radius is a positive number, or a tensor that broadcasts against the remaining axes: for features (t, n, d)
@@ -89,6 +89,40 @@ def ball_residual(
     norm = lp_norm(x.to(torch.float64), p).unsqueeze(-1)
     excess = norm / _limit(radius, norm) - 1
     return excess.squeeze(-1).clamp(min=0).amax(dim=-1)
+
+
+def radial_sphere(x: Float[Tensor, "*rows d"], radius: float | Tensor) -> Float[Tensor, "*rows d"]:
+    """x radius / |x|_2: every vector moved onto the sphere along its own ray; zero has no ray and stays zero.
+
+    The normalisation of a forward pass, feasible to the rounding of x's type. The gradient is finite everywhere, also
+    at zero. Raises ValueError for a radius that is no positive number.
+    """
+    norm = lp_norm(x).unsqueeze(-1)
+    return x * (_limit(radius, norm) / torch.where(norm > 0, norm, 1.0))
+
+
+@torch.no_grad()
+def project_sphere(x: Float[Tensor, "*rows d"], radius: float | Tensor) -> Float[Tensor, "*rows d"]:
+    """The nearest point of the Euclidean sphere to every vector: x radius / |x|, and zero stays zero.
+
+    Vectors on the sphere up to rounding are returned bit for bit. The result carries no gradient. Vectors with a NaN
+    keep it. Raises ValueError for a radius that is no positive number.
+    """
+    exact = x.to(torch.float64)
+    norm = lp_norm(exact).unsqueeze(-1)
+    limit = _limit(radius, norm)
+    off = (norm - limit).abs() > limit * _slack(x.dtype)
+    return torch.where(off, radial_sphere(exact, radius).to(x.dtype), x)
+
+
+@torch.no_grad()
+def sphere_residual(x: Float[Tensor, "*trials n d"], radius: float | Tensor) -> Float64[Tensor, "*trials"]:
+    """max over the n vectors of | |x|_2 / radius - 1 |, in float64; 0 where all are on the sphere.
+
+    NaN if a vector holds a NaN. Raises ValueError for a radius that is no positive number.
+    """
+    norm = lp_norm(x.to(torch.float64)).unsqueeze(-1)
+    return (norm / _limit(radius, norm) - 1).abs().squeeze(-1).amax(dim=-1)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from nc_bench.config import Config, ConfigError, Unconstrained
 from nc_bench.geometry.simplex import simplex_vertices
 from nc_bench.models.backbones import FeatureTable, mlp
 from nc_bench.models.classifier import Classifier
-from nc_bench.models.layers import RadialBall, StackedLinear
+from nc_bench.models.layers import RadialBall, RadialSphere, StackedLinear
 from nc_bench.streams import Stream, generator
 
 
@@ -34,7 +34,10 @@ def build_classifier(
         backbone = mlp(first.model, math.prod(input_shape), generators)
         if first.constraints.features is not None:
             radii = [c.constraints.features.radius for c in configs if c.constraints.features]
-            backbone.add_module("ball", RadialBall(radii, first.constraints.features.p))
+            if first.constraints.features.set == "sphere":
+                backbone.add_module("sphere", RadialSphere(radii))
+            else:
+                backbone.add_module("ball", RadialBall(radii, first.constraints.features.p))
     head = _head(first, classes, generators)
     output_ball = None
     if first.constraints.outputs is not None:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nc_bench.geometry.balls import radial_ball
+from nc_bench.geometry.balls import radial_ball, radial_sphere
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -99,3 +99,16 @@ class RadialBall(nn.Module):
 
     def forward(self, x: Float[Tensor, "t n d"]) -> Float[Tensor, "t n d"]:
         return radial_ball(x.contiguous(), self.radius.to(x.dtype), self.p)
+
+
+class RadialSphere(nn.Module):
+    """x -> x R/|x|, features of one length |f(x)| = R, with a radius for every trial; zero stays zero."""
+
+    radius: Tensor
+
+    def __init__(self, radii: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("radius", torch.tensor(radii, dtype=torch.float64)[:, None], persistent=False)
+
+    def forward(self, x: Float[Tensor, "t n d"]) -> Float[Tensor, "t n d"]:
+        return radial_sphere(x.contiguous(), self.radius.to(x.dtype))

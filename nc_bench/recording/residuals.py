@@ -9,20 +9,20 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from nc_bench.config import Config, LpBall
-from nc_bench.geometry.balls import ball_residual
+from nc_bench.geometry.balls import ball_residual, sphere_residual
 
 
 class ConstraintWatch:
     """Sees every batch of a measurement; residuals are max(0, norm/radius - 1), only for bounds that were set.
 
-    NaN where the norm is.
+    On a sphere |norm/radius - 1|. NaN where the norm is.
     """
 
     def __init__(self, configs: Sequence[Config]) -> None:
         features = [c.constraints.features for c in configs if c.constraints.features]
         outputs = [c.constraints.outputs for c in configs if c.constraints.outputs]
         self.balls: dict[str, Sequence[LpBall]] = {"feature_residual": features, "output_residual": outputs}
-        self.mean_square = bool(features) and features[0].set == "mean_square"
+        self.feature_set = features[0].set if features else "ball"
         self.head = [c.constraints.head for c in configs if c.constraints.head]
         self.squares, self.rows = torch.zeros((), dtype=torch.float64), 0
         self.largest: dict[str, Tensor] = {}
@@ -31,11 +31,14 @@ class ConstraintWatch:
         """Take in one batch."""
         for name, rows in (("feature_residual", features), ("output_residual", outputs)):
             balls = self.balls[name]
-            if balls and name == "feature_residual" and self.mean_square:
+            kind = self.feature_set if name == "feature_residual" else "ball"
+            if balls and kind == "mean_square":
                 self._add_squares(rows.detach(), [ball.radius for ball in balls])
             elif balls:
                 radii = rows.new_tensor([[ball.radius] for ball in balls], dtype=torch.float64)
-                excess = ball_residual(rows.detach(), radii, balls[0].p)
+                on_sphere = kind == "sphere"
+                rows = rows.detach()
+                excess = sphere_residual(rows, radii) if on_sphere else ball_residual(rows, radii, balls[0].p)
                 self.largest[name] = torch.maximum(self.largest.get(name, excess), excess)
 
     def residuals(self, weight: Float64[Tensor, "t k d"]) -> dict[str, list[float]]:

@@ -8,7 +8,7 @@ from nc_bench.config import Config, Mlp
 from nc_bench.runs import Run, RunError
 from nc_bench.runs.directory import CONFIG
 
-LOSSES = {"mse": "squared error", "exponential": "exponential loss"}
+LOSSES = {"focal": "focal loss", "mse": "squared error", "exponential": "exponential loss"}
 """How a caption names the losses other than the usual one."""
 
 
@@ -45,7 +45,7 @@ def _bounds(config: Config) -> str:
     said = []
     if bounds.features:
         norm = "rms |f(x)|" if bounds.features.set == "mean_square" else f"|f(x)|{_exponent(bounds.features.p)}"
-        said.append(f"{norm} <= {bounds.features.radius:g}")
+        said.append(f"{norm} {'=' if bounds.features.set == 'sphere' else '<='} {bounds.features.radius:g}")
     if bounds.head:
         norm = "rms |w_k|" if bounds.head.set == "mean_square" else "|W|"
         said.append(f"{norm} <= {bounds.head.radius:g}")
@@ -53,6 +53,8 @@ def _bounds(config: Config) -> str:
         said.append(f"|h(x)|{_exponent(bounds.outputs.p)} <= {bounds.outputs.radius:g}")
     if config.objective.loss != "cross_entropy":
         said.append(LOSSES[config.objective.loss])
+    if (config.objective.mse_true_weight, config.objective.mse_target) != (1, 1):
+        said.append(f"true class weighted {config.objective.mse_true_weight:g}, target {config.objective.mse_target:g}")
     if config.objective.class_weights:
         said.append("class weights")
     numbers = {
@@ -61,7 +63,13 @@ def _bounds(config: Config) -> str:
         "feature decay": config.objective.feature_decay,
         "decoupled decay": getattr(config.optimizer, "decoupled_decay", 0.0),
     }
-    return ", ".join([*said, *(f"{name} {value:g}" for name, value in numbers.items() if value)])
+    given = {
+        "gamma": config.objective.focal_gamma,
+        "decay of the head": config.objective.head_decay,
+        "decoupled decay of the head": getattr(config.optimizer, "decoupled_head_decay", None),
+    }
+    said += [f"{name} {value:g}" for name, value in numbers.items() if value]
+    return ", ".join([*said, *(f"{name} {value:g}" for name, value in given.items() if value is not None)])
 
 
 def _exponent(p: float) -> str:

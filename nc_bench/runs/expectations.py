@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nc_bench.config import Config, FeatureBound, HeadBound, Mlp, Unconstrained
+from nc_bench.config import Config, DecoupledDecay, FeatureBound, HeadBound, Mlp, Unconstrained
 from nc_bench.theory import Prediction, predict
 
 NEARLY_BALANCED = 1.1
@@ -69,7 +69,7 @@ def expectations(config: Config, class_counts: Sequence[int]) -> list[Expectatio
 def _prediction(config: Config, counts: Sequence[int]) -> Prediction | str:
     """The prediction for the minimiser of this configuration, or why there is none."""
     constraints, objective = config.constraints, config.objective
-    decay = max(objective.weight_decay, objective.feature_decay, getattr(config.optimizer, "decoupled_decay", 0.0))
+    decay = max(*_coupled(config), objective.feature_decay, *_decoupled(config))
     ball, head, outputs = constraints.features, constraints.head, constraints.outputs
     width = config.model.widths[-1]
     if 0 in counts:
@@ -89,7 +89,8 @@ def _prediction(config: Config, counts: Sequence[int]) -> Prediction | str:
             return _mean_square(config, counts, ball, head)
         if ball.p != 2:
             return f"the features are bounded in l^{ball.p:g}, not l^2 (Remark 4.3)"
-        if unfilled := _unfilled_ball(config, ball.radius):
+        # The minimiser in the ball lies on its sphere, so it is the one on the sphere, which every direction fills.
+        if ball.set == "ball" and (unfilled := _unfilled_ball(config, ball.radius)):
             return unfilled
         return predict(
             "penultimate_ball",
@@ -103,9 +104,9 @@ def _prediction(config: Config, counts: Sequence[int]) -> Prediction | str:
         )
     if ball is not None or head is not None:
         return "only one of features and head is bounded"
-    if objective.loss == "exponential":
-        return "no minimiser is known for the exponential loss"
-    if isinstance(config.model, Unconstrained) and objective.weight_decay > 0 and objective.feature_decay > 0:
+    if objective.loss in ("exponential", "focal"):
+        return f"no minimiser is known for the {objective.loss} loss"
+    if isinstance(config.model, Unconstrained) and objective.decay_of_head > 0 and objective.feature_decay > 0:
         return _decayed(config, counts, width)
     if isinstance(config.model, Unconstrained) and decay:
         return "the objective does not decay both the head and the features"
@@ -137,11 +138,13 @@ def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | 
         return f"the class sizes differ ({min(counts)} to {max(counts)})"
     if config.head.bias and config.objective.decay_biases:
         return "the bias is decayed too"
+    if (config.objective.mse_true_weight, config.objective.mse_target) != (1, 1):
+        return "the squared error is rescaled"
     return predict(
         "weight_decay",
         classes=len(counts),
         per_class=counts[0],
-        head_decay=config.objective.weight_decay,
+        head_decay=config.objective.decay_of_head,
         feature_decay=config.objective.feature_decay,
         nonnegative=nonnegative_features(config),
         label_smoothing=config.objective.label_smoothing,
@@ -150,6 +153,18 @@ def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | 
         width=width,
         class_weights=config.objective.class_weights,
     )
+
+
+def _coupled(config: Config) -> tuple[float, float]:
+    """Coupled decay of backbone and head."""
+    return config.objective.weight_decay, config.objective.decay_of_head
+
+
+def _decoupled(config: Config) -> tuple[float, float]:
+    """Decoupled decay of backbone and head."""
+    if isinstance(config.optimizer, DecoupledDecay):
+        return config.optimizer.decoupled_decay, config.optimizer.decoupled_decay_of_head
+    return 0.0, 0.0
 
 
 def nonnegative_features(config: Config) -> bool:

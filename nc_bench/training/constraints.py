@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nc_bench.config import Config, FeatureBound, HeadBound, Unconstrained
-from nc_bench.geometry.balls import clip_spectral, project_ball
+from nc_bench.geometry.balls import clip_spectral, project_ball, project_sphere
 from nc_bench.models import Classifier
 from nc_bench.models.backbones import FeatureTable
 
@@ -27,7 +27,7 @@ class ParameterSets:
     head_mean_square: bool
     table_radius: Tensor | None
     table_p: float
-    table_mean_square: bool
+    table_set: str
     nonnegative_table: bool
 
     @torch.no_grad()
@@ -42,8 +42,10 @@ class ParameterSets:
                 features.clamp_(min=0)
             if self.table_radius is not None:
                 # After the clamp this is the projection on the intersection: the ball is symmetric in coordinates.
-                if self.table_mean_square:
+                if self.table_set == "mean_square":
                     features.copy_(project_mean_square(features, self.table_radius))
+                elif self.table_set == "sphere":
+                    features.copy_(project_sphere(features, self.table_radius[:, None]))
                 else:
                     features.copy_(project_ball(features, self.table_radius[:, None], self.table_p))
 
@@ -67,7 +69,7 @@ def parameter_sets(configs: Sequence[Config], device: torch.device) -> Parameter
         head_mean_square=bool(heads) and heads[0].set == "mean_square",
         table_radius=_radii(balls, device),
         table_p=balls[0].p if balls else 2.0,
-        table_mean_square=bool(balls) and balls[0].set == "mean_square",
+        table_set=balls[0].set if balls else "ball",
         nonnegative_table=isinstance(first.model, Unconstrained) and first.model.nonnegative,
     )
 

@@ -100,8 +100,8 @@ class Ensemble:
     def penalties(self, features: Tensor | None) -> list[float]:
         """What the objective adds to the risk, per trial: l/2 |parameters|^2 + l_h/2 sum_i |h_i|^2."""
         total = torch.zeros(len(self.configs), dtype=torch.float64)
-        decayed = decayed_parameters(self.model, self.configs[0].objective.decay_biases)
-        total += self.objective.weight_penalty([parameter.cpu().double() for parameter in decayed])
+        groups = decayed_parameters(self.model, self.configs[0].objective.decay_biases)
+        total += self.objective.weight_penalty(*([parameter.cpu().double() for parameter in group] for group in groups))
         if self.objective.decays_features:
             if features is None:
                 return [float("nan")] * len(self.configs)

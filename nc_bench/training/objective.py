@@ -15,6 +15,7 @@ from nc_bench.config import Config, ConfigError
 class Objective:
     """Mean loss + l/2 |parameters|^2 + l_h/2 sum_i |h_i|^2 of t trials, which share the kind of loss.
 
+    Head and backbone may differ in l.
     `labels` (t, N) are all training labels: with class weights w the mean over a batch of b samples is
     sum_i w(y_i) l_i / (b wbar), wbar the mean of w(y_i) over all N, so batches are unbiased and the full batch is
     sum_i w(y_i) l_i / sum_i w(y_i). `is_risk` says whether the mean loss is the plain cross entropy, the metric risk.
@@ -30,17 +31,25 @@ class Objective:
             raise ConfigError(f"objective.loss: exponential is for 2 classes, but the data has {classes}")
         self.smoothing = like.new_tensor([part.label_smoothing for part in parts])
         self.smoothed = bool(self.smoothing.any())
+        self.gamma = like.new_tensor([part.focal_gamma or 0.0 for part in parts])[:, None]
+        self.true_weight = like.new_tensor([part.mse_true_weight for part in parts])[:, None, None]
+        self.target = like.new_tensor([part.mse_target for part in parts])[:, None, None]
         self.class_weights = _class_weights(configs, labels, classes).to(like)
         self.weighted = bool((self.class_weights != 1).any())
-        self.weight_decays = [part.weight_decay for part in parts]
+        self.weight_decays = [(part.weight_decay, part.decay_of_head) for part in parts]
         self.feature_decays = [part.feature_decay for part in parts]
         self.decays_features = any(self.feature_decays)
         self.is_risk = self.kind == "cross_entropy" and not (self.smoothed or self.weighted)
 
     def loss(self, outputs: Float[Tensor, "t n k"], labels: Int64[Tensor, "t n"]) -> Float[Tensor, "t"]:
-        """Mean loss: cross entropy against (1 - a) e_y + a/K, |outputs - e_y|^2 / 2, or exp(-(z_y - z_other)/2)."""
+        """Mean of one of these losses over the samples, with z the outputs, p their softmax and y the label.
+
+        Cross entropy against (1 - a) e_y + a/K; focal -(1 - p_y)^g log p_y (Lin et al. 2017, eq. 4); squared error
+        (k (z_y - M)^2 + sum_{j != y} z_j^2)/2 (Hui & Belkin 2021); exponential exp(-(z_y - z_other)/2).
+        """
         kinds = {
             "cross_entropy": self._cross_entropies,
+            "focal": self._focal,
             "mse": self._squared_errors,
             "exponential": self._exponentials,
         }
@@ -53,11 +62,15 @@ class Objective:
         """l_h/2 N times the mean of |h|^2 over these samples: l_h/2 sum_i |h_i|^2 where they are all N."""
         return features.new_tensor(self.feature_decays) / 2 * self.samples * features.square().sum(-1).mean(-1)
 
-    def weight_penalty(self, decayed: Sequence[Float[Tensor, "t *shape"]]) -> Float[Tensor, "t"] | float:
+    def weight_penalty(
+        self, backbone: Sequence[Float[Tensor, "t *shape"]], head: Sequence[Float[Tensor, "t *shape"]]
+    ) -> Float[Tensor, "t"] | float:
         """l/2 |parameters|^2 over `decayed_parameters`, in their type; an update rule adds its gradient itself."""
-        if not any(self.weight_decays):
-            return 0.0
-        return sum(p.new_tensor(self.weight_decays) / 2 * p.square().flatten(1).sum(1) for p in decayed)
+        penalty: Tensor | float = 0.0
+        for parameters, decays in zip((backbone, head), zip(*self.weight_decays, strict=True), strict=True):
+            if any(decays):
+                penalty += sum(p.new_tensor(decays) / 2 * p.square().flatten(1).sum(1) for p in parameters)
+        return penalty
 
     def _cross_entropies(self, outputs: Tensor, labels: Tensor) -> Tensor:
         losses = F.cross_entropy(outputs.mT, labels, reduction="none")
@@ -66,8 +79,16 @@ class Objective:
         uniform = -F.log_softmax(outputs, -1).mean(-1)
         return losses + self.smoothing[:, None] * (uniform - losses)
 
+    def _focal(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """With m the log odds of a wrong class, log(1 - p_y) = -softplus(-m): no difference of numbers near 1."""
+        label = labels[..., None]
+        odds = outputs.scatter(-1, label, -torch.inf).logsumexp(-1) - outputs.gather(-1, label).squeeze(-1)
+        return -(self.gamma * F.logsigmoid(odds)).exp() * F.logsigmoid(-odds)
+
     def _squared_errors(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        return (outputs - F.one_hot(labels, self.classes)).square().sum(-1) / 2
+        at_label = F.one_hot(labels, self.classes)
+        squares = (outputs - self.target * at_label).square()
+        return (squares * (1 + (self.true_weight - 1) * at_label)).sum(-1) / 2
 
     @staticmethod
     def _exponentials(outputs: Tensor, labels: Tensor) -> Tensor:

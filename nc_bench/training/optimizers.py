@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nc_bench.config import Adam, AdamW, Config, Sgd
+from nc_bench.config import Adam, AdamW, Config, DecoupledDecay, Sgd
 from nc_bench.models import Classifier
 from nc_bench.models.backbones import FeatureTable
 from nc_bench.models.layers import StackedLinear
@@ -169,30 +169,33 @@ def build_rule(model: Classifier, configs: Sequence[Config]) -> UpdateRule:
     return AdamRule(slots, [o for o in optimizers if isinstance(o, Adam | AdamW)])
 
 
-def decayed_parameters(model: Classifier, decay_biases: bool) -> list[torch.nn.Parameter]:
-    """What weight decay acts on: never a feature table, and biases and batch norm only if asked to."""
-    chosen = []
+def decayed_parameters(
+    model: Classifier, decay_biases: bool
+) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
+    """What weight decay acts on, in backbone and head: no feature table, biases and batch norm only if asked to."""
+    backbone: list[torch.nn.Parameter] = []
+    head: list[torch.nn.Parameter] = []
     for module in model.modules():
         if isinstance(module, FeatureTable):
             continue
         for name, parameter in module.named_parameters(recurse=False):
             is_weight = isinstance(module, StackedLinear) and name == "weight"
             if parameter.requires_grad and (is_weight or decay_biases):
-                chosen.append(parameter)
-    return chosen
+                (head if module is model.head else backbone).append(parameter)
+    return backbone, head
 
 
 def _slots(model: Classifier, configs: Sequence[Config]) -> Slots:
-    decayed = {id(parameter) for parameter in decayed_parameters(model, configs[0].objective.decay_biases)}
-    backbone = {id(parameter) for parameter in model.backbone.parameters()}
+    decayed = {id(p) for group in decayed_parameters(model, configs[0].objective.decay_biases) for p in group}
+    backbone, none = {id(parameter) for parameter in model.backbone.parameters()}, (0.0,) * len(configs)
 
     def numbers(parameter: Tensor) -> tuple[tuple[float, ...], ...]:
         """Learning rate, coupled and decoupled decay, each for all trials."""
-        inside, decays = id(parameter) in backbone, id(parameter) in decayed
+        inside = id(parameter) in backbone
         rates = [c.optimizer.lr * (c.optimizer.backbone_lr_factor if inside else 1.0) for c in configs]
-        coupled = [c.objective.weight_decay if decays else 0.0 for c in configs]
-        decoupled = [_decoupled(c) if decays else 0.0 for c in configs]
-        return tuple(rates), tuple(coupled), tuple(decoupled)
+        decays = [(_coupled(c)[not inside], _decoupled(c)[not inside]) for c in configs]
+        coupled, decoupled = zip(*decays, strict=True) if id(parameter) in decayed else (none, none)
+        return tuple(rates), coupled, decoupled
 
     alike: dict[tuple[tuple[float, ...], ...], list[Tensor]] = {}
     trainable: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -225,8 +228,16 @@ def _joined(members: Sequence[Tensor], trials: int) -> Float[Tensor, "t p"]:
     return buffer
 
 
-def _decoupled(config: Config) -> float:
-    return config.optimizer.decoupled_decay if isinstance(config.optimizer, Sgd | AdamW) else 0.0
+def _coupled(config: Config) -> tuple[float, float]:
+    """Of the backbone and of the head."""
+    return config.objective.weight_decay, config.objective.decay_of_head
+
+
+def _decoupled(config: Config) -> tuple[float, float]:
+    """Of the backbone and of the head."""
+    if isinstance(config.optimizer, DecoupledDecay):
+        return config.optimizer.decoupled_decay, config.optimizer.decoupled_decay_of_head
+    return 0.0, 0.0
 
 
 def _per_trial(numbers: Sequence[float], like: Tensor) -> Float[Tensor, "t 1"]:

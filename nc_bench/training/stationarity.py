@@ -12,9 +12,9 @@ from nc_bench.training.ensemble import Ensemble
 
 def acting_decay(config: Config) -> float:
     """The l of l W = (1/N) (Y - P)^T H: coupled decay as it is, decoupled decay of SGD times 1 - momentum."""
-    coupled = config.objective.weight_decay
+    coupled = config.objective.decay_of_head
     if isinstance(config.optimizer, Sgd):
-        return coupled + (1 - config.optimizer.momentum) * config.optimizer.decoupled_decay
+        return coupled + (1 - config.optimizer.momentum) * config.optimizer.decoupled_decay_of_head
     return coupled
 
 

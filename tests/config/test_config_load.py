@@ -217,6 +217,50 @@ def test_contradictions_are_collected(ball: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (["objective={loss: focal}"], "objective.focal_gamma: missing (2 in Lin et al. 2017)"),
+        (["objective.focal_gamma=2"], "objective.focal_gamma: needs objective.loss: focal"),
+        (["objective.mse_target=2"], "objective.mse_target: needs objective.loss: mse"),
+        (
+            ["objective.loss=focal", "objective.focal_gamma=2", "objective.mse_true_weight=2"],
+            "objective.mse_true_weight: needs objective.loss: mse",
+        ),
+        (
+            ["optimizer={name: adamw, lr: 1, decoupled_decay: .1}", "objective.head_decay=.2"],
+            "objective.head_decay: 0.2 given, but AdamW decays decoupled: set optimizer.decoupled_head_decay",
+        ),
+        (
+            ["optimizer.decoupled_head_decay=.1", "objective.weight_decay=.2"],
+            "objective.weight_decay: 0.2 (coupled) given together with optimizer.decoupled_head_decay: 0.1; "
+            "set one of them to 0",
+        ),
+        (
+            ["head.trainable=false", "objective.head_decay=.2"],
+            "objective.head_decay: 0.2 given, but head.trainable: false",
+        ),
+        (
+            ["model={name: unconstrained, widths: [12]}", "objective.head_decay=.2", "objective.weight_decay=.1"],
+            "objective.head_decay: replaces the decay of a feature table's only weights; set the other one to 0",
+        ),
+        (
+            ["constraints.features={radius: 1, set: sphere, p: 3}"],
+            "constraints.features.p: 3 given, but sphere needs 2",
+        ),
+        (
+            [
+                "model={name: unconstrained, widths: [12], nonnegative: true}",
+                "constraints.features={radius: 1, set: sphere}",
+            ],
+            "constraints.features.set: sphere needs model.nonnegative: false",
+        ),
+    ],
+)
+def test_options_without_what_they_belong_to(ball: Path, overrides: list[str], problem: str) -> None:
+    assert refusal(ball, *overrides) == [f"command line: {problem}"]
+
+
 def test_problems_name_the_file_or_the_command_line(ball: Path) -> None:
     broken = written(ball, BALL.replace("momentum: .9", "momentun: .9, colour: 1").replace("300", "-1"))
     assert refusal(broken, "seed=x", "constraints.outputs.p=3", "training.batch_size=5") == [
@@ -224,7 +268,7 @@ def test_problems_name_the_file_or_the_command_line(ball: Path) -> None:
         "ball.yaml: constraints.outputs.radius: missing (Radius of the ball)",
         "ball.yaml: optimizer.momentun: unknown key; did you mean 'momentum'?",
         "ball.yaml: optimizer.colour: unknown key for name: sgd; known are name, lr, backbone_lr_factor, "
-        "momentum, nesterov, decoupled_decay",
+        "decoupled_decay, decoupled_head_decay, momentum, nesterov",
         "ball.yaml: training.epochs: -1 given, should be greater than or equal to 0",
     ]
 

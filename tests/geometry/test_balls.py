@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch import Tensor
 
-from nc_bench.geometry.balls import ball_residual, lp_norm, project_ball, radial_ball
+from nc_bench.geometry.balls import (
+    ball_residual,
+    lp_norm,
+    project_ball,
+    project_sphere,
+    radial_ball,
+    radial_sphere,
+    sphere_residual,
+)
 
 EXPONENTS = (1.05, 1.3, 2.0, 3.0, 20.0)
 exponents = st.sampled_from(EXPONENTS)
@@ -227,3 +235,41 @@ def test_nonsense_is_refused(function: object, radius: float, p: float, message:
     assert callable(function)
     with pytest.raises(ValueError, match=message):
         function(torch.ones(2, 3), radius, p)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_both_maps_to_the_sphere_keep_directions(dtype: torch.dtype) -> None:
+    x = torch.randn(2, 9, 5, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    radius = torch.tensor([[0.3], [7.0]], dtype=torch.float64)
+    rounding = 8 * torch.finfo(dtype).eps
+    for to_sphere in (radial_sphere, project_sphere):
+        moved = to_sphere(x, radius)
+        torch.testing.assert_close(
+            moved, x / x.norm(dim=-1, keepdim=True) * radius[..., None].to(dtype), rtol=rounding, atol=0
+        )
+        assert bool((sphere_residual(moved, radius) <= rounding).all()) and moved.dtype == dtype
+    assert torch.equal(project_sphere(moved, radius), moved)
+
+
+@settings(deadline=None)
+@given(x=vectors(), radius=radii)
+def test_no_point_of_the_sphere_is_nearer_than_the_projection(x: Tensor, radius: float) -> None:
+    projected = project_sphere(x, radius)
+    rivals = on_sphere(
+        torch.randn(50, *x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(1)), radius, 2.0
+    )
+    slack = 1e-12 * (lp_norm(x) + radius)
+    moving = lp_norm(x) > 0
+    assert bool((lp_norm(x - projected) <= lp_norm(x - rivals) + slack)[:, moving].all())
+
+
+def test_zero_has_no_ray_to_the_sphere() -> None:
+    x = torch.tensor([[0.0, 0.0], [3.0, 4.0]], dtype=torch.float64, requires_grad=True)
+    moved = radial_sphere(x, 10.0)
+    moved[:, 0].sum().backward()
+    assert moved.tolist() == [[0.0, 0.0], [6.0, 8.0]] and bool(x.grad.isfinite().all())
+    assert project_sphere(x, 10.0).tolist() == [[0.0, 0.0], [6.0, 8.0]]
+    assert float(sphere_residual(x.detach(), 10.0)) == 1.0 and float(sphere_residual(x.detach()[1:], 4.0)) == 0.25
+    assert torch.autograd.gradcheck(lambda y: radial_sphere(y, 2.0), x.detach()[1:].requires_grad_())
+    assert bool(sphere_residual(torch.tensor([[math.nan, 1.0]]), 1.0).isnan())
+    assert bool(project_sphere(torch.tensor([[math.nan, 1.0]]), 1.0).isnan().any())

@@ -195,6 +195,18 @@ def test_there_is_a_residual_for_every_bound_and_no_other() -> None:
         assert all(0 <= value[0] < 1e-14 for value in recording.residuals.values())
 
 
+@pytest.mark.parametrize("factor", [0.75, 1.5])
+def test_residuals_on_a_sphere_count_to_both_sides(factor: float) -> None:
+    sphere = {"features": {"radius": 2.0, "set": "sphere"}, "head": None}
+    ensemble = trained(table(constraints=sphere), epochs=1)
+    recorder = Recorder(ensemble.model, ensemble.configs, 3)
+    assert recorder.record(ensemble.train_split()).residuals["feature_residual"][0] < 1e-14
+    with torch.no_grad():
+        ensemble.model.backbone.features[0, 5] *= factor
+    residual = recorder.record(ensemble.train_split()).residuals["feature_residual"]
+    assert residual == [pytest.approx(abs(factor - 1), rel=1e-12)]
+
+
 @pytest.mark.parametrize("budget", [0, 2**20])
 def test_residuals_of_mean_squares(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "BATCH_ELEMENTS", 5 * 12)

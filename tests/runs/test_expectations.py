@@ -211,6 +211,57 @@ def test_decayed_tables_of_other_losses() -> None:
     assert smoothed["margin"] == pytest.approx(math.log(9 * (1 - wrong) / wrong), rel=1e-12)
 
 
+FOCAL = {"loss": "focal", "focal_gamma": 2.0}
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "tanh", "gelu", "sigmoid"])
+def test_normalised_features_reach_the_minimiser_in_the_ball(activation: str | None) -> None:
+    sphere = {"features": {"radius": 5.0, "set": "sphere"}}
+    model = mlp(final_activation=False) if activation is None else mlp(activation=activation)
+    orthogonal = activation in ("relu", "sigmoid")
+    values = proved(network(model=model, constraints=sphere)).values
+    assert values["risk"] == pytest.approx(ORTHOGONAL_RISK if orthogonal else SIMPLEX_RISK, rel=1e-14)
+    assert proved(table(constraints=sphere)).values["risk"] == pytest.approx(SIMPLEX_RISK, rel=1e-14)
+    mixed = {**sphere, "head": {"radius": 1.0, "set": "mean_square"}}
+    assert "one is bounded in the mean square" in refused(table(constraints=mixed), EQUAL)
+    assert refused(network(constraints={**sphere, "head": None})).startswith("only one of features and head is bounded")
+
+
+@pytest.mark.parametrize("objective", [{}, FOCAL, {"weight_decay": 0.1}, {"head_decay": 0.1}])
+def test_a_head_with_a_decay_of_its_own_in_a_network(objective: dict[str, Any]) -> None:
+    reason = {
+        "weight_decay": "weight decay acts on every layer",
+        "head_decay": "weight decay acts on every layer",
+        "loss": "no minimiser is known for the focal loss",
+    }
+    expected = next((said for key, said in reason.items() if key in objective), "nothing bounds the norms")
+    assert refused(network(constraints=FREE, objective=objective), EQUAL).startswith(expected)
+    optimizer = {"name": "sgd", "lr": 0.1, "decoupled_head_decay": 0.1}
+    assert "decay act together" in refused(network(optimizer=optimizer), EQUAL)
+    assert refused(network(objective={"head_decay": 0.1}), EQUAL).startswith("norm bounds and decay act together")
+
+
+def test_the_heads_own_decay_is_the_one_of_the_prediction() -> None:
+    decays = {"feature_decay": 1e-4, "decay_biases": False}
+    common = proved(table(constraints=FREE, objective={"weight_decay": 5e-3, **decays}), EQUAL)
+    assert proved(table(constraints=FREE, objective={"head_decay": 5e-3, **decays}), EQUAL) == common
+    undecayed = {"weight_decay": 0.0, "head_decay": 0.0, **decays}
+    assert "does not decay both" in refused(table(constraints=FREE, objective=undecayed), EQUAL)
+
+
+@pytest.mark.parametrize(
+    ("objective", "reason"),
+    [
+        (FOCAL, "no minimiser is known for the focal loss"),
+        ({"loss": "mse", "mse_true_weight": 2.0}, "the squared error is rescaled"),
+        ({"loss": "mse", "mse_target": 2.0}, "the squared error is rescaled"),
+    ],
+)
+def test_decayed_tables_of_losses_without_a_prediction(objective: dict[str, Any], reason: str) -> None:
+    decays = {"weight_decay": 5e-3, "feature_decay": 1e-4}
+    assert refused(table(constraints=FREE, objective={**objective, **decays}), EQUAL) == reason
+
+
 def test_bounds_in_the_mean_square() -> None:
     sets = {"features": {"radius": 2.0, "set": "mean_square"}, "head": {"radius": 1.5, "set": "mean_square"}}
     values = proved(table(constraints=sets), EQUAL).values
@@ -222,7 +273,7 @@ def test_bounds_in_the_mean_square() -> None:
     assert "non-negative" in refused(table(constraints=sets, model=nonnegative), EQUAL)
 
 
-@pytest.mark.parametrize("objective", [{"loss": "mse"}, {"label_smoothing": 0.1}])
+@pytest.mark.parametrize("objective", [{"loss": "mse"}, {"label_smoothing": 0.1}, FOCAL])
 @pytest.mark.parametrize("constraints", [{}, {**FREE, "outputs": {"radius": 2.0}}])
 def test_bounds_with_another_loss_have_no_prediction(objective: dict[str, Any], constraints: dict[str, Any]) -> None:
     assert "plain cross entropy" in refused(network(objective=objective, constraints=constraints), EQUAL)

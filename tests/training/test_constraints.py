@@ -142,3 +142,24 @@ def test_a_diverged_trial_disturbs_no_mean_square_of_a_neighbour() -> None:
     parameter_sets(configs, CPU).project(model)
     for mine, whole in zip(model.parameters(), expected.parameters(), strict=True):
         assert torch.equal(mine[1], whole[1]) and bool(mine[0].isnan().any())
+
+
+def test_a_table_on_a_sphere_is_normalised_at_each_trials_radius() -> None:
+    configs = [table(constraints=balls(radius, None, set="sphere")) for radius in (0.2, 50.0)]
+    model = built(*configs)
+    free = model.backbone.features.detach().clone()
+    parameter_sets(configs, CPU).project(model)
+    for trial, radius in enumerate((0.2, 50.0)):
+        expected = free[trial] * (radius / free[trial].norm(dim=1, keepdim=True))
+        torch.testing.assert_close(model.backbone.features.detach()[trial], expected, rtol=1e-14, atol=0)
+
+
+def test_a_network_on_a_sphere_normalises_in_its_forward_pass() -> None:
+    configs = [network(constraints=balls(radius, None, set="sphere")) for radius in (0.2, 50.0)]
+    model = built(*configs)
+    features = model.backbone(torch.randn(2, 7, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    expected = torch.tensor([[0.2], [50.0]], dtype=torch.float64).expand(2, 7)
+    torch.testing.assert_close(features.norm(dim=-1), expected, rtol=1e-14, atol=0)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    parameter_sets(configs, CPU).project(model)
+    assert all(map(torch.equal, before, model.parameters()))

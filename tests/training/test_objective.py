@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,74 @@ def test_the_exponential_loss_is_for_two_classes() -> None:
         objective({"loss": "exponential"})
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 5.0])
+def test_the_focal_loss_is_that_of_lin_et_al(gamma: float) -> None:
+    outputs = random(1, 12, 3)
+    p = torch.softmax(outputs[0], -1)[torch.arange(12), LABELS]
+    expected = (-((1 - p) ** gamma) * p.log()).mean()
+    focal = objective({"loss": "focal", "focal_gamma": gamma})
+    torch.testing.assert_close(focal.loss(outputs, LABELS[None]), expected[None], rtol=1e-12, atol=0)
+    assert not focal.is_risk
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_the_focal_loss_at_deep_collapse_and_at_total_error(gamma: float) -> None:
+    """p_y within 1e-300 of 1 and of 0: with margin m, (1-p) = -log p = 2 e^-m and then -log p = m."""
+    focal = objective({"loss": "focal", "focal_gamma": gamma})
+    labels = torch.zeros(1, 1, dtype=torch.int64)
+    for margin, value, slope in (
+        (200.0, (2 * math.exp(-200)) ** (1 + gamma), -(1 + gamma) * (2 * math.exp(-200)) ** (1 + gamma)),
+        (-700.0, 700 + math.log(2), -1.0),
+    ):
+        outputs = torch.tensor([[[margin, 0.0, 0.0]]], dtype=torch.float64, requires_grad=True)
+        loss = focal.loss(outputs, labels)
+        loss.sum().backward()
+        assert loss.item() == pytest.approx(value, rel=1e-12)
+        assert float(outputs.grad[0, 0, 0]) == pytest.approx(slope, rel=1e-12)
+    assert torch.autograd.gradcheck(lambda x: focal.loss(x, LABELS[None]), random(1, 12, 3).requires_grad_())
+
+
+@pytest.mark.parametrize(("true_weight", "target"), [(1.0, 1.0), (15.0, 30.0), (0.5, 2.0)])
+def test_rescaled_squared_errors_are_those_of_hui_and_belkin(true_weight: float, target: float) -> None:
+    """Their l = (1/K) (k (f_y - M)^2 + sum over the others of f^2), times K/2."""
+    outputs = random(1, 12, 3)
+    theirs = [
+        (true_weight * (z[y] - target) ** 2 + sum(z[j] ** 2 for j in range(3) if j != y)) / 3
+        for z, y in zip(outputs[0].tolist(), LABELS.tolist(), strict=True)
+    ]
+    rescaled = objective({"loss": "mse", "mse_true_weight": true_weight, "mse_target": target})
+    expected = torch.tensor([1.5 * np.mean(theirs)], dtype=torch.float64)
+    torch.testing.assert_close(rescaled.loss(outputs, LABELS[None]), expected, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        [{"loss": "focal", "focal_gamma": 0.5}, {"loss": "focal", "focal_gamma": 3.0}],
+        [{"loss": "mse", "mse_true_weight": 4.0}, {"loss": "mse", "mse_target": 7.0}],
+    ],
+)
+def test_trials_have_rescalings_of_their_own(sections: list[dict[str, Any]]) -> None:
+    outputs = random(2, 12, 3)
+    together = objective(*sections).loss(outputs, LABELS.expand(2, -1))
+    for trial, section in enumerate(sections):
+        alone = objective(section).loss(outputs[trial : trial + 1], LABELS[None])
+        torch.testing.assert_close(together[trial : trial + 1], alone, rtol=1e-15, atol=0)
+
+
+def test_the_head_may_have_a_decay_of_its_own() -> None:
+    sections = [
+        {"weight_decay": 0.3, "head_decay": 0.1},
+        {"weight_decay": 0.2},
+        {"weight_decay": 0.4, "head_decay": 0.0},
+    ]
+    backbone, head = [random(3, 2, 4), random(3, 5)], [random(3, 6)]
+    penalty = objective(*sections).weight_penalty(backbone, head)
+    for trial, (rest, own) in enumerate(((0.3, 0.1), (0.2, 0.2), (0.4, 0.0))):
+        squares = [sum(float(p[trial].square().sum()) for p in group) for group in (backbone, head)]
+        assert float(penalty[trial]) == pytest.approx((rest * squares[0] + own * squares[1]) / 2, rel=1e-14)
+
+
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
 def test_class_weights_are_relative_and_the_full_batch_is_the_weighted_mean(loss: str) -> None:
     outputs, weights = random(1, 12, 3), torch.tensor([0.5, 2.0, 7.0], dtype=torch.float64)
@@ -88,7 +157,7 @@ def test_trials_have_numbers_and_labels_of_their_own() -> None:
         {"label_smoothing": 0.3, "feature_decay": 0.2},
     ]
     labels = torch.stack([LABELS, LABELS.flip(0), (LABELS + 1) % 3])
-    outputs, parameters = random(3, 12, 3), [random(3, 2, 4), random(3, 5)]
+    outputs, parameters = random(3, 12, 3), ([random(3, 2, 4)], [random(3, 5)])
     together = Objective([network(objective=s) for s in sections], labels, 3, torch.float64)
     for trial, section in enumerate(sections):
         alone = Objective([network(objective=section)], labels[trial : trial + 1], 3, torch.float64)
@@ -97,9 +166,9 @@ def test_trials_have_numbers_and_labels_of_their_own() -> None:
         features, decay = outputs[trial], section.get("feature_decay", 0.0)
         penalty = decay / 2 * features.square().sum()
         torch.testing.assert_close(together.feature_penalty(outputs)[trial], penalty, rtol=1e-14, atol=0)
-        squares = sum(float(p[trial].square().sum()) for p in parameters)
+        squares = sum(float(p[trial].square().sum()) for group in parameters for p in group)
         expected = section.get("weight_decay", 0.0) / 2 * squares
-        assert float(together.weight_penalty(parameters)[trial]) == pytest.approx(expected, rel=1e-14)
+        assert float(together.weight_penalty(*parameters)[trial]) == pytest.approx(expected, rel=1e-14)
 
 
 def test_the_feature_penalty_of_a_batch_stands_for_all_samples() -> None:

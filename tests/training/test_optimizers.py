@@ -30,12 +30,24 @@ KINDS: dict[str, dict[str, Any]] = {
         "objective": {"weight_decay": 0.03, "decay_biases": False},
     },
     "decoupled": {"optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "decoupled_decay": 0.2}},
+    "head_coupled": {
+        "optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9},
+        "objective": {"weight_decay": 0.03, "head_decay": 0.3, "decay_biases": False},
+    },
+    "head_decoupled": {
+        "optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "decoupled_decay": 0.2, "decoupled_head_decay": 0.0}
+    },
     "adam": {"optimizer": {"name": "adam", "lr": 0.01}},
     "adam_coupled": {
         "optimizer": {"name": "adam", "lr": 0.01, "betas": [0.8, 0.95], "eps": 1e-3, "backbone_lr_factor": 3.0},
         "objective": {"weight_decay": 0.1},
     },
+    "adam_head_coupled": {"optimizer": {"name": "adam", "lr": 0.01}, "objective": {"head_decay": 0.1}},
     "adamw": {"optimizer": {"name": "adamw", "lr": 0.01, "decoupled_decay": 0.2, "backbone_lr_factor": 0.5}},
+    "adamw_head": {
+        "optimizer": {"name": "adamw", "lr": 0.01, "decoupled_decay": 0.0, "decoupled_head_decay": 0.3},
+        "objective": {"decay_biases": False},
+    },
 }
 
 
@@ -61,18 +73,27 @@ def set_gradients(model: nn.Module, values: list[Tensor]) -> None:
         parameter.grad = value.clone()
 
 
+def decays_of(config: Config, *, head: bool) -> tuple[float, float]:
+    """Coupled and decoupled decay of a group, by the fields."""
+    objective, optimizer = config.objective, config.optimizer
+    of_head = (objective.head_decay, getattr(optimizer, "decoupled_head_decay", None))
+    common = (objective.weight_decay, getattr(optimizer, "decoupled_decay", 0.0))
+    first, second = (own if head and own is not None else rest for own, rest in zip(of_head, common, strict=True))
+    return first, second
+
+
 def torch_step(model: Classifier, config: Config) -> Callable[[list[Tensor]], None]:
     """One step of torch's own optimiser over the same parameters, as the configuration describes it."""
     optimizer, objective = config.optimizer, config.objective
-    decoupled = optimizer.decoupled_decay if isinstance(optimizer, Sgd | AdamW) else 0.0
-    groups, shrunk = [], []
+    groups, shrunk = [], {}
     for name, parameter in model.named_parameters():
         decays = objective.decay_biases or (parameter.ndim == 3 and name.endswith("weight"))
         rate = optimizer.lr * (optimizer.backbone_lr_factor if name.startswith("backbone") else 1.0)
-        decay = (decoupled if isinstance(optimizer, AdamW) else objective.weight_decay) if decays else 0.0
+        coupled, decoupled = decays_of(config, head=name.startswith("head")) if decays else (0.0, 0.0)
+        decay = decoupled if isinstance(optimizer, AdamW) else coupled
         groups.append({"params": [parameter], "lr": rate, "weight_decay": decay})
-        if isinstance(optimizer, Sgd) and decays:
-            shrunk.append(parameter)
+        if isinstance(optimizer, Sgd):
+            shrunk[parameter] = decoupled
     reference: torch.optim.Optimizer
     if isinstance(optimizer, Sgd):
         reference = torch.optim.SGD(groups, momentum=optimizer.momentum, nesterov=optimizer.nesterov)
@@ -84,7 +105,7 @@ def torch_step(model: Classifier, config: Config) -> Callable[[list[Tensor]], No
     def step(values: list[Tensor]) -> None:
         set_gradients(model, values)
         with torch.no_grad():
-            for parameter in shrunk:
+            for parameter, decoupled in shrunk.items():
                 group = next(g for g in reference.param_groups if g["params"][0] is parameter)
                 parameter.mul_(1 - group["lr"] * decoupled)
         reference.step()
@@ -196,7 +217,9 @@ def test_a_step_drops_the_gradients_and_wants_one_for_every_parameter() -> None:
 
 
 def decayed_names(model: Classifier, *, decay_biases: bool) -> set[str]:
-    chosen = {id(parameter) for parameter in decayed_parameters(model, decay_biases)}
+    backbone, head = decayed_parameters(model, decay_biases)
+    assert {id(p) for p in head} == {id(p) for p in head} & {id(p) for p in model.head.parameters()}
+    chosen = {id(parameter) for parameter in [*backbone, *head]}
     return {name for name, parameter in model.named_parameters() if id(parameter) in chosen}
 
 

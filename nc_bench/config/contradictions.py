@@ -1,0 +1,89 @@
+"""What the fields of a configuration say against each other, one `dotted.path: problem` each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nc_bench.config.model import Unconstrained
+from nc_bench.config.optimizer import AdamW, DecoupledDecay, Sgd
+
+if TYPE_CHECKING:
+    from nc_bench.config.schema import Config
+
+
+def contradictions(config: Config) -> list[str]:
+    """All of them, section by section."""
+    return [*_of_constraints(config), *_of_loss(config), *_of_optimizer(config), *_of_decay(config)]
+
+
+def _of_constraints(config: Config) -> list[str]:
+    problems = []
+    features = config.constraints.features
+    if features is not None and features.set == "mean_square" and not isinstance(config.model, Unconstrained):
+        problems.append("constraints.features.set: mean_square needs model.name: unconstrained")
+    if features is not None and features.set == "sphere" and _nonnegative_table(config):
+        problems.append("constraints.features.set: sphere needs model.nonnegative: false")
+    if features is not None and features.set != "ball" and features.p != 2:
+        problems.append(f"constraints.features.p: {features.p:g} given, but {features.set} needs 2")
+    return problems
+
+
+def _of_loss(config: Config) -> list[str]:
+    objective, problems = config.objective, []
+    if objective.loss != "cross_entropy" and objective.label_smoothing > 0:
+        problems.append("objective.label_smoothing: needs objective.loss: cross_entropy")
+    if objective.loss == "focal" and objective.focal_gamma is None:
+        problems.append("objective.focal_gamma: missing (2 in Lin et al. 2017)")
+    if objective.loss != "focal" and objective.focal_gamma is not None:
+        problems.append("objective.focal_gamma: needs objective.loss: focal")
+    if objective.loss != "mse":
+        for name in ("mse_true_weight", "mse_target"):
+            if getattr(objective, name) != 1:
+                problems.append(f"objective.{name}: needs objective.loss: mse")
+    return problems
+
+
+def _of_decay(config: Config) -> list[str]:
+    """Decay of what does not move, and the two kinds of decay at once."""
+    problems: list[str] = []
+    coupled = _given(config.objective, "weight_decay", "head_decay")
+    decoupled = _given(config.optimizer, "decoupled_decay", "decoupled_head_decay")
+    for name, value in coupled.items():
+        if isinstance(config.optimizer, AdamW):
+            instead = {"weight_decay": "decoupled_decay", "head_decay": "decoupled_head_decay"}[name]
+            problems.append(f"objective.{name}: {value} given, but AdamW decays decoupled: set optimizer.{instead}")
+        elif decoupled:
+            rival, other = next(iter(decoupled.items()))
+            problems.append(
+                f"objective.{name}: {value} (coupled) given together with optimizer.{rival}: {other}; "
+                "set one of them to 0"
+            )
+    for path, own, rest in (
+        ("objective.head_decay", config.objective.head_decay, "weight_decay" in coupled),
+        ("optimizer.decoupled_head_decay", _head_decay(config), "decoupled_decay" in decoupled),
+    ):
+        if own is not None and not config.head.trainable:
+            problems.append(f"{path}: {own} given, but head.trainable: false")
+        elif own is not None and rest and isinstance(config.model, Unconstrained):
+            problems.append(f"{path}: replaces the decay of a feature table's only weights; set the other one to 0")
+    return problems
+
+
+def _of_optimizer(config: Config) -> list[str]:
+    optimizer = config.optimizer
+    if isinstance(optimizer, Sgd) and optimizer.nesterov and optimizer.momentum == 0:
+        return ["optimizer.nesterov: needs optimizer.momentum > 0"]
+    return []
+
+
+def _nonnegative_table(config: Config) -> bool:
+    return isinstance(config.model, Unconstrained) and config.model.nonnegative
+
+
+def _head_decay(config: Config) -> float | None:
+    return config.optimizer.decoupled_head_decay if isinstance(config.optimizer, DecoupledDecay) else None
+
+
+def _given(section: object, *names: str) -> dict[str, float]:
+    """Those of the section's decays that are not zero."""
+    return {name: value for name in names if (value := getattr(section, name, None))}
