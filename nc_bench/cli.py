@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 COMMANDS = {
     "train": "train a model and measure its collapse, as a configuration file says",
+    "sweep": "run a grid of trials as one job, and answer a study's question from them",
+    "studies": "list the studies: their questions, and how long they take",
     "report": "show one finished run or several: table, figures, page",
     "verify": "check every claim of the theory: predicted against solved or trained",
     "schema": "print the JSON Schema of configuration files",
@@ -21,7 +23,7 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nc-bench COMMAND ...` and return its exit status: 0 for success, 2 for a wrong command line.
 
-    `train`, `report` and `verify` are the `main` of the modules of these names, which are imported
+    The commands besides `schema` are the `main` of the modules of these names, which are imported
     only when they are used, so that `--help` and `schema` need no torch.
     """
     command, *rest = sys.argv[1:] if argv is None else argv or ["--help"]

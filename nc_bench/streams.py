@@ -15,6 +15,8 @@ class Stream(Enum):
     DATA_ORDER = 1
     LABELS = 2
     SYNTHETIC = 3
+    SWEEP = 100
+    STATISTICS = 101
 
 
 def generator(seed: int, stream: Stream, *index: int) -> torch.Generator:

@@ -15,7 +15,7 @@ from nc_bench.cli import COMMANDS, main
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("command", ["train", "report", "verify"])
+@pytest.mark.parametrize("command", ["train", "sweep", "studies", "report", "verify"])
 def test_a_command_gets_the_other_arguments(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[list[str]] = []
     module = ModuleType(f"nc_bench.{command}")
@@ -50,7 +50,10 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(
     "command, hint",
-    [("trian", "did you mean 'train'?"), ("frobnicate", "the commands are train, report, verify, schema")],
+    [
+        ("trian", "did you mean 'train'?"),
+        ("frobnicate", "the commands are train, sweep, studies, report, verify, schema"),
+    ],
 )
 def test_an_unknown_command(command: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command]) == 2

@@ -12,7 +12,8 @@ PACKAGE = "nc_bench"
 ROOT = Path(__file__).parents[1] / PACKAGE
 
 # A place may import the places before its own group. Inside a group nothing is shared, except that
-# on floor 3 training stands on recording and recording on runs, and that `cli` stands on all commands.
+# on floor 3 training stands on recording and recording on runs, that on floor 4 sweeps stand on reports, whose style
+# their figures have, and that `cli` stands on all commands.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("geometry", "config", "streams", "processes"),
     ("metrics", "theory"),
@@ -20,8 +21,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("runs",),
     ("recording",),
     ("training",),
-    ("sweeps", "claims", "reports"),
-    ("train", "sweep", "measure", "verify", "report"),
+    ("claims", "reports"),
+    ("sweeps",),
+    ("train", "sweep", "studies", "measure", "verify", "report"),
     ("cli",),
 )
 HEIGHTS = {place: height for height, floor in enumerate(FLOORS) for place in floor}

@@ -3,7 +3,7 @@
 from nc_bench.config.canonical import config_changes, config_hash, dump_config, flatten, json_schema
 from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, LpBall
 from nc_bench.config.data import Data
-from nc_bench.config.load import load_config
+from nc_bench.config.load import apply_override, load_config, read_mapping
 from nc_bench.config.model import Head, Mlp, Model, Unconstrained
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import (
@@ -46,10 +46,12 @@ __all__ = [
     "Stop",
     "Training",
     "Unconstrained",
+    "apply_override",
     "config_changes",
     "config_hash",
     "dump_config",
     "flatten",
     "json_schema",
     "load_config",
+    "read_mapping",
 ]

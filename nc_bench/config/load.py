@@ -24,10 +24,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises ConfigError, one line per problem, each naming the file (or the command line) and the dotted path:
     the file cannot be read, is not YAML, repeats a key, holds unknown keys, wrong or contradictory values.
     """
-    written = _read(Path(path))
+    written = read_mapping(Path(path))
     settings = dict(written)
     for override in overrides:
-        _override(settings, override)
+        apply_override(settings, override)
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
@@ -69,7 +69,8 @@ def _parse(text: str | bytes, place: str) -> Any:
         raise ConfigError(f"{place}: not readable as YAML: {' '.join(str(error).split())}") from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, not yet checked; ConfigError naming the file if there is none."""
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -82,7 +83,8 @@ def _read(path: Path) -> dict[str, Any]:
     return settings
 
 
-def _override(settings: dict[str, Any], override: str) -> None:
+def apply_override(settings: dict[str, Any], override: str) -> None:
+    """Set what `dotted.key=value` says in nested settings; ConfigError if it is not of that form."""
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):

@@ -1,0 +1,41 @@
+"""python -m nc_bench.studies [FOLDER]: the studies there are, their questions, and how long they take."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from nc_bench.config import ConfigError
+from nc_bench.sweeps.schema import read_sweep
+
+COLUMNS = 100
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """List the sweep files of a folder that ask a question; exit status 2 if a file is wrong or there is none."""
+    parser = argparse.ArgumentParser(prog="nc-bench studies", description="List the studies and their questions.")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path("configs/studies"), help="default: configs/studies"
+    )
+    folder = parser.parse_args(argv).folder
+    try:
+        found = {path: read_sweep(path).study for path in sorted(folder.glob("*.yaml"))}
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    studies = {path: study for path, study in found.items() if study is not None}
+    if not studies:
+        print(f"nc-bench studies: {folder}: holds no study", file=sys.stderr)
+        return 2
+    for path, study in studies.items():
+        print(path)
+        print(textwrap.fill(study.question, COLUMNS, initial_indent="  ", subsequent_indent="  "))
+        print(f"  {study.expected_time}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

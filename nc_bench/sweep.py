@@ -1,0 +1,182 @@
+"""python -m nc_bench.sweep --config FILE [--out DIR] [dotted.key=value ...]
+
+[--workers N | --scheduler ADDRESS | --slurm FILE] [--dry-run | --status | --retry-failed] [--yes] [--no-ensemble]
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from nc_bench.sweeps.checks import check_study
+from nc_bench.sweeps.folder import State, SweepFolder
+from nc_bench.sweeps.grid import Grid, load_grid
+
+if TYPE_CHECKING:
+    from nc_bench.sweeps.clusters import Workers
+
+FINE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+FAILURES_SHOWN, TRIALS_SHOWN = 10, 20
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the unfinished trials of a sweep, then make its study's table, figure and sentence from all of them.
+
+    Exit status: 0 all trials are finished, 1 some failed or the disk refused, 2 refused, 130 interrupted.
+    """
+    arguments = _parser().parse_intermixed_args(argv)
+    try:
+        grid = load_grid(arguments.config, arguments.overrides, any_size=arguments.yes)
+        check_study(grid, arguments.config)
+        folder = SweepFolder(arguments.out or Path("results") / "runs" / grid.name)
+        folder.check(grid)
+        if arguments.status:
+            return _status(grid, folder)
+        if arguments.dry_run:
+            return _dry_run(grid, folder, arguments)
+        return _run(grid, folder, arguments)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except OSError as error:
+        print(f"cannot write the sweep: {error}; what was whole is kept", file=sys.stderr)
+        return FAILED
+
+
+def _run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
+    # torch and Dask take seconds to import: a wrong file is refused before that.
+    from nc_bench.sweeps.engine import pending, run_trials
+    from nc_bench.sweeps.outcome import present
+
+    folder.claim(grid)
+    try:
+        if arguments.retry_failed:
+            folder.forget_failures()
+        trials = pending(grid.trials, folder.states(grid.trials))
+        if trials:
+            try:
+                with _terminating(), _workers(arguments, grid) as workers:
+                    run_trials(trials, folder, workers, stacked=arguments.ensemble)
+            except KeyboardInterrupt:
+                print("interrupted; the same command goes on", file=sys.stderr)
+                return INTERRUPTED
+        status = _status(grid, folder)
+        if grid.sweep.study is not None:
+            results = folder.path / "study" if arguments.out else Path("results") / grid.name
+            print(present(grid, folder, results, _command(arguments)))
+        return status
+    finally:
+        folder.release()
+
+
+def _dry_run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
+    from nc_bench.sweeps.clusters import gpu_count, local_number
+    from nc_bench.sweeps.engine import grouped, pending
+    from nc_bench.sweeps.estimate import estimate
+
+    states = folder.states(grid.trials)
+    for point in grid.points[:TRIALS_SHOWN]:
+        labels = ", ".join(f"{column} {value}" for column, value in point.cell.items())
+        print(f"{point.id}  {states[point.id].value:<9} seed {point.seed}  {labels}")
+    if len(grid.points) > TRIALS_SHOWN:
+        print(f"... and {len(grid.points) - TRIALS_SHOWN:,} more")
+    trials = pending(grid.trials, states)
+    workers = arguments.workers or local_number(gpu_count())
+    programs = grouped(trials, workers, stacked=arguments.ensemble)
+    guess = estimate(folder, trials, programs, workers)
+    print(f"{len(trials):,} of {len(grid.trials):,} trials are to be run, in {len(programs):,} programs")
+    print(f"about {_time(guess.seconds)} on {workers} workers, from {guess.basis}")
+    return FINE
+
+
+def _status(grid: Grid, folder: SweepFolder) -> int:
+    """Print how many trials stand where, and the errors of those that failed."""
+    states = folder.states(grid.trials)
+    counts = Counter(states.values())
+    parts = ", ".join(f"{counts[state]:,} {state.value}" for state in State if counts[state])
+    print(f"{folder.path}: {parts} of {len(states):,} trials")
+    failures = folder.failures(trial for trial, state in states.items() if state is State.FAILED)
+    for trial, error in list(failures.items())[:FAILURES_SHOWN]:
+        print(f"  {trial} failed: {error}")
+    if len(failures) > FAILURES_SHOWN:
+        print(f"  ... and {len(failures) - FAILURES_SHOWN:,} more failed; --retry-failed tries them again")
+    return FAILED if failures else FINE
+
+
+def _workers(arguments: argparse.Namespace, grid: Grid) -> AbstractContextManager[Workers]:
+    from nc_bench.sweeps.clusters import gpu_count, local_workers, remote_workers, slurm_workers
+
+    if arguments.scheduler:
+        return remote_workers(arguments.scheduler)
+    if arguments.slurm:
+        return slurm_workers(arguments.slurm)
+    return local_workers(arguments.workers, gpus=0 if grid.base.device == "cpu" else gpu_count())
+
+
+@contextmanager
+def _terminating() -> Iterator[None]:
+    """SIGTERM ends the sweep as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    return " ".join(["python -m nc_bench.sweep --config", str(arguments.config), *arguments.overrides])
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else str(timedelta(seconds=round(seconds)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nc_bench.sweep",
+        description="Run a grid of trials as one job, and answer the study's question from them.",
+        epilog="A trial that has finished is never run again, one that was interrupted goes on, and a changed axis "
+        "adds only what is new. The study's results go to results/<name>, or to DIR/study with --out.",
+    )
+    parser.add_argument("--config", type=Path, required=True, help="sweep file, see configs/studies")
+    parser.add_argument("--out", type=Path, help="folder of the trials (default: results/runs/<name>)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=_count, help="processes on this machine (default: one per GPU, or per core)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler that is running already")
+    where.add_argument("--slurm", type=Path, metavar="FILE", help="YAML file: jobs, cores, memory, walltime, ...")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--dry-run", action="store_true", help="print the trials and how long they would take")
+    what.add_argument("--status", action="store_true", help="print how many trials stand where")
+    what.add_argument("--retry-failed", action="store_true", help="also run the trials that failed")
+    parser.add_argument("--yes", action="store_true", help="a grid of more than 10,000 trials is meant")
+    parser.add_argument(
+        "--no-ensemble", dest="ensemble", action="store_false", help="train trials one by one, not in stacks"
+    )
+    parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="changes of the base configuration")
+    return parser
+
+
+def _count(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} given, should be a whole number of at least 1")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

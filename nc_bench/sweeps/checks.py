@@ -1,0 +1,58 @@
+"""Whether a study asks for things that its grid has: found before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from nc_bench.config import ConfigError
+from nc_bench.metrics.names import METRIC_NAMES
+from nc_bench.sweeps.collect import DERIVED, STATIONARITY
+from nc_bench.sweeps.grid import Grid
+from nc_bench.sweeps.studies import ANSWERS
+from nc_bench.sweeps.study import Study
+
+COLUMNS = ("objective", "learning_rate", "gradient_norm", STATIONARITY)
+"""What rows hold besides METRIC_NAMES, and a study may ask for."""
+
+
+def check_study(grid: Grid, path: Path) -> None:
+    """Raises ConfigError, one `file: study.path: problem` a line, if the study does not fit its grid."""
+    if grid.sweep.study is not None and (problems := list(_problems(grid.sweep.study, grid))):
+        raise ConfigError("\n".join(f"{path}: study.{problem}" for problem in problems))
+
+
+def _problems(study: Study, grid: Grid) -> Iterator[str]:
+    yield from _unknown("answer", [study.answer], ANSWERS)
+    for name, measure in study.measures.items():
+        yield from _unknown(f"measures.{name}.metric", [measure.metric], [*METRIC_NAMES, *COLUMNS, *DERIVED])
+    yield from _unknown("rows", study.rows, grid.columns)
+    hidden = [column for column in grid.columns if column not in study.rows]
+    if hidden and study.best is None:
+        yield f"rows: {', '.join(hidden)} of the grid missing; name them, or say by best which of their values counts"
+    if study.best is not None:
+        yield from _unknown("best.measure", [study.best.measure], study.measures)
+    if study.compare is not None:
+        yield from _unknown("compare.column", [study.compare.column], study.rows)
+        values = list(dict.fromkeys(point.cell.get(study.compare.column, "") for point in grid.points))
+        if study.compare.against not in values:
+            yield f"compare.against: {study.compare.against} is not among {', '.join(map(str, values))}"
+    yield from _unknown("figure.measures", study.figure.measures, study.measures)
+    yield from _unknown("figure.log_y", study.figure.log_y, study.figure.measures)
+    wanted = {"curves": (), "lines": ("x",), "heat_map": ("x", "y")}[study.figure.kind]
+    for key in wanted:
+        column = getattr(study.figure, key)
+        if column is None:
+            yield f"figure.{key}: missing, {study.figure.kind} need it"
+        else:
+            yield from _unknown(f"figure.{key}", [column], grid.columns)
+
+
+def _unknown(place: str, names: Collection[str], known: Collection[str]) -> Iterator[str]:
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            yield f"{place}: {name} given; " + (
+                f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+            )

@@ -1,0 +1,112 @@
+"""The finished runs of a sweep as two tables: the last epoch of every run, and its curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nc_bench.runs.directory import PREDICTIONS, ROWS, read_json, read_rows
+from nc_bench.runs.verdicts import converged
+from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
+from nc_bench.sweeps.grid import Grid
+from nc_bench.sweeps.study import Measure, Study
+
+COLLAPSE_EPOCH, PREDICTED_RISK = "collapse_epoch", "predicted_risk"
+DERIVED = (COLLAPSE_EPOCH, PREDICTED_RISK)
+"""Measures of a whole run: see COLLAPSED_SHARE, and the risk that theory predicts for the run (predictions.json)."""
+
+COLLAPSED_SHARE = 0.9
+"""simplex_efficiency from which on a run counts as collapsed, for `collapse_epoch`."""
+
+STATIONARITY = "stationarity_residual"
+STATIONARY = 0.1
+"""Relative residual of the head's stationarity below which a run counts as converged, where that law applies."""
+
+
+def collect(grid: Grid, folder: SweepFolder, study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(runs, curves) of all points of a grid.
+
+    runs: a row per point: its cell's columns (missing ones ""), seed, trial, state, converged, and the study's
+    measures at the last recorded epoch of the complete runs, NaN for all others. curves: a row per point and recorded
+    epoch: the cell's columns, seed, epoch and the measures that are metrics.
+    """
+    states = folder.states(grid.trials)
+    read = {trial: _Trial(folder, trial, state, study.measures) for trial, state in states.items()}
+    runs, curves = [], []
+    for point in grid.points:
+        cell = {column: point.cell.get(column, "") for column in grid.columns}
+        trial = read[point.id]
+        runs.append({**cell, "seed": point.seed, "trial": point.id, **trial.final})
+        curves += [{**cell, "seed": point.seed, **row} for row in trial.curve]
+    metrics = [name for name, measure in study.measures.items() if measure.metric not in DERIVED]
+    return pd.DataFrame(runs), pd.DataFrame(curves, columns=[*grid.columns, "seed", "epoch", *metrics])
+
+
+class _Trial:
+    """What one run directory says, read once for all points that share it."""
+
+    def __init__(self, folder: SweepFolder, trial: str, state: State, measures: Mapping[str, Measure]) -> None:
+        rows = read_rows(folder.directory(trial) / ROWS) if state in FINISHED else []
+        by_place: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+        for row in rows:
+            by_place.setdefault((row["split"], row["layer"]), {})[row["epoch"]] = row
+        train = by_place.get(("train", "penultimate"), {})
+        self.curve: list[dict[str, Any]] = [{"epoch": epoch} for epoch in train]
+        last: dict[str, float] = {}
+        for name, measure in measures.items():
+            if measure.metric == COLLAPSE_EPOCH:
+                last[name] = _collapse_epoch(list(train.values()))
+                continue
+            if measure.metric == PREDICTED_RISK:
+                last[name] = _predicted_risk(folder.directory(trial) / PREDICTIONS) if rows else math.nan
+                continue
+            place = by_place.get((measure.split, measure.layer), {})
+            values = [_number(place.get(row["epoch"], {}).get(measure.metric)) for row in self.curve]
+            for row, value in zip(self.curve, values, strict=True):
+                row[name] = value
+            last[name] = values[-1] if values else math.nan
+        complete = state is State.COMPLETE
+        self.final = {
+            "state": state.value,
+            "converged": complete and _settled(list(train.values())),
+            **{name: value if complete else math.nan for name, value in last.items()},
+        }
+
+
+def _collapse_epoch(train: Sequence[Mapping[str, Any]]) -> float:
+    """The first recorded epoch from which on simplex_efficiency stays at COLLAPSED_SHARE or more; NaN if never."""
+    reached = math.nan
+    for row in reversed(train):
+        if _number(row["simplex_efficiency"]) >= COLLAPSED_SHARE:
+            reached = float(row["epoch"])
+        else:
+            break
+    return reached
+
+
+def _predicted_risk(path: Path) -> float:
+    """What theory predicts for the run's risk; NaN where it predicts none."""
+    claims = read_json(path)
+    return next((_number(claim["predicted"]) for claim in claims if claim["name"] == "risk"), math.nan)
+
+
+def _settled(train: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a run has converged: by the stationarity of its head where it was measured, else by `converged`."""
+    residual = _number(train[-1].get(STATIONARITY))
+    if not math.isnan(residual):
+        return residual < STATIONARY
+    frame = pd.DataFrame(
+        {
+            "epoch": [row["epoch"] for row in train],
+            "simplex_efficiency": [_number(row["simplex_efficiency"]) for row in train],
+        }
+    )
+    return converged(frame)
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,129 @@
+"""Runs the unfinished trials of a grid on a cluster, and bears workers that die and trials that fail."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from distributed import Future, as_completed
+from tqdm import tqdm
+
+from nc_bench.config import Config
+from nc_bench.sweeps.clusters import Workers
+from nc_bench.sweeps.folder import FINISHED, State, SweepError, SweepFolder
+from nc_bench.sweeps.work import Report, Task, work
+from nc_bench.training.grouping import TOGETHER, groups
+
+BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total:.0f} trials [{elapsed}<{remaining}{postfix}]"
+
+
+def pending(grid_trials: Mapping[str, Config], states: Mapping[str, State]) -> dict[str, Config]:
+    """The trials that are to be run: neither finished nor failed."""
+    done = FINISHED | {State.FAILED}
+    return {trial: config for trial, config in grid_trials.items() if states[trial] not in done}
+
+
+def grouped(trials: Mapping[str, Config], workers: int, *, stacked: bool) -> list[tuple[str, ...]]:
+    """Trials by the program that trains them: at most TOGETHER in one, and enough programs for all workers."""
+    names, configs = list(trials), list(trials.values())
+    limit = max(1, min(TOGETHER, -(-len(names) // workers))) if stacked else 1
+    found = [tuple(names[index] for index in group) for group in groups(configs, limit)]
+    return sorted(found, key=len, reverse=True)
+
+
+def run_trials(trials: Mapping[str, Config], folder: SweepFolder, workers: Workers, *, stacked: bool = True) -> None:
+    """Run these trials, each in its own directory of the folder; a failure is recorded there and the rest goes on.
+
+    A group whose worker dies is given to another one and goes on from its checkpoints; after DEATHS_BORNE deaths, or
+    when a group fails, its trials are tried one by one, so that only the guilty ones are recorded as failed.
+    Raises SweepError if the scheduler goes away. Whatever ends this function, what was trained is kept.
+    """
+    if trials:
+        _Engine(trials, folder, workers).run(grouped(trials, workers.number, stacked=stacked))
+
+
+class _Engine:
+    """The futures that are out, and the bar."""
+
+    def __init__(self, trials: Mapping[str, Config], folder: SweepFolder, workers: Workers) -> None:
+        self.trials, self.folder, self.workers = trials, folder, workers
+        self.client = workers.client
+        self.topic = f"nc_bench-{uuid.uuid4().hex}"
+        self.tasks: dict[Future[Report], tuple[str, ...]] = {}
+        self.ahead: dict[str, float] = {}
+        self.failed = 0
+        self.bar = tqdm(total=len(trials), bar_format=BAR, disable=None)
+
+    def run(self, groups: Sequence[tuple[str, ...]]) -> None:
+        with self._listening():
+            queue = as_completed([self._submit(group) for group in groups], raise_errors=False)
+            for future in queue:
+                for group in self._finished(future):
+                    queue.add(self._submit(group))
+
+    def _submit(self, group: tuple[str, ...]) -> Future[Report]:
+        task = Task(
+            trials=group,
+            configs=tuple(self.trials[trial] for trial in group),
+            directories=tuple(self.folder.directory(trial) for trial in group),
+            threads=self.workers.threads,
+            gpus=self.workers.gpus,
+            topic=self.topic,
+        )
+        future: Future[Report] = self.client.submit(work, task, pure=False)
+        self.tasks[future] = group
+        return future
+
+    def _finished(self, future: Future[Report]) -> list[tuple[str, ...]]:
+        """Take a future's report and let it go at once; returns the groups that are to be tried once more."""
+        group = self.tasks.pop(future)
+        if future.status == "finished":
+            report = future.result()
+            error = report.error
+            if error is None:
+                epochs = self.trials[group[0]].training.epochs
+                self.folder.log_time(trials=len(group), epochs=epochs, seconds=report.seconds)
+        elif future.status == "error":
+            error = str(future.exception()).splitlines()[0]
+        else:
+            raise SweepError("the scheduler has gone; run the same command again to go on")
+        future.release()
+        self._advance(group, None)
+        if error is None:
+            return []
+        if len(group) > 1:
+            again = [trial for trial, state in self.folder.states(group).items() if state not in FINISHED]
+            self.bar.update(-len(again))
+            return [(trial,) for trial in again]
+        self.folder.record_failure(group[0], error)
+        self.failed += 1
+        self.bar.set_postfix_str(f"{self.failed} failed")
+        return []
+
+    def _advance(self, group: tuple[str, ...], epochs: int | None) -> None:
+        """Move the bar to where a group is: after this many epochs over its trials, or at its end."""
+        total = float(len(group))
+        now = total if epochs is None else min(total, epochs / self.trials[group[0]].training.epochs)
+        before = self.ahead.get(group[0], 0.0)
+        self.ahead[group[0]] = 0.0 if epochs is None else max(now, before)
+        self.bar.update(max(now - before, 0.0))
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Announcements move the bar; futures that are still out at the end are cancelled."""
+
+        def announced(event: tuple[float, Mapping[str, Any]]) -> None:
+            _, message = event
+            for group in list(self.tasks.values()):
+                if group[0] == message["key"]:
+                    self._advance(group, message["epochs"])
+
+        self.client.subscribe_topic(self.topic, announced)
+        try:
+            yield
+        finally:
+            self.bar.close()
+            self.client.unsubscribe_topic(self.topic)
+            self.client.cancel(list(self.tasks))

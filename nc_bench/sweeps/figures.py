@@ -1,0 +1,155 @@
+"""The figure of a study: curves with bands, lines over a column, or heat maps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure, SubFigure
+
+from nc_bench.reports import style
+from nc_bench.sweeps.statistics import cell_statistics
+from nc_bench.sweeps.study import Study
+from nc_bench.sweeps.tables import digits
+
+FEWEST_FOR_LOG = 2
+MOST_WRITTEN = 48
+"""Cells of a heat map up to which every cell says its number."""
+
+
+def study_figure(study: Study, runs: pd.DataFrame, curves: pd.DataFrame) -> Figure:
+    """The figure that the study asks for, of its runs and curves (see `collect`)."""
+    if study.figure.kind == "heat_map":
+        return _heat_maps(study, runs)
+    if study.figure.kind == "lines":
+        return _panels(study, runs, str(study.figure.x))
+    return _panels(study, curves, "epoch")
+
+
+def _panels(study: Study, table: pd.DataFrame, x: str) -> Figure:
+    """A panel per measure; a line per value of the other rows of the table: mean over seeds, and its interval."""
+    measures = study.figure.measures
+    others = [column for column in study.rows if column != x]
+    columns = min(len(measures), 2 if len(measures) in (2, 4) else 3)
+    lines = -(-len(measures) // columns)
+    labels = table[others].drop_duplicates() if others else pd.DataFrame(index=[0])
+    size = (4.1 * columns + 0.6, 3.1 * lines + 1.5)
+    page, body = style.headed_figure(
+        size, _title(study), study.question, _caption(study, "the 95 % bootstrap interval")
+    )
+    grid = body.subplots(lines, columns, squeeze=False)
+    colours = style.class_colours(max(len(labels), 1))
+    for axes, measure in zip(grid.flat, measures, strict=False):
+        for (_, label), colour in zip(labels.iterrows(), colours, strict=True):
+            chosen = table[(table[others] == label).all(axis=1)] if others else table
+            _line(axes, chosen, x, measure, ", ".join(str(label[name]) for name in others), colour)
+        _finish(axes, study, x, measure)
+    for axes in list(grid.flat)[len(measures) :]:
+        axes.remove()
+    if others:
+        _legend(body, grid.flat[0])
+    return page
+
+
+def _line(axes: Axes, table: pd.DataFrame, x: str, measure: str, label: str, colour: Any) -> None:
+    cells = cell_statistics(table, [x], [measure])
+    cells = cells[cells["mean"].notna()].sort_values(x)
+    places = cells[x].to_numpy(np.float64)
+    marker = "o" if len(places) <= 12 else ""
+    axes.plot(places, cells["mean"], color=colour, linewidth=1.6, marker=marker, markersize=3.5, label=label)
+    axes.fill_between(places, cells["low"], cells["high"], color=colour, alpha=0.2, linewidth=0)
+
+
+def _finish(axes: Axes, study: Study, x: str, measure: str) -> None:
+    style.quiet(axes)
+    axes.set_title(measure, loc="left", fontsize=style.PANEL, fontweight="bold", color=style.INK)
+    axes.set_xlabel(x, fontsize=style.TEXT, color=style.INK)
+    if study.figure.log_x:
+        axes.set_xscale("log")
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines] or [np.zeros(0)])
+    if (
+        measure in study.figure.log_y
+        and len(values)
+        and bool((values > 0).all())
+        and values.max() > FEWEST_FOR_LOG * values.min()
+    ):
+        axes.set_yscale("log")
+    axes.tick_params(which="both", labelsize=style.SMALL)
+
+
+def _legend(body: SubFigure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    body.legend(
+        handles, labels, loc="outside upper left", ncols=6, fontsize=style.SMALL, frameon=False, handlelength=1.6
+    )
+
+
+def _heat_maps(study: Study, runs: pd.DataFrame) -> Figure:
+    """A row per measure, a column per row of the table; the mean over seeds and over the columns that are not shown."""
+    x, y, measures = str(study.figure.x), str(study.figure.y), study.figure.measures
+    panels = runs[list(study.rows)].drop_duplicates()
+    size = (1.9 * len(panels) + 2.0, 1.9 * len(measures) + 1.7)
+    page, body = style.headed_figure(size, _title(study), study.question, _caption(study, ""))
+    grid = body.subplots(len(measures), len(panels), squeeze=False, sharex=True, sharey=True)
+    for line, measure in zip(grid, measures, strict=True):
+        means = runs.groupby([*study.rows, x, y], sort=False)[measure].mean()
+        norm = _norm(means, logarithmic=measure in study.figure.log_y)
+        for axes, (_, panel) in zip(line, panels.iterrows(), strict=True):
+            image = _heat_map(axes, runs[(runs[list(study.rows)] == panel).all(axis=1)], x, y, measure, norm)
+            axes.set_title(", ".join(map(str, panel)), fontsize=style.TEXT, color=style.INK)
+        line[0].set_ylabel(y, fontsize=style.TEXT)
+        bar = body.colorbar(image, ax=list(line), pad=0.01, aspect=12)
+        bar.set_label(measure, fontsize=style.TEXT)
+        bar.ax.tick_params(labelsize=style.SMALL)
+    for axes in grid[-1]:
+        axes.set_xlabel(x, fontsize=style.TEXT)
+    return page
+
+
+def _heat_map(axes: Axes, runs: pd.DataFrame, x: str, y: str, measure: str, norm: Normalize) -> Any:
+    table = runs.pivot_table(index=y, columns=x, values=measure, aggfunc="mean", dropna=False).sort_index()
+    values = np.ma.masked_invalid(table.to_numpy(np.float64))
+    axes.set_facecolor(style.GRID)
+    image = axes.imshow(values, origin="lower", aspect="auto", cmap="viridis", norm=norm)
+    axes.set_xticks(range(len(table.columns)), [_tick(value) for value in table.columns], rotation=90)
+    axes.set_yticks(range(len(table.index)), [_tick(value) for value in table.index])
+    axes.tick_params(labelsize=style.SMALL - 1, length=2)
+    if values.size <= MOST_WRITTEN:
+        _write(axes, values, norm)
+    return image
+
+
+def _write(axes: Axes, values: np.ma.MaskedArray[Any, Any], norm: Normalize) -> None:
+    for (row, column), value in np.ndenumerate(values.filled(np.nan)):
+        if np.isfinite(value):
+            dark = float(norm(value)) < 0.6
+            axes.text(
+                column, row, f"{value:.2g}", ha="center", va="center", fontsize=5, color="white" if dark else style.INK
+            )
+
+
+def _norm(means: pd.Series, *, logarithmic: bool) -> Normalize:
+    values = means.dropna().to_numpy(np.float64)
+    if len(values) == 0:
+        return Normalize(0, 1)
+    if logarithmic and values.min() > 0:
+        return LogNorm(values.min(), values.max())
+    return Normalize(values.min(), values.max())
+
+
+def _tick(value: Any) -> str:
+    return digits(value) if isinstance(value, float) else str(value)
+
+
+def _title(study: Study) -> str:
+    return study.answer.replace("_", " ").capitalize()
+
+
+def _caption(study: Study, band: str) -> str:
+    seeds = f"Mean over the seeds{f'; the band is {band}' if band else ''}."
+    grey = " Grey: no run completed." if study.figure.kind == "heat_map" else ""
+    averaged = " Settings that are not shown are averaged over." if study.best is not None else ""
+    return f"{seeds}{averaged}{grey} {study.limits}"

@@ -1,0 +1,126 @@
+"""The folder of a sweep: one run directory per trial under its identity, what failed, and how long groups took."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import IO, Any
+
+from nc_bench.config import Config, config_changes, dump_config, load_config
+from nc_bench.runs import RunError
+from nc_bench.runs.directory import MANIFEST, read_json
+from nc_bench.runs.files import write_json, write_text
+from nc_bench.sweeps.grid import Grid, trial_id
+
+BASE, TRIALS, FAILURES, TIMINGS, LOCK = "base.yaml", "trials", "failures", "timings.jsonl", ".lock"
+
+
+class SweepError(ValueError):
+    """A sweep that cannot be run as asked; one line that names what to change."""
+
+
+class State(Enum):
+    """Where a trial stands. COMPLETE and DIVERGED are finished; FAILED is not tried again unless asked for."""
+
+    COMPLETE = "complete"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    STARTED = "started"
+    WAITING = "waiting"
+
+
+FINISHED = frozenset({State.COMPLETE, State.DIVERGED})
+
+
+class SweepFolder:
+    """The results folder of one sweep; any number of grids over the same base configuration share it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: IO[str] | None = None
+
+    def check(self, grid: Grid) -> None:
+        """Raises SweepError if the folder holds trials of another base configuration."""
+        path = self.path / BASE
+        if path.exists():
+            held = load_config(path)
+            if trial_id(held) != trial_id(grid.base):
+                changes = "; ".join(_changes(held, grid.base))
+                raise SweepError(f"{self.path}: holds a sweep of another base ({changes}); choose another --out")
+        elif self.path.exists() and any(self.path.iterdir()):
+            raise SweepError(f"{self.path}: holds something that is not a sweep; choose another --out")
+
+    def claim(self, grid: Grid) -> None:
+        """Make or re-open the folder and lock it; SweepError as `check`, or if another process has it."""
+        self.check(grid)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.path / LOCK).open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SweepError(f"{self.path}: another process is running this sweep") from None
+        if not (self.path / BASE).exists():
+            write_text(self.path / BASE, dump_config(grid.base))
+
+    def release(self) -> None:
+        """Let other processes have the folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def directory(self, trial: str) -> Path:
+        """The run directory of a trial."""
+        return self.path / TRIALS / trial
+
+    def states(self, trials: Iterable[str]) -> dict[str, State]:
+        """Where each trial stands, read from the disk."""
+        failures = self.path / FAILURES
+        failed = {path.stem for path in failures.iterdir()} if failures.exists() else set()
+        return {trial: self._state(trial, failed) for trial in trials}
+
+    def record_failure(self, trial: str, error: str) -> None:
+        """Keep the error of a trial, which is then not tried again until it is forgotten."""
+        (self.path / FAILURES).mkdir(exist_ok=True)
+        write_json(self.path / FAILURES / f"{trial}.json", {"trial": trial, "error": error})
+
+    def failures(self, trials: Iterable[str]) -> dict[str, str]:
+        """The errors of the trials that failed."""
+        paths = {trial: self.path / FAILURES / f"{trial}.json" for trial in trials}
+        return {trial: read_json(path)["error"] for trial, path in paths.items() if path.exists()}
+
+    def forget_failures(self) -> None:
+        """Let every failed trial be tried again."""
+        for path in (self.path / FAILURES).glob("*.json"):
+            path.unlink()
+
+    def log_time(self, *, trials: int, epochs: int, seconds: float) -> None:
+        """Note how long a group of trials took on one worker."""
+        with (self.path / TIMINGS).open("a") as file:
+            file.write(json.dumps({"trials": trials, "epochs": epochs, "seconds": seconds}) + "\n")
+
+    def times(self) -> list[Mapping[str, Any]]:
+        """What `log_time` noted, without a line cut off by a kill."""
+        path = self.path / TIMINGS
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def _state(self, trial: str, failed: set[str]) -> State:
+        if trial in failed:
+            return State.FAILED
+        try:
+            status = read_json(self.directory(trial) / MANIFEST)["status"]
+        except FileNotFoundError:
+            return State.STARTED if self.directory(trial).exists() else State.WAITING
+        except RunError:
+            return State.STARTED
+        finished = {state.value: state for state in FINISHED}
+        return finished.get(status, State.STARTED)
+
+
+def _changes(held: Config, base: Config) -> list[str]:
+    epochs = (held.training.epochs, base.training.epochs)
+    longer = [f"training.epochs: {epochs[0]} -> {epochs[1]}"] if epochs[0] != epochs[1] else []
+    return config_changes(held, base) + longer

@@ -1,0 +1,11 @@
+"""What a worker process of this machine does first: Ctrl-C is for the driver, which ends the workers itself."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+
+def dask_setup(worker: Any) -> None:
+    """Called by Dask in the worker's main thread before it takes its first task."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

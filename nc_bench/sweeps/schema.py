@@ -1,0 +1,127 @@
+"""What a sweep file may say. YAML in, frozen models out, problems named by their dotted path in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from nc_bench.config import ConfigError, read_mapping
+from nc_bench.config.problems import shown
+from nc_bench.config.section import Section
+from nc_bench.config.values import Count, NonNegativeInteger
+from nc_bench.sweeps.axes import Axis
+from nc_bench.sweeps.study import Study
+
+ARM, SEED = "arm", "seed"
+"""The columns of every table that no axis may be called by."""
+
+
+class Arm(Section):
+    """One of several ways to be compared: settings that belong together, and axes of its own."""
+
+    settings: dict[str, Any] = Field(
+        default={}, description="Dotted keys and their values; a mapping replaces the whole section."
+    )
+    axes: dict[str, Axis] = Field(default={}, description="Axes that only this arm has.")
+
+
+class Sweep(Section):
+    """A grid of runs around a base configuration, and what is asked of them."""
+
+    base: str | dict[str, Any] = Field(
+        description="The base configuration: a path relative to this file, or the configuration itself."
+    )
+    settings: dict[str, Any] = Field(
+        default={}, description="What all trials have in place of the base's: dotted keys and their values."
+    )
+    arms: dict[str, Arm] = Field(default={}, description="Arms to compare, by the label that tables show.")
+    axes: dict[str, Axis] = Field(default={}, description="Axes by dotted key; the grid is their product.")
+    pairs: tuple[dict[str, Axis], ...] = Field(
+        default=(), description="Groups of axes that run in step: the first values together, the second together, ..."
+    )
+    exclude: tuple[dict[str, Any], ...] = Field(
+        default=(),
+        description="What is left out: points where every column named has the value, or one of the values, given.",
+    )
+    seeds: Count | tuple[NonNegativeInteger, ...] = Field(
+        default=1, description="How many seeds, counted from 0, or a list of them."
+    )
+    study: Study | None = Field(default=None, description="The question, and how it is answered from the runs.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Sweep:
+        if isinstance(self.seeds, tuple) and len(set(self.seeds)) != max(len(self.seeds), 1):
+            raise ValueError("seeds: should be distinct, and at least one")
+        return self
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        return self.seeds if isinstance(self.seeds, tuple) else tuple(range(self.seeds))
+
+
+def read_sweep(path: Path) -> Sweep:
+    """The sweep file at `path`, checked for what can be checked without its base configuration.
+
+    `extends: FILE` takes over everything of another sweep file in the same folder, except what is said here again;
+    of `settings` and `study` key by key. Raises ConfigError, one `file: dotted.path: problem` a line.
+    """
+    given = _extended(read_mapping(path), path)
+    try:
+        return Sweep.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError("\n".join(dict.fromkeys(f"{path}: {line}" for line in _problems(error)))) from None
+
+
+def _extended(given: dict[str, Any], path: Path) -> dict[str, Any]:
+    if "extends" not in given:
+        return given
+    parent = _extended(read_mapping(path.parent / str(given["extends"])), path)
+    merged = {**parent, **{key: value for key, value in given.items() if key != "extends"}}
+    for section in ("settings", "study"):
+        if isinstance(parent.get(section), dict) and isinstance(given.get(section), dict):
+            merged[section] = {**parent[section], **given[section]}
+    return merged
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for details in error.errors():
+        location = [str(part) for part in details["loc"] if part not in _TAGS]
+        place = ".".join(location)
+        match details["type"]:
+            case "value_error":
+                text = str(details["ctx"]["error"])
+            case "extra_forbidden":
+                known = _keys_at(location[:-1])
+                near = get_close_matches(location[-1], known, n=1)
+                hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+                text = f"unknown key; {hint}"
+            case "missing":
+                text = "missing"
+            case _:
+                text = f"{shown(details['input'])} given, {details['msg'].removeprefix('Input ')}"
+        yield f"{place}: {text}" if place else text
+
+
+_TAGS = frozenset({"str", "dict[str,any]", "constrained-int", "int", "function-before", "tuple[any, ...]"})
+"""What pydantic puts into a location for the members of a union."""
+
+
+def _keys_at(location: list[str]) -> list[str]:
+    """The keys that a mapping at this place of a sweep file may have."""
+    model: type[BaseModel] = Sweep
+    for part in location:
+        field = model.model_fields.get(part)
+        inside = _model_in(field.annotation) if field else None
+        model = inside or model
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation holds, at any depth."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)

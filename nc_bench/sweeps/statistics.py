@@ -1,0 +1,130 @@
+"""Statistics over seeds: mean, standard deviation, bootstrap interval; paired differences on the same seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from nc_bench.streams import Stream, generator
+
+LEVEL = 0.95
+RESAMPLES = 10_000
+MOST_ENUMERATED = 5
+"""Up to this many values all n^n resamples are taken (3,125 for five), so that nothing is left to chance."""
+
+SPREAD = ("runs", "mean", "std", "low", "high")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How values over seeds lie.
+
+    runs: how many there are. mean and std: the unbiased one (divides by runs - 1), NaN for fewer than two. low, high:
+    ends of the 95 % percentile bootstrap interval of the mean, both NaN for fewer than two. With few seeds the
+    interval is too narrow: it never leaves the range of the values.
+    """
+
+    runs: int
+    mean: float
+    std: float
+    low: float
+    high: float
+
+
+def spread(values: Sequence[float] | NDArray[np.float64]) -> Spread:
+    """Mean, standard deviation and bootstrap interval of the values that are not NaN."""
+    numbers = np.asarray(values, dtype=np.float64)
+    numbers = numbers[~np.isnan(numbers)]
+    if len(numbers) == 0:
+        return Spread(runs=0, mean=np.nan, std=np.nan, low=np.nan, high=np.nan)
+    if len(numbers) == 1:
+        return Spread(runs=1, mean=float(numbers[0]), std=np.nan, low=np.nan, high=np.nan)
+    low, high = bootstrap_interval(numbers)
+    return Spread(
+        runs=len(numbers), mean=float(numbers.mean()), std=float(numbers.std(ddof=1)), low=float(low), high=float(high)
+    )
+
+
+def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of the mean of at least two values.
+
+    All n^n resamples for n <= MOST_ENUMERATED, else RESAMPLES of them, drawn with a fixed seed: the same values give
+    the same interval, in any order of the values for the enumerated ones.
+    """
+    means = np.sort(values)[_resamples(len(values))].mean(1)
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def cell_statistics(runs: pd.DataFrame, by: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
+    """A row per cell and measure: the columns of `by`, `measure`, and SPREAD over the cell's runs.
+
+    `runs` has a row per run with the columns of `by` and a column per measure. Cells and measures keep their order.
+    """
+    rows = []
+    for key, cell in _cells(runs, by):
+        for measure in measures:
+            found = spread(cell[measure].to_numpy(np.float64))
+            rows.append({**key, "measure": measure, **{name: getattr(found, name) for name in SPREAD}})
+    return pd.DataFrame(rows, columns=[*by, "measure", *SPREAD])
+
+
+def paired_differences(
+    runs: pd.DataFrame, column: str, against: object, by: Sequence[str], measures: Sequence[str]
+) -> pd.DataFrame:
+    """Value minus value of the reference, over the seeds that both have: a row per other cell and measure.
+
+    column: whose values are compared; `against` is the reference. `by`: further columns, in which the two agree.
+    The columns are `column`, those of `by`, `measure`, and SPREAD of the differences. An interval without 0 is a
+    difference that the seeds agree on. ValueError if the column never has the reference value.
+    """
+    if not (runs[column] == against).any():
+        raise ValueError(f"{column} is never {against}; it is {', '.join(map(str, runs[column].unique()))}")
+    rows = []
+    for key, group in _cells(runs, by):
+        reference = group[group[column] == against].set_index("seed")
+        for value in [value for value in group[column].unique() if value != against]:
+            other = group[group[column] == value].set_index("seed")
+            seeds = other.index.intersection(reference.index)
+            for measure in measures:
+                difference = other.loc[seeds, measure] - reference.loc[seeds, measure]
+                found = spread(difference.to_numpy(np.float64))
+                numbers = {name: getattr(found, name) for name in SPREAD}
+                rows.append({column: value, **key, "measure": measure, **numbers})
+    return pd.DataFrame(rows, columns=[column, *by, "measure", *SPREAD])
+
+
+def at_best(runs: pd.DataFrame, by: Sequence[str], over: Sequence[str], measure: str, *, largest: bool) -> pd.DataFrame:
+    """Of every cell of `by` the runs at the one setting of `over` where the mean of the measure is best.
+
+    Only settings where every run has the measure count, so that one whose seeds diverged is no best; of equal ones
+    the first. A cell without any such setting has no runs.
+    """
+    parts = []
+    for _, cell in _cells(runs, by):
+        settings = [setting for _, setting in _cells(cell, over) if setting[measure].notna().all()]
+        if settings:
+            means = [float(setting[measure].mean()) for setting in settings]
+            parts.append(settings[int(np.argmax(means) if largest else np.argmin(means))])
+    return pd.concat(parts) if parts else runs.iloc[:0]
+
+
+def _cells(runs: pd.DataFrame, by: Sequence[str]) -> list[tuple[dict[str, object], pd.DataFrame]]:
+    if not by:
+        return [({}, runs)]
+    groups = runs.groupby(list(by), sort=False, dropna=False)
+    return [(dict(zip(by, key, strict=True)), cell) for key, cell in groups]
+
+
+def _resamples(number: int) -> NDArray[np.int64]:
+    if number <= MOST_ENUMERATED:
+        return np.array(list(product(range(number), repeat=number)))
+    random = generator(0, Stream.STATISTICS, number)
+    return torch.randint(number, (RESAMPLES, number), generator=random).numpy()

@@ -1,0 +1,30 @@
+"""One function per question: from the numbers of a study to the sentence that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from nc_bench.sweeps.studies.activations import activations
+from nc_bench.sweeps.studies.class_weights import class_weights
+from nc_bench.sweeps.studies.depth import depth
+from nc_bench.sweeps.studies.evidence import Evidence
+from nc_bench.sweeps.studies.fixed_head import fixed_head
+from nc_bench.sweeps.studies.norms import norms
+from nc_bench.sweeps.studies.optimisers import optimisers
+from nc_bench.sweeps.studies.radius import radius
+from nc_bench.sweeps.studies.random_labels import random_labels
+from nc_bench.sweeps.studies.train_or_test import train_or_test
+from nc_bench.sweeps.studies.width import width
+
+ANSWERS: Mapping[str, Callable[[Evidence], str]] = {
+    "activations": activations,
+    "class_weights": class_weights,
+    "depth": depth,
+    "fixed_head": fixed_head,
+    "norms": norms,
+    "optimisers": optimisers,
+    "radius": radius,
+    "random_labels": random_labels,
+    "train_or_test": train_or_test,
+    "width": width,
+}

@@ -1,0 +1,84 @@
+"""What an answer may look at: the numbers of a study by cell, by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from nc_bench.config import Config
+from nc_bench.sweeps.statistics import Spread
+from nc_bench.sweeps.study import Study
+from nc_bench.sweeps.tables import digits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Cells (a row per table row and measure), differences from the reference, all runs of the grid, the configuration
+    of every trial, and how many training samples they had."""
+
+    study: Study
+    cells: pd.DataFrame
+    differences: pd.DataFrame
+    runs: pd.DataFrame
+    configs: Mapping[str, Config]
+    samples: int
+
+    def at(self, measure: str, **labels: Any) -> Spread:
+        """The spread of a measure in the cell with these labels; KeyError if there is no such cell."""
+        return _spread(self.cells, measure, labels)
+
+    def difference(self, measure: str, **labels: Any) -> Spread:
+        """The spread of the paired differences from the reference, in the cell with these labels."""
+        return _spread(self.differences, measure, labels)
+
+    def labels(self, column: str) -> list[Any]:
+        """The values of a column of the table, in their order."""
+        return list(self.cells[column].unique())
+
+    def mean(self, measure: str, **labels: Any) -> float:
+        return self.at(measure, **labels).mean
+
+    def config(self, **labels: Any) -> Config:
+        """The configuration of the first run with these labels."""
+        runs = self.runs
+        for column, value in labels.items():
+            runs = runs[runs[column] == value]
+        return self.configs[runs.iloc[0]["trial"]]
+
+    def seeds(self) -> int:
+        """How many seeds every setting has."""
+        return int(self.runs["seed"].nunique())
+
+
+def plus_minus(spread: Spread) -> str:
+    """`0.987 ± 0.003`, or the mean alone where there is one run."""
+    return digits(spread.mean) if math.isnan(spread.std) else f"{digits(spread.mean)} ± {digits(spread.std)}"
+
+
+def interval(spread: Spread) -> str:
+    """`-0.12 [-0.14, -0.1]`: a mean difference and its interval."""
+    return f"{digits(spread.mean)} [{digits(spread.low)}, {digits(spread.high)}]"
+
+
+def sign(spread: Spread) -> int:
+    """1 or -1 if the interval of a difference is on one side of 0, else 0: the seeds do not agree."""
+    return (spread.low > 0) - (spread.high < 0)
+
+
+def listed(parts: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _spread(table: pd.DataFrame, measure: str, labels: Mapping[str, Any]) -> Spread:
+    chosen = table[table["measure"] == measure]
+    for column, value in labels.items():
+        chosen = chosen[chosen[column] == value]
+    if len(chosen) != 1:
+        raise KeyError(f"{len(chosen)} cells with {measure} at {dict(labels)}")
+    row = chosen.iloc[0]
+    return Spread(runs=int(row["runs"]), **{name: float(row[name]) for name in ("mean", "std", "low", "high")})

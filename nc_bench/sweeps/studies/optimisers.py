@@ -1,0 +1,51 @@
+"""Is NC3 (self-duality) lost under decoupled decay?"""
+
+from __future__ import annotations
+
+from nc_bench.sweeps.statistics import Spread
+from nc_bench.sweeps.studies.evidence import Evidence, listed, plus_minus
+from nc_bench.sweeps.tables import digits
+
+PAIRS = {"SGD": "SGDW", "Adam": "AdamW", "Signum": "SignumW"}
+"""Coupled decay and decoupled decay of the same optimiser."""
+
+LOST = 0.3
+"""nc3_duality_centred (random directions: 1.41) above which self-duality counts as lost."""
+
+TRAINED = 0.95
+"""Test accuracy from which on a setting counts as trained at all."""
+
+
+def optimisers(evidence: Evidence) -> str:
+    """NC3 and NC0 of each decoupled optimiser against its coupled twin, at their best settings; then over the grid."""
+    present = {coupled: other for coupled, other in PAIRS.items() if coupled in evidence.labels("arm")}
+    parts = [_pair(evidence, coupled, decoupled) for coupled, decoupled in present.items()]
+    duality = {arm: evidence.mean("nc3_duality_centred", arm=arm) for arm in evidence.labels("arm")}
+    ranked = listed([f"{arm} {digits(duality[arm])}" for arm in sorted(duality, key=lambda arm: duality[arm])])
+    shares = listed([f"{arm} {_lost(evidence, arm):.0%}" for arm in evidence.labels("arm")])
+    lost = [other for coupled, other in present.items() if duality[other] > 2 * duality[coupled]]
+    verdict = "NC3 is " + (
+        f"lost under decoupled decay with {listed(lost)}" if lost else "not lost under decoupled decay"
+    )
+    return (
+        f"{verdict}: at the setting of best test accuracy centred NC3 is {ranked}; {'; '.join(parts)}; over the whole "
+        f"grid the share of trained settings with centred NC3 above {LOST:g} is {shares}; {evidence.seeds()} seeds."
+    )
+
+
+def _pair(evidence: Evidence, coupled: str, decoupled: str) -> str:
+    both = []
+    for measure in ("nc3_duality_centred", "nc3_duality", "nc0_row_sum"):
+        first, second = (evidence.at(measure, arm=arm) for arm in (coupled, decoupled))
+        both.append(f"{measure} {plus_minus(first)} and {plus_minus(second)}{_beyond(first, second)}")
+    return f"{coupled} and {decoupled} have {listed(both)}"
+
+
+def _beyond(first: Spread, second: Spread) -> str:
+    """Whether the two intervals are apart. (Best settings differ between optimisers, so nothing is paired.)"""
+    return "" if first.high < second.low or second.high < first.low else " (intervals overlap)"
+
+
+def _lost(evidence: Evidence, arm: str) -> float:
+    runs = evidence.runs[(evidence.runs["arm"] == arm) & (evidence.runs["test accuracy"] >= TRAINED)]
+    return float((runs["nc3_duality_centred"] > LOST).mean()) if len(runs) else float("nan")

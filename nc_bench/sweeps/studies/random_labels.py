@@ -1,0 +1,27 @@
+"""Do random labels, or random data, collapse as true ones do?"""
+
+from __future__ import annotations
+
+import math
+
+from nc_bench.sweeps.collect import COLLAPSED_SHARE
+from nc_bench.sweeps.studies.evidence import Evidence, interval, listed, plus_minus, sign
+
+TRUE = "true labels"
+
+
+def random_labels(evidence: Evidence) -> str:
+    """What every arm reaches and when, and whether what is random collapses less."""
+    parts, verdicts = [], []
+    for arm in evidence.labels("arm"):
+        epoch = evidence.mean("collapse epoch", arm=arm)
+        when = f"from epoch {epoch:.0f} on" if not math.isnan(epoch) else f"never {COLLAPSED_SHARE:.0%} of it"
+        parts.append(
+            f"{arm} turn {plus_minus(evidence.at('simplex_efficiency', arm=arm))} of the norm budget into separation "
+            f"({when}) at nc1_quotient {plus_minus(evidence.at('nc1_quotient', arm=arm))}"
+        )
+        if arm != TRUE:
+            difference = evidence.difference("simplex_efficiency", arm=arm)
+            how = {-1: "collapse less than", 0: "collapse as far as", 1: "collapse further than"}[sign(difference)]
+            verdicts.append(f"{arm} {how} {TRUE} (difference {interval(difference)})")
+    return f"{listed(verdicts).capitalize()}: {listed(parts)}, over {evidence.seeds()} seeds."

@@ -1,0 +1,65 @@
+"""Cell statistics as Markdown and as LaTeX. (As CSV they are written as they are.)"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+DIGITS = 3
+
+LATEX_ESCAPES = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"} | {"\\": r"\textbackslash{}"})
+
+
+def markdown_table(cells: pd.DataFrame, by: Sequence[str]) -> str:
+    """A row per cell, a column per measure: `mean ± std [low, high]`; `-` where there is no number."""
+    header, rows = _grid(cells, by)
+    lines = [header, ["---"] * len(header), *[[*labels, *map(_plain, found)] for labels, found in rows]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def latex_table(cells: pd.DataFrame, by: Sequence[str]) -> str:
+    """The same as a `tabular` for the package booktabs, without the intervals: `$mean \\pm std$`."""
+    header, rows = _grid(cells, by)
+    lines = [
+        rf"\begin{{tabular}}{{{'l' * len(by)}{'r' * (len(header) - len(by))}}}",
+        r"\toprule",
+        " & ".join(name.translate(LATEX_ESCAPES) for name in header) + r" \\",
+        r"\midrule",
+        *[
+            " & ".join([*(label.translate(LATEX_ESCAPES) for label in labels), *map(_latex, found)]) + r" \\"
+            for labels, found in rows
+        ],
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def digits(value: float) -> str:
+    """Three significant digits, `-` for NaN."""
+    return "-" if math.isnan(value) else f"{value + 0.0:.{DIGITS}g}"
+
+
+def _grid(cells: pd.DataFrame, by: Sequence[str]) -> tuple[list[str], list[tuple[list[str], list[pd.Series]]]]:
+    """Header, and for every cell its labels and its measures."""
+    measures = list(dict.fromkeys(cells["measure"]))
+    rows: dict[tuple[str, ...], list[pd.Series]] = {}
+    for _, row in cells.iterrows():
+        rows.setdefault(tuple(str(row[name]) for name in by), []).append(row)
+    return [*by, *measures], [(list(labels), found) for labels, found in rows.items()]
+
+
+def _plain(row: pd.Series) -> str:
+    if math.isnan(row["std"]):
+        return digits(row["mean"])
+    return f"{digits(row['mean'])} ± {digits(row['std'])} [{digits(row['low'])}, {digits(row['high'])}]"
+
+
+def _latex(row: pd.Series) -> str:
+    if math.isnan(row["mean"]):
+        return "--"
+    return (
+        f"${digits(row['mean'])}$" if math.isnan(row["std"]) else rf"${digits(row['mean'])} \pm {digits(row['std'])}$"
+    )

@@ -1,0 +1,196 @@
+"""From a sweep file to trials: axes, pairs, arms, exclusions, seeds, identities; and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from sweep_files import ARMS, BASE, STUDY, write_sweep
+
+from nc_bench.config import Config, ConfigError
+from nc_bench.sweeps.axes import Axis, axis_values
+from nc_bench.sweeps.checks import check_study
+from nc_bench.sweeps.grid import load_grid, trial_id, with_settings
+from nc_bench.sweeps.schema import read_sweep
+
+
+def lines_of(path: Path, *overrides: str) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        check_study(load_grid(path, overrides), path)
+    return str(refused.value).replace(f"{path}: ", "").splitlines()
+
+
+def test_the_grid_is_the_product_of_axes_pairs_arms_and_seeds(tmp_path: Path) -> None:
+    path = write_sweep(
+        tmp_path,
+        axes={"optimizer.lr": [0.1, 0.01, 0.001]},
+        pairs=[{"model.widths": [[8, 4], [16, 8]], "constraints.features.radius": [1.0, 2.0]}],
+        arms={"plain": {}, "heavy": {"axes": {"optimizer.momentum": {"values": [0.5, 0.9], "label": "momentum"}}}},
+        exclude=[{"arm": "heavy", "momentum": 0.9, "optimizer.lr": [0.1, 0.01]}],
+        seeds=[3, 5],
+    )
+    grid = load_grid(path, ["training.epochs=7"])
+    assert len(grid.points) == 2 * 3 * 2 * (1 + 2) - 2 * 2 * 2
+    assert grid.columns == ("arm", "optimizer.lr", "model.widths", "constraints.features.radius", "momentum")
+    assert {point.config.training.epochs for point in grid.points} == {7}
+    assert {point.config.seed for point in grid.points} == {point.seed for point in grid.points} == {3, 5}
+    for point in grid.points:
+        assert point.config.optimizer.lr == point.cell["optimizer.lr"]
+        assert str(list(point.config.model.widths)) == point.cell["model.widths"]
+        radius = {8: 1.0, 16: 2.0}[point.config.model.widths[0]]
+        assert point.config.constraints.features is not None and point.config.constraints.features.radius == radius
+    # heavy at momentum 0.9 is the plain arm again; it is left at one rate only
+    assert len(grid.trials) == len(grid.points) - 1 * 2 * 2
+
+
+def test_points_with_equal_configurations_share_a_trial(tmp_path: Path) -> None:
+    path = write_sweep(
+        tmp_path, arms={"as it is": {}, "said again": {"settings": {"optimizer.momentum": 0.9}}}, seeds=2
+    )
+    grid = load_grid(path)
+    assert len(grid.points) == 4 and len(grid.trials) == 2
+
+
+def test_a_trial_is_its_numbers_and_its_epochs() -> None:
+    config = Config.model_validate(BASE)
+    same = Config.model_validate(with_settings(BASE, {"device": "auto", "training.checkpoint_seconds": 5}))
+    assert trial_id(config) == trial_id(same) and len(trial_id(config)) == 16
+    for change in ({"training.epochs": 3}, {"seed": 1}, {"optimizer.lr": 0.06}, {"record": {"every": "log"}}):
+        assert trial_id(Config.model_validate(with_settings(BASE, change))) != trial_id(config)
+
+
+def test_settings_replace_sections_and_leave_the_given_ones_alone() -> None:
+    before = yaml.safe_dump(BASE)
+    changed = with_settings(BASE, {"optimizer": {"name": "adam", "lr": 1e-3}, "optimizer.lr": 0.5, "head.bias": True})
+    assert changed["optimizer"] == {"name": "adam", "lr": 0.5} and changed["head"] == {"bias": True}
+    assert yaml.safe_dump(BASE) == before
+
+
+def test_a_base_file_is_found_beside_the_sweep_and_extends_takes_over(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(BASE))
+    path = tmp_path / "sweep.yaml"
+    path.write_text(yaml.safe_dump({"base": "base.yaml", "settings": {"optimizer.lr": 0.2, "seed": 4}, "seeds": [4]}))
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump({"extends": "sweep.yaml", "settings": {"optimizer.lr": 0.3}, "seeds": [9]}))
+    assert load_grid(path).points[0].config.optimizer.lr == 0.2
+    (point,) = load_grid(other).points
+    assert (point.config.optimizer.lr, point.config.seed, load_grid(other).base.seed) == (0.3, 9, 4)
+
+
+@given(
+    count=st.integers(1, 12),
+    ends=st.tuples(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6)).map(sorted).filter(lambda e: e[1] > 1.01 * e[0]),
+    spacing=st.sampled_from(["linear", "log"]),
+)
+def test_ranges_and_draws_lie_between_their_ends(count: int, ends: list[float], spacing: str) -> None:
+    low, high = ends
+    even = list(axis_values(Axis(low=low, high=high, count=count, spacing=spacing), "a"))  # type: ignore[arg-type]
+    space = np.geomspace if spacing == "log" else np.linspace
+    np.testing.assert_allclose(even, space(low, high, count), rtol=1e-5)
+    draws = [Axis(low=low, high=high, draws=n, spacing=spacing) for n in (count, count + 3)]  # type: ignore[arg-type]
+    few, more = (list(axis_values(axis, "a")) for axis in draws)
+    assert few == more[: len(few)] and all(low * (1 - 1e-5) <= value <= high * (1 + 1e-5) for value in more)
+
+
+def test_draws_depend_on_the_seed_and_the_key() -> None:
+    axes = [(Axis(low=0, high=1, draws=20, seed=seed), key) for seed in (0, 1) for key in ("a", "b")]
+    drawn = [tuple(axis_values(axis, key)) for axis, key in axes]
+    assert len(set(drawn)) == 4
+    assert 0.2 < np.mean(drawn) < 0.8
+    assert drawn[0] == tuple(axis_values(Axis(low=0, high=1, draws=20), "a"))
+
+
+@pytest.mark.parametrize(
+    "keys, line",
+    [
+        (
+            {"axes": {"optimizer.momentun": [0.1]}},
+            "axes.optimizer.momentun: names no field of a configuration: unknown key; did you mean 'momentum'?",
+        ),
+        ({"axes": {"optimizer.lr": [-1.0]}}, "axes.optimizer.lr: -1.0 given, should be greater than 0"),
+        (
+            {"arms": {"a": {"settings": {"head.bais": True}}}},
+            "arms.a.settings.head.bais: names no field of a configuration: unknown key; did you mean 'bias'?",
+        ),
+        ({"axis": {}}, "axis: unknown key; did you mean 'axes'?"),
+        (
+            {"axes": {"seed": {"low": 1, "high": 2}}},
+            "axes.seed: needs one of values, count and draws, not none",
+        ),
+        ({"axes": {"optimizer.lr": {"low": 1, "draws": 2}}}, "axes.optimizer.lr: count and draws need low and high"),
+        (
+            {"axes": {"optimizer.lr": {"low": 0, "high": 2, "count": 2, "spacing": "log"}}},
+            "axes.optimizer.lr: low (0) should be positive for spacing: log",
+        ),
+        (
+            {"axes": {"optimizer.lr": {"value": [1]}}},
+            "axes.optimizer.lr.value: unknown key; did you mean 'values'?",
+        ),
+        (
+            {"axes": {"optimizer.lr": []}},
+            "axes.optimizer.lr: values should be a list, or a mapping of labels to values, with at least one of them",
+        ),
+        (
+            {"pairs": [{"optimizer.lr": [0.1, 0.2], "optimizer.momentum": [0.5]}]},
+            "pairs.0: paired axes should have equally many values, not optimizer.lr 2, optimizer.momentum 1",
+        ),
+        ({"axes": {"seed": [1, 2]}}, "axes.seed: there is a column 'seed' already; give it another label"),
+        ({"exclude": [{"lr": 1}]}, "exclude.0.lr: names no column; there are arm, seed"),
+        ({"exclude": [{"seed": [0]}]}, "exclude: leaves no trial"),
+        ({"seeds": [1, 1]}, "seeds: should be distinct, and at least one"),
+        ({"settings": {"optimizer.lrr": 1}}, "settings: optimizer.lrr: unknown key; did you mean 'lr'?"),
+        ({"study": {**STUDY, "answr": "a"}}, "study.answr: unknown key; did you mean 'answer'?"),
+    ],
+)
+def test_what_is_wrong_is_one_line_that_says_where(tmp_path: Path, keys: dict[str, Any], line: str) -> None:
+    assert lines_of(write_sweep(tmp_path, **keys)) == [line]
+
+
+@pytest.mark.parametrize(
+    "change, line",
+    [
+        ({"answer": "random_label"}, "study.answer: random_label given; did you mean 'random_labels'?"),
+        (
+            {"measures": {"nc1_quotient": {"metric": "nc1_quotent"}}, "compare": None},
+            "study.measures.nc1_quotient.metric: nc1_quotent given; did you mean 'nc1_quotient'?",
+        ),
+        ({"compare": {"against": "true"}}, "study.compare.against: true is not among true labels, random labels"),
+        (
+            {"figure": {"kind": "lines", "measures": ["nc1_quotient"]}},
+            "study.figure.x: missing, lines need it",
+        ),
+    ],
+)
+def test_a_study_that_does_not_fit_its_grid(tmp_path: Path, change: dict[str, Any], line: str) -> None:
+    assert lines_of(write_sweep(tmp_path, arms=ARMS, study={**STUDY, **change})) == [line]
+
+
+def test_columns_that_a_table_does_not_show_need_a_best(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path, arms=ARMS, axes={"optimizer.lr": [0.1, 0.2]}, study=STUDY)
+    assert lines_of(path) == [
+        "study.rows: optimizer.lr of the grid missing; name them, or say by best which of their values counts"
+    ]
+    write_sweep(
+        tmp_path, arms=ARMS, axes={"optimizer.lr": [0.1, 0.2]}, study={**STUDY, "best": {"measure": "test accuracy"}}
+    )
+    check_study(load_grid(path), path)
+
+
+def test_ten_thousand_trials_need_a_yes(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path, axes={"optimizer.lr": {"low": 0.1, "high": 0.2, "count": 10_001}})
+    assert lines_of(path) == ["the grid has more than 10,000 trials; say --yes if that is meant"]
+    assert len(load_grid(path, any_size=True).points) == 10_001
+
+
+def test_a_sweep_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        read_sweep(tmp_path / "none.yaml")
+    path = tmp_path / "sweep.yaml"
+    path.write_text("base: none.yaml\n")
+    with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read: No such file"):
+        load_grid(path)
