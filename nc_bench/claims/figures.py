@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import product
+from typing import get_args
 
 import numpy as np
 import torch
@@ -75,17 +76,19 @@ def _draw_functions(axes: Axes) -> None:
     for (step, parameters), colour in zip(_widest().snapshots.items(), SERIES, strict=False):
         f = two_layer.outputs(parameters[:1], x)[0]
         when = float(_widest().log_time[step - 1, 0])
-        axes.plot(x, f / f[x == 1], color=colour, linewidth=1.6, label=f"trained, log t = {when:.0f}")
+        axes.plot(x, f / f[x == 1], color=colour, linewidth=1.6, label=f"trained (cross entropy), log t = {when:.0f}")
     for left, right in ((-2, -1), (1, 2)):
         axes.axvspan(left, right, color=GRID, alpha=0.6, linewidth=0)
     finish(axes, "x (shaded: the classes)", "f(x) / f(1)")
 
 
 def _draw_ratios(axes: Axes) -> None:
-    for width, colour in zip(two_layer.WIDTHS, SERIES, strict=False):
-        path = two_layer.trained(width)
+    kinds = list(product(get_args(two_layer.Loss), two_layer.WIDTHS))
+    for (loss, width), colour in zip(kinds, SERIES, strict=True):
+        path = two_layer.trained(width, loss)
+        words = f"{path.ratio.shape[1]} networks of width {width}, {loss.replace('_', ' ')}"
         for seed, side in product(range(path.ratio.shape[1]), range(2)):
-            label = f"{path.ratio.shape[1]} networks of width {width}, both classes" if seed == side == 0 else None
+            label = words if seed == side == 0 else None
             axes.plot(path.log_time[:, seed], path.ratio[:, seed, side], color=colour, linewidth=0.8, label=label)
     limit = answer("two_layer_relu", "ratio", {})
     axes.axhline(limit, color=INK, linewidth=1, linestyle=":", label="predicted limit 1.5 (b = 1)")
@@ -93,8 +96,8 @@ def _draw_ratios(axes: Axes) -> None:
     axes.set_xscale("log")
     axes.set_xlim(left=5)
     axes.set_ylim(0.97, 1.8)
-    finish(axes, "log t of the gradient flow (log scale)", "f(2) / f(1) and f(-2) / f(-1)")
+    finish(axes, "log t of the gradient flow (log scale)", "f(2)/f(1) and f(-2)/f(-1), both classes")
 
 
 def _widest() -> two_layer.Trained:
-    return two_layer.trained(two_layer.WIDTHS[-1])
+    return two_layer.trained(two_layer.WIDTHS[-1], "cross_entropy")

@@ -2,7 +2,8 @@
 
 The network is h(x) = a1 s(-x) - a2 s(x+1) + a3 s(x); the points have the probabilities p1, p2, p3 and the labels
 +, -, +; the risk is p1 e^-h(-1) + p2 e^h(0) + p3 e^-h(1). It is solved twice: as an ordinary differential equation
-for a1, a2, a3, and as a network with all of its nine parameters under gradient descent.
+for a1, a2, a3, and as a network with all of its nine parameters under gradient descent, on samples drawn in these
+proportions, with the outputs (-h, h) as logits and `objective.loss: exponential` of the runs.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from functools import cache, partial
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from torch import Tensor, nn
 
 from nc_bench.claims.asked import asked
 from nc_bench.claims.claim import Claim
+from nc_bench.claims.problems import unconstrained
+from nc_bench.training.objective import Objective
 
 Probabilities = tuple[float, float, float]
 Start = tuple[float, float, float]
@@ -40,6 +43,9 @@ LAST_LOG_TIME = 30.0
 
 STEP, STEPS = 0.2, 1500
 """Gradient descent takes steps of STEP/risk; the time grows by about STEP/6 of itself in each."""
+
+SAMPLES = 150
+"""So many samples have exactly the proportions of every case."""
 
 TOLERANCE = 1e-8
 SOURCE = "E & Wojtowytsch 2021, Lemma 5.8"
@@ -119,6 +125,11 @@ class ThreeNeurons(nn.Module):
         return (self.outer[:, None] * z.square() * (3 - 2 * z)).sum(-1)
 
 
+def samples(p: Probabilities) -> Int64[Tensor, "n"]:
+    """Which of the points -1, 0, 1 (0, 1, 2) each of SAMPLES samples is: as many as their probabilities say."""
+    return torch.repeat_interleave(torch.arange(3), torch.tensor([round(SAMPLES * share) for share in p]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Descent:
     """Networks from all STARTS: log(1 + t) and h(1) - h(-1) before every step, the final (a1, a2, a3), and by how
@@ -139,13 +150,17 @@ def descent() -> Mapping[str, Descent]:
     """
     model = ThreeNeurons(torch.tensor(STARTS * len(CASES), dtype=torch.float64))
     inner = torch.stack([model.slope, model.shift]).detach()
-    x, labels = torch.tensor([[-1.0, 0, 1], [1, -1, 1]], dtype=torch.float64)
-    weights = torch.tensor(list(CASES.values()), dtype=torch.float64).repeat_interleave(len(STARTS), 0)
-    time = torch.zeros(len(weights), dtype=torch.float64)
+    points = torch.tensor([-1.0, 0, 1], dtype=torch.float64)
+    drawn = torch.stack([samples(p) for p in CASES.values()]).repeat_interleave(len(STARTS), 0)
+    labels = (drawn != 1).long()
+    binary = unconstrained(1, objective={"loss": "exponential"})
+    objective = Objective([binary] * len(drawn), labels, 2, torch.float64)
+    time = torch.zeros(len(drawn), dtype=torch.float64)
     times, gaps = [], []
     for _ in range(STEPS):
-        outputs = model(x)
-        risks = (weights * torch.exp(-labels * outputs)).sum(-1)
+        outputs = model(points)
+        h = outputs.gather(1, drawn)
+        risks = objective.loss(torch.stack([-h, h], -1), labels)
         risks.sum().backward()
         times.append(time.log1p())
         gaps.append((outputs[:, 2] - outputs[:, 0]).detach())

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from nc_bench.claims import figures, two_layer
 from nc_bench.claims.claim import check
+from nc_bench.claims.problems import unconstrained
 from nc_bench.claims.two_layer import Trained, initial, limits, log_risk, margins, outputs, points, ratios, trained
+from nc_bench.training.objective import Objective
 
 WIDTH, STEPS = 40, 300
 
@@ -23,7 +25,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> Trained:
     """A short run of narrow networks, and the parameters that it started from at step 0."""
     monkeypatch.setattr(two_layer, "STEPS", STEPS)
     monkeypatch.setattr(two_layer, "SHOWN", (0, STEPS))
-    return trained.__wrapped__(WIDTH)
+    return trained.__wrapped__(WIDTH, "cross_entropy")
 
 
 def maximum_margin_network(b: float) -> torch.Tensor:
@@ -57,8 +59,21 @@ def test_the_risk_is_that_of_logits_minus_f_and_f_at_any_size() -> None:
     f = torch.tensor([[-0.3, 0.2, 1.5, 20.0]], dtype=torch.float64)
     logits = torch.stack([-f, f], -1)[0]
     wanted = torch.nn.functional.cross_entropy(logits, torch.ones(4, dtype=torch.long))
-    assert float(log_risk(2 * f)) == pytest.approx(math.log(wanted), rel=1e-12)
-    assert float(log_risk(torch.full((1, 4), 5000.0, dtype=torch.float64))) == pytest.approx(-5000.0, rel=1e-14)
+    assert float(log_risk(f, "cross_entropy")) == pytest.approx(math.log(wanted), rel=1e-12)
+    huge = torch.full((1, 4), 2500.0, dtype=torch.float64)
+    assert float(log_risk(huge, "cross_entropy")) == pytest.approx(-5000.0, rel=1e-14)
+    assert float(log_risk(huge, "exponential")) == pytest.approx(-2500.0, rel=1e-14)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "exponential"])
+def test_the_risk_is_the_objective_of_the_runs(loss: two_layer.Loss) -> None:
+    """With the outputs (-f, f) as logits and classes 0 and 1 for xi = -1 and 1."""
+    x = points()
+    f = outputs(initial(30, (0,)), x)
+    labels = (x > 0).long()[None]
+    objective = Objective([unconstrained(1, objective={"loss": loss})], labels, 2, torch.float64)
+    wanted = objective.loss(torch.stack([-f, f], -1), labels).log()
+    torch.testing.assert_close(log_risk(x.sign() * f, loss), wanted, rtol=1e-12, atol=1e-14)
 
 
 def test_descent_follows_the_gradient_flow(brief: Trained) -> None:
@@ -81,7 +96,7 @@ def test_the_implicit_norm_is_euclidean(brief: Trained) -> None:
 
 def test_the_time_of_the_first_step_is_its_length_over_the_risk(brief: Trained) -> None:
     start = brief.snapshots[0]
-    risk = log_risk(2 * points().sign() * outputs(start, points()))
+    risk = log_risk(points().sign() * outputs(start, points()), "cross_entropy")
     length = (two_layer.STEP / start.square().sum(1).mean(-1)).clamp(max=two_layer.LARGEST_STEP)
     torch.testing.assert_close(brief.log_time[0], length.log() - risk)
 
@@ -105,7 +120,7 @@ def test_every_claim_holds_and_none_by_construction() -> None:
 
 @pytest.mark.slow
 def test_the_ratio_falls_as_the_root_of_log_time() -> None:
-    path = trained(two_layer.WIDTHS[0])
+    path = trained(two_layer.WIDTHS[0], "cross_entropy")
     late = path.log_time[:, 0] > path.log_time[-1, 0] / two_layer.TAIL
     distance = (path.ratio[late][:, 0, 0] - 1.5).log().numpy()
     slope = np.polyfit(path.log_time[late][:, 0].log().numpy(), distance, 1)[0]
@@ -117,4 +132,4 @@ def test_the_figure_shows_the_family_and_every_network() -> None:
     functions, ratio = figures.two_layer_figure().axes
     assert len(functions.lines) == 5 + len(two_layer.SHOWN)
     assert all(float(np.interp(1.0, line.get_xdata(), line.get_ydata())) == 1.0 for line in functions.lines)
-    assert len(ratio.lines) == 2 * len(two_layer.WIDTHS) * len(two_layer.SEEDS) + 2
+    assert len(ratio.lines) == 2 * 2 * len(two_layer.WIDTHS) * len(two_layer.SEEDS) + 2
