@@ -1,10 +1,11 @@
-"""python -m nc_bench.verify [--only NAME ...] [--json FILE] [--figures DIR]"""
+"""python -m nc_bench.verify [--only NAME ...] [--json FILE] [--table FILE] [--figures DIR]"""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -27,14 +28,15 @@ def main(argv: list[str] | None = None) -> int:
     known = claims()
     try:
         chosen = _chosen(known, arguments.only)
+        _writable(arguments)
     except ValueError as error:
         print(f"nc_bench.verify: {error}", file=sys.stderr)
         return 2
     outcomes = _check(chosen)
     failed = [outcome.name for outcome in outcomes if not outcome.holds]
-    print(f"{len(outcomes) - len(failed)} of {len(outcomes)} claims hold" + "".join(f"\nfails: {n}" for n in failed))
+    print(_summary(outcomes), *(f"fails: {name}" for name in failed), sep="\n")
     try:
-        _keep(outcomes, arguments.json, arguments.figures)
+        _keep(chosen, outcomes, arguments)
     except OSError as error:
         print(f"nc_bench.verify: cannot write: {error}", file=sys.stderr)
         return 1
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         "--only", nargs="+", metavar="NAME", help="the claims of these names; * stands for anything, as in 'decay_*'"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcomes there, a list of objects")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="write a Markdown table there, with every statement")
     parser.add_argument("--figures", type=Path, metavar="DIR", help="draw the figures of the claims there")
     return parser
 
@@ -83,13 +86,13 @@ def _check(chosen: Sequence[Claim]) -> list[Outcome]:
             bar.set_postfix_str(claim.name)
             outcome = check(claim)
             outcomes.append(outcome)
-            bar.write(_row(width, outcome), file=sys.stdout)
+            bar.write(_line(width, *_cells(outcome)), file=sys.stdout)
     return outcomes
 
 
-def _row(width: int, outcome: Outcome) -> str:
-    return _line(
-        width,
+def _cells(outcome: Outcome) -> tuple[str, ...]:
+    """Name, predicted, obtained, deviation, tolerance, verdict, source."""
+    return (
         outcome.name,
         f"{outcome.predicted:.10g}",
         f"{outcome.obtained:.10g}",
@@ -105,17 +108,50 @@ def _line(width: int, name: str, predicted: str, obtained: str, deviation: str, 
     return f"{name:<{width}} {predicted:>16} {obtained:>16} {deviation:>9} {tolerance:>9}  {verdict:<5}  {source}"
 
 
-def _keep(outcomes: Sequence[Outcome], table: Path | None, figures: Path | None) -> None:
-    if table is not None:
-        rows = [dataclasses.asdict(outcome) for outcome in outcomes]
-        table.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    if figures is not None:
+def _writable(arguments: argparse.Namespace) -> None:
+    """ValueError if a target cannot be written: better now than after all claims are solved."""
+    for option in ("json", "table", "figures"):
+        target: Path | None = getattr(arguments, option)
+        try:
+            if target is not None and option == "figures":
+                target.mkdir(parents=True, exist_ok=True)
+            elif target is not None:
+                target.open("a").close()
+        except OSError as error:
+            raise ValueError(f"--{option}: cannot write {target}: {error.strerror}") from None
+
+
+def _keep(chosen: Sequence[Claim], outcomes: Sequence[Outcome], arguments: argparse.Namespace) -> None:
+    if arguments.json is not None:
+        rows = [{name: _null(value) for name, value in dataclasses.asdict(outcome).items()} for outcome in outcomes]
+        arguments.json.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    if arguments.table is not None:
+        arguments.table.write_text(_table(chosen, outcomes), encoding="utf-8")
+    if arguments.figures is not None:
         from nc_bench.claims.catalogue import FIGURES
         from nc_bench.claims.style import DPI
 
-        figures.mkdir(parents=True, exist_ok=True)
         for name, draw in FIGURES.items():
-            draw().savefig(figures / name, dpi=DPI)
+            draw().savefig(arguments.figures / name, dpi=DPI)
+
+
+def _null(value: object) -> object:
+    """JSON has no NaN and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _table(chosen: Sequence[Claim], outcomes: Sequence[Outcome]) -> str:
+    head = ("claim", "statement", "predicted", "obtained", "deviation", "tolerance", "", "source")
+    rows = [head, ("---",) * len(head)]
+    for claim, outcome in zip(chosen, outcomes, strict=True):
+        name, *numbers, source = _cells(outcome)
+        rows.append((f"`{name}`", claim.statement, *numbers, source))
+    lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
+    return "\n".join([_summary(outcomes), "", *lines, ""])
+
+
+def _summary(outcomes: Sequence[Outcome]) -> str:
+    return f"{sum(outcome.holds for outcome in outcomes)} of {len(outcomes)} claims hold"
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ from nc_bench.claims import (
     decay,
     figures,
     final_layer,
+    frozen_head,
     imbalance,
     laws,
     nonnegative,
     penultimate,
+    seli,
     three_neurons,
     two_layer,
 )
@@ -26,5 +28,16 @@ FIGURES: Mapping[str, Callable[[], Figure]] = {**figures.FIGURES, "imbalance.png
 
 def claims() -> list[Claim]:
     """The claims of every topic. Listing them solves nothing."""
-    topics = (final_layer, penultimate, nonnegative, decay, imbalance, two_layer, three_neurons, laws)
+    topics = (
+        final_layer,
+        penultimate,
+        nonnegative,
+        decay,
+        frozen_head,
+        imbalance,
+        seli,
+        two_layer,
+        three_neurons,
+        laws,
+    )
     return [claim for topic in topics for claim in topic.claims()]

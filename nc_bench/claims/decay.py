@@ -14,8 +14,6 @@ from nc_bench.claims.solve import Solution, descend, minimise
 
 SIZES: dict[str, Any] = {"classes": 4, "per_class": 5, "head_decay": 5e-3, "feature_decay": 4e-4}
 PEELED: dict[str, Any] = {"classes": 4, "head_energy": 1.0, "feature_energy": 4.0}
-FROZEN: dict[str, Any] = {"classes": 4, "per_class": 5, "feature_decay": 4e-3}
-FROZEN_HEAD: dict[str, Any] = {"init": "simplex", "trainable": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +43,7 @@ VARIANTS = (
 
 def claims() -> list[Claim]:
     """Least objectives and norms of the balanced problems."""
-    return [claim for variant in VARIANTS for claim in _decayed(variant)] + [_nothing(), *_layer_peeled(), *_frozen()]
+    return [claim for variant in VARIANTS for claim in _decayed(variant)] + [_nothing(), *_layer_peeled()]
 
 
 def _decayed(variant: _Variant) -> list[Claim]:
@@ -111,36 +109,6 @@ def _layer_peeled() -> list[Claim]:
     ]
 
 
-def _frozen() -> list[Claim]:
-    about = partial(asked, setting="frozen_simplex_head", problem=FROZEN)
-    return [
-        about(
-            "frozen_head_objective",
-            "least objective with the head frozen in a simplex, feature decay 4e-3, 4 classes of 5",
-            value="objective",
-            obtained=lambda: _frozen_under_decay().objective,
-            tolerance=EXACT,
-        ),
-        about(
-            "frozen_head_feature_norm",
-            "its largest feature",
-            value="feature_norm",
-            obtained=lambda: _frozen_under_decay().features.norm(dim=1).max().item(),
-            tolerance=LENGTHS,
-        ),
-        asked(
-            "frozen_head_risk_in_a_ball",
-            "a head frozen in a simplex reaches the least risk that a trained one of its norm can, |h| <= 3",
-            setting="penultimate_ball",
-            value="risk",
-            # A simplex of unit rows has the spectral norm sqrt(K/(K-1)).
-            problem={"classes": 4, "radius": 3.0, "head_norm": (4 / 3) ** 0.5},
-            obtained=lambda: worst(_frozen_in_a_ball),
-            tolerance=EXACT,
-        ),
-    ]
-
-
 @cache
 def _solved(variant: _Variant) -> Solution:
     return _balanced(SIZES, variant)
@@ -165,18 +133,3 @@ def _peeled() -> list[Solution]:
     }
     trials = [unconstrained(6, seed=seed, constraints=constraints, feature_rate=10) for seed in range(3)]
     return descend(trials, chosen_classes([3] * PEELED["classes"]), steps=800)
-
-
-@cache
-def _frozen_under_decay() -> Solution:
-    config = unconstrained(6, head=FROZEN_HEAD, objective={"feature_decay": FROZEN["feature_decay"]})
-    return minimise(config, chosen_classes([FROZEN["per_class"]] * FROZEN["classes"]))
-
-
-@cache
-def _frozen_in_a_ball() -> list[Solution]:
-    constraints = {"features": {"radius": 3.0}}
-    trials = [
-        unconstrained(6, seed=seed, head=FROZEN_HEAD, constraints=constraints, feature_rate=200) for seed in range(3)
-    ]
-    return descend(trials, chosen_classes([5] * 4), steps=500)

@@ -20,6 +20,9 @@ LARGE = 1e-4
 SEEDS = (0, 1, 2)
 WEIGHTS = ((1.0, 1.0, 1.0, 1.0), (100.0, 10.0, 1.0, 1.0), (1.0, 1.0, 50.0, 50.0))
 SIZES = (100, 10, 3, 1)
+WITH_BIAS = 0.07142
+"""Least risk for the second of WEIGHTS, radius 2, with a free bias."""
+
 FOUR: dict[str, Any] = {"classes": 4, "radius": 3.0}
 FLOOR: dict[str, Any] = {"classes": 4, "feature_radius": 3.0, "head_opnorm": 1.0}
 
@@ -57,13 +60,14 @@ def _risks() -> list[Claim]:
             obtained=lambda: worst(_large),
             tolerance=LARGE,
         ),
-        about(
-            "penultimate_bias_with_unequal_weights",
-            "where the theorem ends: with weights 100:10:1:1 a free bias reaches less than half of that risk",
-            problem={"classes": 4, "radius": 2.0},
-            obtained=lambda: 2 * worst(_biased),
-            tolerance=0.0,
-            bound="at_most",
+        Claim(
+            name="penultimate_bias_with_unequal_weights",
+            statement="where the theorem ends: with weights 100:10:1:1 and a free bias the least risk, |h| <= 2, is "
+            "not its 0.2608; worst of 3 starts",
+            source="no closed form; minimised by sequential quadratic programming",
+            predicted=lambda: WITH_BIAS,
+            obtained=lambda: worst(_biased),
+            tolerance=1e-4,
         ),
     ]
 
@@ -154,8 +158,8 @@ def _large() -> list[Solution]:
 @cache
 def _biased() -> list[Solution]:
     objective = {"class_weights": WEIGHTS[1]}
-    trial = _bounded(6, 2.0, bias=True, objective=objective, feature_rate=4)
-    return descend([trial], chosen_classes([1] * 4), steps=500)
+    trials = [_bounded(6, 2.0, seed=seed, bias=True, objective=objective, feature_rate=4) for seed in SEEDS]
+    return descend(trials, chosen_classes([1] * 4), steps=1000)
 
 
 @cache

@@ -66,7 +66,9 @@ def descend(configs: Sequence[Config], dataset: Dataset, steps: int) -> list[Sol
 def minimise(config: Config, dataset: Dataset, *, starts: int = 1) -> Solution:
     """The lowest of several minima that SciPy's L-BFGS-B finds from random starts, seeds config.seed, +1, ...
 
-    For objectives without sets, apart from non-negative features, which are bounds.
+    It minimises the logarithm of the objective, as `descend` does: its tolerance is then relative, which counts where
+    the decay is 1e-12 and the objective with it. For objectives without sets, apart from non-negative features, which
+    are bounds.
     """
     trials = [config.model_copy(update={"seed": config.seed + start}) for start in range(starts)]
     return min((_minimise(trial, dataset) for trial in trials), key=lambda solution: solution.objective)
@@ -92,7 +94,7 @@ def _minimise(config: Config, dataset: Dataset) -> Solution:
 
     def evaluate(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         put(x)
-        value = objective_of(ensemble).sum()
+        value = objective_of(ensemble).log().sum()
         slopes = torch.autograd.grad(value, parameters)
         return value.item(), torch.cat([slope.flatten() for slope in slopes]).numpy()
 

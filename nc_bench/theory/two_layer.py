@@ -26,7 +26,7 @@ def two_layer_relu(*, width: int | None = None, class_weights: Sequence[float] |
         assumptions=(
             "f(x) = sum a relu(w x + b), many neurons, (w, b) start in all directions, |a| <= |(w, b)|",
             "the classes lie in [-2, -1] and [1, 2], with -1 and 1 and another point of each among the data",
-            "logistic loss, no decay; the ratio is reached in the limit of long training",
+            "logistic or exponential loss, no decay; the ratio is reached in the limit of long training",
         ),
         source="E & Wojtowytsch 2021, Prop. 5.2, Lemma 5.6; ratio 1.5 from the Euclidean implicit norm",
     )

@@ -1,0 +1,80 @@
+"""What counts as holding: bounds, relative and absolute deviations, numbers that are none."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nc_bench.claims.claim import Claim, check
+
+NUMBER = st.floats(-1e6, 1e6)
+
+
+def claim(predicted: float, obtained: float, **rest: Any) -> Claim:
+    settings = {"tolerance": 0.1, "relative": False} | rest
+    return Claim(
+        name="name",
+        statement="statement",
+        source="source",
+        predicted=lambda: predicted,
+        obtained=lambda: obtained,
+        **settings,
+    )
+
+
+@pytest.mark.parametrize(
+    ("bound", "predicted", "obtained", "deviation"),
+    [
+        ("equal", 2.0, 2.5, 0.5),
+        ("equal", 2.0, 1.5, 0.5),
+        ("at_least", 2.0, 2.5, 0.0),
+        ("at_least", 2.0, 1.5, 0.5),
+        ("at_most", 2.0, 2.5, 0.5),
+        ("at_most", 2.0, 1.5, 0.0),
+    ],
+)
+def test_a_bound_counts_one_side_only(bound: Any, predicted: float, obtained: float, deviation: float) -> None:
+    outcome = check(claim(predicted, obtained, bound=bound))
+    assert (outcome.deviation, outcome.holds) == (deviation, deviation == 0)
+    assert check(claim(predicted, obtained, bound=bound, relative=True)).deviation == deviation / 2
+    assert (outcome.name, outcome.source, outcome.predicted, outcome.obtained) == ("name", "source", 2.0, obtained)
+
+
+@given(predicted=NUMBER, obtained=NUMBER, tolerance=st.floats(0, 10))
+def test_it_holds_up_to_its_tolerance(predicted: float, obtained: float, tolerance: float) -> None:
+    outcome = check(claim(predicted, obtained, tolerance=tolerance))
+    assert outcome.holds == (abs(obtained - predicted) <= tolerance)
+    assert outcome.tolerance == tolerance
+
+
+@pytest.mark.parametrize("bound", ["equal", "at_least", "at_most"])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("relative", [True, False])
+def test_what_is_no_finite_number_never_holds(bound: Any, number: float, relative: bool) -> None:
+    for pair in ((1.0, number), (number, 1.0), (number, number), (0.0, number)):
+        assert not check(claim(*pair, bound=bound, relative=relative, tolerance=1e300)).holds
+
+
+def test_nothing_is_relative_to_zero() -> None:
+    assert check(claim(0.0, 1e-300, relative=True, tolerance=1e300)).deviation == math.inf
+    assert check(claim(0.0, 0.0, relative=True, tolerance=0.0)).holds
+    assert check(claim(-2.0, -3.0, relative=True)).deviation == 0.5
+
+
+def test_the_number_is_obtained_before_the_theory_is_asked() -> None:
+    asked: list[str] = []
+    both = Claim(
+        name="",
+        statement="",
+        source="",
+        predicted=lambda: asked.append("predicted") or 1.0,
+        obtained=lambda: asked.append("obtained") or 1.0,
+        tolerance=0.0,
+    )
+    assert asked == []
+    assert check(both).holds
+    assert asked == ["obtained", "predicted"]

@@ -1,0 +1,213 @@
+"""Every claim holds, by solvers that never see the theory; and a wrong theory is found, by the command."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+
+import pytest
+
+from nc_bench import theory, verify
+from nc_bench.claims import (
+    catalogue,
+    decay,
+    final_layer,
+    frozen_head,
+    imbalance,
+    laws,
+    nonnegative,
+    penultimate,
+    seli,
+    three_neurons,
+    two_layer,
+)
+from nc_bench.claims.claim import check
+from nc_bench.theory import (
+    balls,
+    collapsed,
+    dispatch,
+    layer_peeled,
+    weight_decay,
+)
+from nc_bench.theory import frozen_head as frozen_theory
+from nc_bench.theory import imbalance as imbalance_theory
+from nc_bench.theory import seli as seli_theory
+from nc_bench.theory import two_layer as two_layer_theory
+
+QUICK = (final_layer, penultimate, nonnegative, decay, frozen_head, seli, three_neurons)
+SLOW = (imbalance, two_layer, laws)
+THEORY = (
+    balls,
+    collapsed,
+    dispatch,
+    frozen_theory,
+    imbalance_theory,
+    layer_peeled,
+    seli_theory,
+    two_layer_theory,
+    weight_decay,
+)
+
+
+def slow(*values: object) -> object:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
+def no_theory(*_: object, **__: object) -> None:
+    raise AssertionError("a solver asked the theory")
+
+
+@pytest.mark.parametrize("topic", [*QUICK, *map(slow, SLOW)], ids=lambda topic: topic.__name__.rpartition(".")[2])
+def test_the_claims_hold_and_their_solvers_never_ask_the_theory(topic: ModuleType) -> None:
+    for _, function in inspect.getmembers(topic, lambda member: hasattr(member, "cache_clear")):
+        function.cache_clear()
+    claims = topic.claims()
+    with pytest.MonkeyPatch.context() as without:
+        without.setattr(theory, "predict", no_theory)
+        for setting in dispatch.SETTINGS:
+            without.setitem(dispatch.SETTINGS, setting, no_theory)
+        obtained = {claim.name: float(claim.obtained()) for claim in claims}
+    outcomes = [check(claim) for claim in claims]
+    assert [outcome.name for outcome in outcomes if not outcome.holds] == []
+    assert {outcome.name: outcome.obtained for outcome in outcomes} == obtained
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A slip in the source of a module of the theory, and the claim that has to fail for it."""
+
+    module: ModuleType
+    right: str
+    wrong: str
+    claim: str
+
+    def __str__(self) -> str:
+        return f"{self.claim}: {self.wrong}"
+
+
+def slip(module: ModuleType, right: str, wrong: str, claim: str) -> Mutation:
+    return Mutation(module, right, wrong, claim)
+
+
+QUICK_SLIPS = [
+    # final layer: sign, exponents
+    slip(balls, "beta = -radius", "beta = radius", "final_layer_beta"),
+    slip(balls, "alpha = radius * math.exp(-share / p)", "alpha = radius * math.exp(-share * p)", "final_layer_alpha"),
+    slip(balls, "math.log(classes - 1) / (p - 1)", "math.log(classes - 1) / p", "final_layer_risk_p1.5"),
+    slip(balls, "risk_at(classes, alpha - beta)", "risk_at(classes, alpha + beta)", "final_layer_risk_class_weights"),
+    # penultimate layer: factor, exponent, norm
+    slip(balls, "1.0 if nonnegative else math.sqrt(", "1.0 if nonnegative else (", "penultimate_risk_balanced"),
+    slip(balls, "1.0 if nonnegative else", "1.01 if nonnegative else", "nonnegative_risk_bias"),
+    slip(balls, "margin=radius * head_norm * stretch", "margin=radius * stretch", "learning_head_risk_in_a_ball"),
+    slip(balls, "margin=radius * head_norm", "margin=1.0001 * radius * head_norm", "penultimate_risk_large_radius"),
+    slip(balls, "feature_norm=radius,", "feature_norm=2 * radius,", "penultimate_distance"),
+    slip(balls, "head_opnorm * math.sqrt(classes / (", "head_opnorm * (1 / classes / (", "risk_floor_every_iterate"),
+    slip(balls, "cap = math.sqrt(min", "cap = (min", "simplex_efficiency_narrow"),
+    # what all collapsed optima share
+    slip(
+        collapsed,
+        "log1p((classes - 1) * math.exp(-margin))",
+        "log1p(classes * math.exp(-margin))",
+        "final_layer_risk_p2",
+    ),
+    slip(collapsed, "math.exp(-margin)", "math.exp(-2 * margin)", "layer_peeled_risk"),
+    slip(collapsed, "0.0 if orthogonal else -1 / (", "0.0 if orthogonal else 1 / (", "penultimate_cosine"),
+    slip(collapsed, "radius * math.sqrt(2.0) / shrink", "radius * math.sqrt(2.0)", "penultimate_distance"),
+    slip(collapsed, "1 / math.sqrt(classes) if", "1 / classes if", "nonnegative_centre_offset"),
+    slip(
+        collapsed,
+        "math.log1p(-wrong) - math.log(wrong)",
+        "math.log1p(-wrong) - 2 * math.log(wrong)",
+        "decay_objective_plain",
+    ),
+    # weight decay
+    slip(weight_decay, "return math.sqrt(self.per_class) *", "return self.per_class *", "decay_objective_bias"),
+    slip(weight_decay, "label_smoothing * others /", "label_smoothing /", "decay_objective_smoothed"),
+    slip(weight_decay, "math.sqrt(self.classes / (", "(self.classes / (", "decay_objective_nonnegative"),
+    slip(weight_decay, "shrunk - shrunk**2 / 2", "shrunk + shrunk**2 / 2", "decay_objective_mse"),
+    slip(weight_decay, "shrunk - shrunk**2 / 2", "shrunk - shrunk**3 / 2", "decay_objective_mse_bias"),
+    slip(weight_decay, "margin * share * balance)", "margin * share / balance)", "decay_head_norm_plain"),
+    slip(weight_decay, "margin * share / balance)", "margin / balance)", "decay_feature_norm_mse_bias"),
+    slip(weight_decay, '"feature_norm": 0.0', '"feature_norm": 1e-3', "decay_feature_norm_too_strong"),
+    # layer-peeled model, frozen head
+    slip(layer_peeled, "margin=growth * head", "margin=head", "layer_peeled_risk"),
+    slip(layer_peeled, "feature_norm = math.sqrt(checks", "feature_norm = (checks", "layer_peeled_risk"),
+    slip(frozen_theory, "- decay * norm", "- 2 * decay * norm", "frozen_head_feature_norm"),
+    slip(frozen_theory, "+ decay * feature_norm**2 / 2", "- decay * feature_norm**2 / 2", "frozen_head_objective"),
+    # ReLU features, class sizes
+    slip(imbalance_theory, "sum(sizes) * shrink *", "sum(sizes) *", "nonnegative_decay_objective"),
+    slip(imbalance_theory, "price / math.sqrt(n)) for", "price * math.sqrt(n)) for", "nonnegative_decay_live_classes"),
+    slip(
+        imbalance_theory, "math.fsum(risks) / classes", "math.fsum(risks) / samples", "nonnegative_decay_risk_balanced"
+    ),
+    # SELI
+    slip(seli_theory, "np.eye(classes) - 1", "np.eye(classes) + 1", "seli_head_minor_cosine"),
+    slip(seli_theory, "per_sample = right / root", "per_sample = right * root", "seli_feature_norm_ratio"),
+    slip(seli_theory, "(left * singular) @", "(left * singular**2) @", "seli_head_norm_ratio"),
+    # three neurons
+    slip(two_layer_theory, "- math.log(2.0)", "+ math.log(2.0)", "three_neurons_gap_flow_off_line"),
+    slip(
+        two_layer_theory,
+        "math.log(p3) - math.log(p1)",
+        "math.log(p1) - math.log(p3)",
+        "three_neurons_gap_descent_off_line_rare_left",
+    ),
+    slip(
+        two_layer_theory,
+        '"exp_2a2_minus_a3": 2 * p2 / (3 * p3)',
+        '"exp_2a2_minus_a3": 2 * p2 / p3',
+        "three_neurons_exp_2a2_minus_a3_flow_on_line",
+    ),
+]
+SLOW_SLIPS = [
+    slip(
+        imbalance_theory,
+        "math.sqrt(feature_decay)) ** 2",
+        "math.sqrt(feature_decay)) ** 1",
+        "minority_collapse_threshold",
+    ),
+    slip(imbalance_theory, "return (sum(sizes) *", "return (2 * sum(sizes) *", "minority_collapse_threshold"),
+    slip(collapsed, "0.0 if orthogonal else -1 / (", "0.0 if orthogonal else 1 / (", "imbalance_ball_cosine"),
+    slip(collapsed, "0.0 if orthogonal else -1 / (", "0.0 if orthogonal else -1 / (1 + ", "imbalance_peeled_cosine_1"),
+    slip(two_layer_theory, '"ratio": 1.5', '"ratio": 2.0', "two_layer_ratio"),
+    slip(two_layer_theory, '"ratio": 1.5', '"ratio": 1.51', "two_layer_ratio_limit"),
+    slip(two_layer_theory, '"ratio_minimum": 1.5', '"ratio_minimum": 1.6', "two_layer_ratio_minimum"),
+    slip(two_layer_theory, '"ratio_minimum": 1.5', '"ratio_minimum": 1.6', "two_layer_output_collapse"),
+    slip(two_layer_theory, '"max_margin": 0.5', '"max_margin": 0.5**0.5', "two_layer_margin"),
+]
+
+
+@pytest.fixture
+def mutated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mutation]:
+    """The theory with one slip: every module that uses a function of the changed source uses the changed one."""
+    mutation: Mutation = request.param
+    source = inspect.getsource(mutation.module)
+    assert source.count(mutation.right) == 1, f"{mutation.right!r} stands {source.count(mutation.right)} times"
+    changed = dict(vars(mutation.module))
+    exec(compile(source.replace(mutation.right, mutation.wrong), mutation.module.__file__ or "", "exec"), changed)
+    own: list[tuple[str, Callable[..., object]]] = [
+        (name, value)
+        for name, value in changed.items()
+        if inspect.isfunction(value) and value.__module__ == mutation.module.__name__
+    ]
+    for name, value in own:
+        for user in THEORY:
+            if hasattr(user, name):
+                monkeypatch.setattr(user, name, value)
+        if name in dispatch.SETTINGS:
+            monkeypatch.setitem(dispatch.SETTINGS, name, value)
+    yield mutation
+
+
+@pytest.mark.parametrize("mutated", [*QUICK_SLIPS, *map(slow, SLOW_SLIPS)], indirect=True, ids=str)
+def test_a_slip_in_the_theory_makes_verify_fail(mutated: Mutation, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify.main(["--only", mutated.claim]) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == ["0 of 1 claims hold", f"fails: {mutated.claim}"]
+
+
+def test_a_slip_is_made_for_every_setting_and_claim_that_exists() -> None:
+    slips = [*QUICK_SLIPS, *SLOW_SLIPS]
+    assert {slip.claim for slip in slips} <= {claim.name for claim in catalogue.claims()}
+    assert {slip.module for slip in slips} == set(THEORY) - {dispatch}
