@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from nc_bench.config import Config
 from nc_bench.data import Dataset
+from nc_bench.training import run_training
+from nc_bench.training.ensemble import Ensemble
 
 NETWORK: dict[str, Any] = {
     "device": "cpu",
@@ -74,3 +78,28 @@ def measured(directory: Path) -> list[str]:
     header, *lines = (directory / "metrics.csv").read_text().splitlines()
     assert header.endswith(",seconds")
     return [line.rpartition(",")[0] for line in (header, *lines)]
+
+
+class Killed(BaseException):
+    """As abrupt for the run as a kill: nothing in the package catches it."""
+
+
+def kill() -> None:
+    raise Killed
+
+
+def run_until(step: int, action: Callable[[], None], config: Config, directory: Path, *, resume: bool = False) -> str:
+    """Run; in the middle of the step of this number, counted from zero, the action happens."""
+    taken = Ensemble._step
+
+    def acting(self: Ensemble, batch: torch.Tensor) -> None:
+        if self.step_count == step:
+            action()
+        taken(self, batch)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Ensemble, "_step", acting)
+        try:
+            return run_training(config, directory, resume=resume)
+        except Killed:
+            return "killed"

@@ -6,6 +6,7 @@ from nc_bench.config.section import Section
 from nc_bench.config.values import (
     Count,
     Flag,
+    KeptFeatures,
     NonNegative,
     NonNegativeInteger,
     Positive,
@@ -69,4 +70,9 @@ class Record(Section):
     flatten: Flag = Field(
         default=False,
         description="Whether a feature map (c, h, w) is measured as c * h * w numbers; false: averaged over space.",
+    )
+    features: KeptFeatures = Field(
+        default=False,
+        description="Whether the features of all recorded layers and epochs are kept in the run's folder features/, "
+        "a safetensors file per epoch and split; or a list of the splits, of train and test.",
     )

@@ -53,8 +53,12 @@ def _all_layers(value: Any) -> Any:
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
-        raise ValueError("should not name a layer twice")
+        raise ValueError("should not repeat a name")
     return names
+
+
+def _flag_or_listed(value: Any) -> str:
+    return "listed" if isinstance(value, list | tuple) else "flag"
 
 
 # The bound comes first: what stands after a validator is not seen by the JSON Schema.
@@ -77,4 +81,8 @@ LayerNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(mi
 RecordedLayers = Annotated[
     Annotated[Literal["all"], BeforeValidator(_all_layers), Tag("named")] | Annotated[LayerNames, Tag("listed")],
     Discriminator(_listed_or_named),
+]
+SplitNames = Annotated[tuple[Literal["train", "test"], ...], Field(min_length=1), AfterValidator(_distinct)]
+KeptFeatures = Annotated[
+    Annotated[Flag, Tag("flag")] | Annotated[SplitNames, Tag("listed")], Discriminator(_flag_or_listed)
 ]

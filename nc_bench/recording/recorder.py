@@ -80,10 +80,15 @@ class Recorder:
         self.model, self.configs, self.classes, self.budget = model, configs, classes, budget
         self.stages = {stage.name: stage for stage in stages}
 
+    @property
+    def widths(self) -> dict[str, int]:
+        """Numbers in a sample's features at every layer, in the order of depth."""
+        stages = {name: stage.width for name, stage in self.stages.items()}
+        return {**stages, PENULTIMATE: self.model.head.weight.shape[-1]}
+
     def keeps(self, split: Split) -> bool:
         """Whether the features of all layers fit in the budget, counted in float64."""
-        widths = self.model.head.weight.shape[-1] + sum(stage.width for stage in self.stages.values())
-        return split.labels.numel() * widths * torch.float64.itemsize <= self.budget
+        return split.labels.numel() * sum(self.widths.values()) * torch.float64.itemsize <= self.budget
 
     @torch.no_grad()
     def record(self, split: Split, centres: Mapping[str, Float64[Tensor, "t k d"]] | None = None) -> Recording:
@@ -137,8 +142,7 @@ class Recorder:
     def _batches(self, split: Split, watch: ConstraintWatch) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Features of every layer by name, the penultimate last, and their labels."""
         trials = len(split.labels)
-        widths = (stage.width for stage in self.stages.values())
-        width = max(split.inputs[0].numel(), self.model.head.weight.shape[-1], *widths)
+        width = max(split.inputs[0].numel(), *self.widths.values())
         rows = max(1, BATCH_ELEMENTS // (trials * width))
         outputs = {stage.module: stage.features for stage in self.stages.values()}
         with FeatureTap(self.model, self.model.head, outputs=outputs) as tap:

@@ -1,12 +1,13 @@
 """Floor 4: tables, figures and the page of a run, from its directory alone and without torch."""
 
-from nc_bench.reports.figures import metric_curves, simplex_plane, write_figures
+from nc_bench.reports.figures import depth_profile, metric_curves, simplex_plane, write_figures
 from nc_bench.reports.page import write_page
 from nc_bench.reports.present import present
 from nc_bench.reports.sentence import sentence
 from nc_bench.reports.table import summary_table
 
 __all__ = [
+    "depth_profile",
     "metric_curves",
     "present",
     "sentence",

@@ -139,7 +139,7 @@ def _finish(run: Run, axes: Axes, panel: Panel) -> None:
         return
     if panel.logarithmic:
         axes.set_yscale("log")
-        _name_ticks(axes)
+        name_ticks(axes)
     if typed_config(run).record.every == "log":
         axes.set_xscale("log")
     legend = axes.legend(
@@ -155,7 +155,7 @@ def _finish(run: Run, axes: Axes, panel: Panel) -> None:
     legend.set_in_layout(False)  # it stands in the space that the title's pad leaves, and must not narrow the panel
 
 
-def _name_ticks(axes: Axes) -> None:
+def name_ticks(axes: Axes) -> None:
     """Ticks at 1, 2 and 5 where the scale spans too few decades to be read off their powers alone."""
     low, high = axes.get_ylim()
     if high < MOST_DECADES_WITH_STEPS * low:

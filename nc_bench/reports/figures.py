@@ -8,13 +8,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from nc_bench.reports.curves import metric_curves
+from nc_bench.reports.depth import depth_profile
 from nc_bench.reports.plane import simplex_plane
 from nc_bench.reports.style import DPI
 from nc_bench.runs import Run
 from nc_bench.runs.directory import FIGURES
 from nc_bench.runs.files import write_bytes
 
-__all__ = ["metric_curves", "simplex_plane", "write_figures"]
+__all__ = ["depth_profile", "metric_curves", "simplex_plane", "write_figures"]
 
 
 def write_figures(run: Run) -> list[Path]:
@@ -26,7 +27,8 @@ def write_figures(run: Run) -> list[Path]:
     folder = run.path / FIGURES
     folder.mkdir(exist_ok=True)
     written = []
-    for name, figure in (("metric_curves", metric_curves(run)), ("simplex_plane", simplex_plane(run))):
+    figures = {"metric_curves": metric_curves(run), "depth": depth_profile(run), "simplex_plane": simplex_plane(run)}
+    for name, figure in figures.items():
         path = folder / f"{name}.png"
         if figure is None:
             path.unlink(missing_ok=True)

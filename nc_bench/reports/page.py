@@ -21,6 +21,7 @@ PAGE = "report.html"
 
 ABOUT = {
     "metric_curves": "The metrics over the epochs of training.",
+    "depth": "The metrics of each recorded layer at the last recorded epoch, from the input to the last layer.",
     "simplex_plane": "The features, projected on a plane in which the simplex is a regular polygon.",
 }
 """What each figure shows, by the name of its file."""

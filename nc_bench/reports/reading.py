@@ -51,6 +51,18 @@ def curve(run: Run, split: str, name: str) -> tuple[NDArray[np.float64], NDArray
     return rows["epoch"].to_numpy(np.float64), rows[name].to_numpy(np.float64)
 
 
+def depth(run: Run) -> list[str]:
+    """The layers that were recorded, from the input's side to the penultimate."""
+    names = list(dict.fromkeys(run.rows["layer"])) if not run.rows.empty else []
+    return [name for name in names if name != PENULTIMATE] + [PENULTIMATE] * (PENULTIMATE in names)
+
+
+def over_depth(run: Run, split: str, name: str) -> NDArray[np.float64]:
+    """The last recorded value of a metric at each layer of `depth`, NaN where there is none."""
+    values = [_rows(run, split, layer).get(name) for layer in depth(run)]
+    return np.array([math.nan if v is None or v.empty else v.iloc[-1] for v in values], np.float64)
+
+
 def claim(run: Run, name: str) -> dict[str, Any]:
     """The prediction of this name, empty if there is none."""
     rows = run.predictions[run.predictions["name"] == name]
@@ -85,7 +97,7 @@ def _plane(path: Path) -> Plane:
         raise RunError(f"{path}: damaged ({error})") from None
 
 
-def _rows(run: Run, split: str) -> Any:
+def _rows(run: Run, split: str, layer: str = PENULTIMATE) -> Any:
     if run.rows.empty:
         return run.rows
-    return run.rows[(run.rows["split"] == split) & (run.rows["layer"] == PENULTIMATE)]
+    return run.rows[(run.rows["split"] == split) & (run.rows["layer"] == layer)]

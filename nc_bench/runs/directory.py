@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,17 @@ PENULTIMATE = "penultimate"
 
 ROW_KEYS = {"epoch": "int64", "step": "int64", "split": "str", "layer": "str"}
 """What a row says where it was measured, and the types of these columns; all other columns are float64."""
+
+
+def feature_file(run: Path, epoch: int, split: str) -> Path:
+    """Where the features of a split at an epoch are kept."""
+    return run / FEATURES / f"features-{epoch:05d}-{split}.safetensors"
+
+
+def feature_epoch(path: Path) -> int | None:
+    """The epoch of a file in the folder of features, None if it is not one of those that the run writes."""
+    found = re.fullmatch(r"(?:plane-(\d+)|features-(\d+)-(?:train|test))\.safetensors", path.name)
+    return int(found[1] or found[2]) if found else None
 
 
 class RunError(ValueError):
@@ -89,10 +101,15 @@ class RunDirectory:
         return read_rows(self.path / ROWS)
 
     def cut(self, step: int) -> None:
-        """Drop rows newer than `step`, which is where a resumed run goes on, and what was concluded before."""
+        """Drop rows newer than `step`, which is where a resumed run goes on, with the features of their epochs, and
+        what was concluded before."""
         for stale in (TABLE, PREDICTIONS):
             (self.path / stale).unlink(missing_ok=True)
         kept = [row for row in self.rows() if row["step"] <= step]
+        epochs = {row["epoch"] for row in kept}
+        for path in (self.path / FEATURES).glob("*.safetensors"):
+            if (epoch := feature_epoch(path)) is not None and epoch not in epochs:
+                path.unlink()
         write_text(self.path / ROWS, "".join(json.dumps(row) + "\n" for row in kept))
 
     def save_checkpoint(self, content: bytes) -> None:

@@ -15,6 +15,7 @@ from nc_bench.runs.directory import (
     PREDICTIONS,
     ROWS,
     RunError,
+    feature_file,
     read_json,
     read_rows,
     rows_to_frame,
@@ -41,7 +42,8 @@ class Run:
     config: the resolved configuration as nested dicts. manifest: status, versions, device, seeds, class counts.
     rows: a table with one row per recorded epoch, split and layer: METRICS.md's names, then further columns,
     NaN where undefined. predictions: one row per claim (empty until the run has ended). reasons: for every NaN
-    metric (epoch, split, layer, name) why it is undefined.
+    metric (epoch, split, layer, name) why it is undefined. features: where the features of a recorded (epoch, split)
+    are kept, if `record.features` asked for them: safetensors with `features.LAYER` (N, d) and `labels` (N,).
     """
 
     path: Path
@@ -50,6 +52,7 @@ class Run:
     rows: pd.DataFrame
     predictions: pd.DataFrame
     reasons: dict[tuple[int, str, str, str], str]
+    features: dict[tuple[int, str], Path]
 
 
 def load_run(directory: str | Path) -> Run:
@@ -76,6 +79,11 @@ def load_run(directory: str | Path) -> Run:
         rows=rows_to_frame(rows),
         predictions=frame.astype(numbers),
         reasons=reasons,
+        features={
+            (row["epoch"], row["split"]): file
+            for row in rows
+            if (file := feature_file(path, row["epoch"], row["split"])).is_file()
+        },
     )
 
 

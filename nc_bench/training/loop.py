@@ -21,13 +21,14 @@ Row = dict[str, Any]
 class Hooks:
     """What happens around training. Trials are named by their position in the ensemble.
 
-    `rows` takes the new rows by trial; `epoch_done` the epoch and the trials that finished it; `save` writes
-    checkpoints of the trials given; `ended` takes a trial and its status when there is no more to come. `stops`
-    tells the epoch with which a trial stops early, as far as its rows so far have it; inf for none.
+    `rows` takes the new rows by trial; `recorded` the epoch, the trials that have rows and what was measured;
+    `epoch_done` the epoch and the trials that finished it; `save` writes checkpoints of the trials given; `ended` takes
+    a trial and its status when there is no more to come. `stops` tells the epoch with which a trial stops early, as far
+    as its rows so far have it; inf for none.
     """
 
     rows: Callable[[dict[int, list[Row]]], None]
-    recorded: Callable[[int, Recording, Recording | None], None]
+    recorded: Callable[[int, Sequence[int], Recording, Recording | None], None]
     epoch_done: Callable[[int, Sequence[int]], None]
     save: Callable[[Sequence[int]], None]
     ended: Callable[[int, str], None]
@@ -126,7 +127,7 @@ def _record(
             rows[trial] += _rows(ensemble, "test", test, trial, now, columns)
     if rows:
         hooks.rows(rows)
-        hooks.recorded(ensemble.step_count // ensemble.steps_per_epoch, train, test)
+        hooks.recorded(ensemble.step_count // ensemble.steps_per_epoch, list(rows), train, test)
     return [trial for trial in trials if trial not in rows]
 
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from nc_bench.config import Config, config_hash
 from nc_bench.recording import Recording, Split
+from nc_bench.recording.feature_files import SPLITS, kept_splits, write_features
 from nc_bench.recording.plane import write_plane
 from nc_bench.runs import RunDirectory
 from nc_bench.runs.directory import FEATURES, rows_to_frame
@@ -78,6 +79,27 @@ class Trial:
         """Judge the rows that were written, against random directions `null` too, and close the manifest."""
         self.run.finish(judge(self.config, self.expected, rows_to_frame(self.run.rows()), null))
         self.describe(status)
+
+    def keep_features(
+        self,
+        epoch: int,
+        step: int,
+        index: int,
+        recordings: tuple[Recording, Recording | None],
+        splits: tuple[Split, Split | None],
+    ) -> None:
+        """Write the features of the splits that are to be kept; `index` is this trial's position in the ensemble."""
+        for name, recording, split in zip(SPLITS, recordings, splits, strict=True):
+            if name in kept_splits(self.config.record) and recording is not None and split is not None:
+                write_features(
+                    self.run.path,
+                    epoch=epoch,
+                    step=step,
+                    split=name,
+                    recording=recording,
+                    samples=split,
+                    trial=index,
+                )
 
     def draw(self, epoch: int, train: Recording, test: Recording | None, splits: tuple[Split, Split | None]) -> None:
         """Keep the picture of the first recorded epoch and of the last one; without a class there is no simplex."""

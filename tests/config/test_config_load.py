@@ -171,7 +171,9 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
         ("record.every=often", "record.every: often given, should be epoch, log or a list of epochs"),
         ("record.every=[1, 1]", "record.every: [1, 1] given, should be strictly increasing"),
         ("record.layers=some", "record.layers: some given, should be all or a list of layers"),
-        ("record.layers=[a, a]", "record.layers: [a, a] given, should not name a layer twice"),
+        ("record.layers=[a, a]", "record.layers: [a, a] given, should not repeat a name"),
+        ("record.features=some", "record.features: some given, should be true or false"),
+        ("record.features=[tset]", "record.features.0: tset given, should be train or test; did you mean 'test'?"),
         ("record.layers=[]", "record.layers: [] given, should have at least 1 entry"),
         ("record.every=[0, x]", "record.every.1: x given, should be a whole number"),
         (

@@ -158,6 +158,19 @@ def test_rows_newer_than_the_checkpoint_are_cut(tmp_path: Path, claimed: Open) -
     assert run.rows() == []
 
 
+def test_features_of_epochs_whose_rows_are_cut_go_with_them(tmp_path: Path, claimed: Open) -> None:
+    run = claimed(tmp_path)
+    run.append([{"epoch": epoch, "step": 3 * epoch, "split": "train", "layer": "penultimate"} for epoch in (1, 2)])
+    folder = tmp_path / "features"
+    folder.mkdir()
+    mine = ["plane-00001", "plane-00002", "features-00001-train", "features-00002-test", "features-123456-train"]
+    for name in [*mine, "mine-00002", "features-00002-all"]:
+        (folder / f"{name}.safetensors").touch()
+    run.cut(5)
+    left = {path.stem for path in folder.iterdir()}
+    assert left == {"plane-00001", "features-00001-train", "mine-00002", "features-00002-all"}
+
+
 def test_a_last_line_that_was_cut_off_is_no_row_at_any_length(tmp_path: Path, claimed: Open) -> None:
     run, path = claimed(tmp_path), tmp_path / "metrics.jsonl"
     run.append([row(1), row(2, reasons={"nc1_pinv": "é"})])

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_runs import measured, network, tiny_dataset
-from test_resume import kill, run_until
+from small_runs import kill, measured, network, run_until, tiny_dataset
 
 from nc_bench import load_run
 from nc_bench.config import Config, Stop, config_hash

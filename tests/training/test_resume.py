@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from small_runs import measured, network, table, tiny_dataset
+from small_runs import Killed, kill, measured, network, run_until, table, tiny_dataset
 
 from nc_bench import load_run
 from nc_bench.config import Config
@@ -23,10 +21,6 @@ EPOCHS, STEPS = 5, 3
 TOTAL = EPOCHS * STEPS
 
 
-class Killed(BaseException):
-    """As abrupt for the run as a kill: nothing in the package catches it."""
-
-
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: tiny_dataset())
@@ -37,29 +31,8 @@ def small(epochs: int = EPOCHS, *, checkpoint_seconds: float = 0, **sections: An
     return network(**({"model": MODEL, "training": training} | sections))
 
 
-def kill() -> None:
-    raise Killed
-
-
 def terminate() -> None:
     signal.raise_signal(signal.SIGTERM)
-
-
-def run_until(step: int, action: Callable[[], None], config: Config, directory: Path, *, resume: bool = False) -> str:
-    """Run; in the middle of the step of this number, counted from zero, the action happens."""
-    taken = Ensemble._step
-
-    def acting(self: Ensemble, batch: torch.Tensor) -> None:
-        if self.step_count == step:
-            action()
-        taken(self, batch)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Ensemble, "_step", acting)
-        try:
-            return run_training(config, directory, resume=resume)
-        except Killed:
-            return "killed"
 
 
 @pytest.fixture(scope="module")
