@@ -15,6 +15,7 @@ class Stream(Enum):
     DATA_ORDER = 1
     LABELS = 2
     SYNTHETIC = 3
+    SELECTION = 4
     SWEEP = 100
     STATISTICS = 101
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def digits() -> Dataset:
+    from nc_bench.config import Digits
     from nc_bench.data import load_dataset
 
-    return load_dataset("digits", root="", download=False)
+    return load_dataset(Digits(name="digits"))

@@ -109,7 +109,7 @@ RECORDINGS = 20
 def watched(name: str) -> Watched:
     """The run of that name in RUNS: the package's own training, every step's row sum and RECORDINGS recordings."""
     configs = RUNS[name]
-    ensemble = Ensemble(configs, load_dataset("digits", root="", download=False), torch.device("cpu"))
+    ensemble = Ensemble(configs, load_dataset(configs[0].data), torch.device("cpu"))
     recorder = Recorder(ensemble.model, configs, ensemble.classes)
     weight = ensemble.model.head.weight.detach()
     row_sums, rows, residuals = [weight.sum(1)], [], []

@@ -1,8 +1,9 @@
 """The typed configuration of a run: YAML in, frozen models out, problems named by their dotted path."""
 
+from nc_bench.config.balance import Balance, CountedBalance, ExponentialBalance, FullBalance, StepBalance
 from nc_bench.config.canonical import config_changes, config_hash, dump_config, flatten, json_schema
 from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, LpBall
-from nc_bench.config.data import Data
+from nc_bench.config.data import Data, Digits, Downloaded, GaussianMixture, Noise
 from nc_bench.config.load import apply_override, load_config, read_mapping
 from nc_bench.config.model import Head, Mlp, Model, Unconstrained
 from nc_bench.config.objective import Objective
@@ -24,25 +25,34 @@ from nc_bench.config.training import Record, Stop, Training
 __all__ = [
     "Adam",
     "AdamW",
+    "Balance",
     "Config",
     "ConfigError",
     "ConstantSchedule",
     "Constraints",
     "CosineSchedule",
+    "CountedBalance",
     "Data",
     "DecoupledDecay",
+    "Digits",
+    "Downloaded",
+    "ExponentialBalance",
     "FeatureBound",
+    "FullBalance",
+    "GaussianMixture",
     "Head",
     "HeadBound",
     "LpBall",
     "Mlp",
     "Model",
     "MultiStepSchedule",
+    "Noise",
     "Objective",
     "Optimizer",
     "Record",
     "Schedule",
     "Sgd",
+    "StepBalance",
     "Stop",
     "Training",
     "Unconstrained",

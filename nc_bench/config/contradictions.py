@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 def contradictions(config: Config) -> list[str]:
     """All of them, section by section."""
-    return [*_of_constraints(config), *_of_loss(config), *_of_optimizer(config), *_of_decay(config)]
+    return [*_of_data(config), *_of_constraints(config), *_of_loss(config), *_of_optimizer(config), *_of_decay(config)]
+
+
+def _of_data(config: Config) -> list[str]:
+    if config.data.label_noise > 0 and config.data.labels != "original":
+        return ["data.label_noise: needs data.labels: original"]
+    return []
 
 
 def _of_constraints(config: Config) -> list[str]:

@@ -1,26 +1,91 @@
-"""The data of a run: which inputs, by which labels."""
+"""The data of a run: which inputs, which of them, by which labels."""
 
 from typing import Literal
 
 from pydantic import Field
 
+from nc_bench.config.balance import Balance, FullBalance
 from nc_bench.config.section import Section
-from nc_bench.config.values import Flag
+from nc_bench.config.values import Count, Flag, KeptClasses, NonNegative, NonNegativeInteger, Share
 
 
-class Data(Section):
-    """Which images are classified, and by which labels."""
-
-    name: Literal["digits", "mnist", "fashion_mnist"] = Field(
-        description="The data set. digits comes with scikit-learn; the others are read from root."
+class _Data(Section):
+    name: str = Field(description="Which data set.")
+    labels: Literal["original", "random", "uniform"] = Field(
+        default="original",
+        description="random: a fixed permutation of the training labels; uniform: every training label drawn uniformly "
+        "from all classes, whatever it was. Drawn by seed; the test labels stay true.",
     )
+    label_noise: Share = Field(
+        default=0.0,
+        description="Share of the training samples (rounded to whole samples) that get another label, drawn uniformly "
+        "from the other classes. Drawn by seed; the test labels stay true.",
+    )
+    balance: Balance = Field(
+        default=FullBalance(name="full"), discriminator="name", description="Sizes of the training classes."
+    )
+    seed: NonNegativeInteger = Field(
+        default=0,
+        description="Which samples are chosen or made. Runs that differ only in the other seed share their samples.",
+    )
+
+
+class _Gathered(_Data):
+    keep_classes: KeptClasses | None = Field(
+        default=None,
+        description="Classes to keep, in both splits; the first listed becomes class 0, the next class 1. null: all.",
+    )
+    samples_per_class: Count | None = Field(
+        default=None, description="Training samples of every class, before balance; null: all there are."
+    )
+    test_samples_per_class: Count | None = Field(
+        default=None, description="Test samples of every class; null: all there are."
+    )
+
+
+class Digits(_Gathered):
+    """1,797 images of 8 x 8 pixels that come with scikit-learn."""
+
+    name: Literal["digits"] = Field(description="Digits of 8 x 8 pixels, bundled with scikit-learn.")
+
+
+class _Stored(_Gathered):
     root: str = Field(
         default="~/.cache/nc_bench/data",
         min_length=1,
-        description="Folder of the downloaded data sets; ~ is the home folder. digits does not use it.",
+        description="Folder of the data sets; ~ is the home folder.",
+    )
+
+
+class Downloaded(_Stored):
+    """A data set in its own file format, read (and fetched) by torchvision."""
+
+    name: Literal["mnist", "fashion_mnist"] = Field(
+        description="mnist, fashion_mnist: 28 x 28 pixels in gray.",
     )
     download: Flag = Field(default=False, description="Whether files missing in root are downloaded.")
-    labels: Literal["original", "random"] = Field(
-        default="original",
-        description="random: a fixed permutation of the training labels; the test labels stay true.",
+
+
+class _Synthetic(_Data):
+    classes: int = Field(ge=2, description="Classes.")
+    dimension: Count = Field(description="Numbers in an input.")
+    samples_per_class: Count = Field(description="Training samples of every class, before balance.")
+    test_samples_per_class: NonNegativeInteger = Field(default=0, description="Test samples of every class.")
+
+
+class GaussianMixture(_Synthetic):
+    """A Gaussian cloud for every class."""
+
+    name: Literal["gaussian_mixture"] = Field(description="A Gaussian cloud for every class.")
+    separation: NonNegative = Field(
+        description="Root mean square distance between two class means, in standard deviations of a coordinate."
     )
+
+
+class Noise(_Synthetic):
+    """Standard normal inputs, which say nothing of their labels."""
+
+    name: Literal["noise"] = Field(description="Random inputs with random labels, in classes of equal size.")
+
+
+Data = Digits | Downloaded | GaussianMixture | Noise

@@ -40,11 +40,13 @@ class Problem(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """A path, the model that holds its last key, and that key's field (None for an unknown key)."""
+    """A path, the model that holds its last key, that key's field (None for an unknown key), and the name by which
+    the model was chosen (empty if it was not)."""
 
     path: str
     owner: type[Section]
     field: FieldInfo | None
+    kind: str
 
 
 def problems_of(error: ValidationError) -> list[Problem]:
@@ -118,8 +120,7 @@ def _unknown_key(place: _Place) -> str:
     elsewhere = [path for path in _paths(Config) if path.rpartition(".")[2] == key and path != place.path]
     if suggestion := f"; did you mean '{elsewhere[0]}'?" if elsewhere else _suggestion(key, keys):
         return f"unknown key{suggestion}"
-    kind = _kind(place.owner)
-    return f"unknown key{f' for name: {kind}' if kind else ''}; known are {', '.join(keys)}"
+    return f"unknown key{f' for name: {place.kind}' if place.kind else ''}; known are {', '.join(keys)}"
 
 
 def _meaning(field: FieldInfo | None) -> str:
@@ -141,16 +142,18 @@ def _locate(location: tuple[int | str, ...]) -> _Place:
     owner: type[Section] = Config
     field: FieldInfo | None = None
     inside: type[Section] | dict[str, type[Section]] | None = Config
+    kind = chosen = ""
     for part in location:
         if isinstance(inside, dict):
-            inside = inside[str(part)]
+            chosen = str(part)
+            inside = inside[chosen]
         elif inside is not None:
             path.append(str(part))
-            owner, field = inside, inside.model_fields.get(str(part))
+            owner, field, kind, chosen = inside, inside.model_fields.get(str(part)), chosen, ""
             inside = _contents(field)
         elif isinstance(part, int):
             path.append(str(part))
-    return _Place(".".join(path), owner, field)
+    return _Place(".".join(path), owner, field, kind)
 
 
 def _contents(field: FieldInfo | None) -> type[Section] | dict[str, type[Section]] | None:
@@ -162,7 +165,7 @@ def _contents(field: FieldInfo | None) -> type[Section] | dict[str, type[Section
 
 def _members(field: FieldInfo | None) -> dict[str, type[Section]]:
     """The models of a union by name; empty if the field is no such union."""
-    return {kind: section for section in _sections(field) if (kind := _kind(section))}
+    return {kind: section for section in _sections(field) for kind in _kinds(section)}
 
 
 def _sections(field: FieldInfo | None) -> list[type[Section]]:
@@ -170,11 +173,10 @@ def _sections(field: FieldInfo | None) -> list[type[Section]]:
     return [part for part in (annotation, *get_args(annotation)) if isclass(part) and issubclass(part, Section)]
 
 
-def _kind(section: type[Section]) -> str | None:
-    """`sgd` for the model with `name: Literal["sgd"]`; None where the name does not choose the model."""
+def _kinds(section: type[Section]) -> tuple[str, ...]:
+    """("sgd",) for the model with `name: Literal["sgd"]`; empty where no name chooses the model."""
     name = section.model_fields.get("name")
-    names = get_args(name.annotation) if name else ()
-    return names[0] if len(names) == 1 else None
+    return get_args(name.annotation) if name else ()
 
 
 def _paths(section: type[Section], prefix: str = "") -> Iterator[str]:

@@ -33,7 +33,7 @@ class Config(Section):
     dtype: Literal["float32", "float64"] = Field(
         default="float32", description="Precision of training; metrics are always taken in float64."
     )
-    data: Data = Field(description="Which images are classified, and by which labels.")
+    data: Data = Field(discriminator="name", description="Which images are classified, and by which labels.")
     model: Model = Field(discriminator="name", description="The backbone, from input to features.")
     head: Head = Field(default=Head(), description="The last linear layer.")
     constraints: Constraints = Field(default=Constraints(), description="Bounds on features, head, outputs.")

@@ -35,6 +35,12 @@ def _strictly_increasing(values: tuple[Ordered, ...]) -> tuple[Ordered, ...]:
     return values
 
 
+def _distinct_classes(values: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("should not list a class twice")
+    return values
+
+
 def _listed_or_named(value: Any) -> str:
     return "listed" if isinstance(value, list | tuple) else "named"
 
@@ -65,11 +71,15 @@ def _flag_or_listed(value: Any) -> str:
 Positive = Annotated[float, Field(gt=0), BeforeValidator(_number)]
 NonNegative = Annotated[float, Field(ge=0), BeforeValidator(_number)]
 AboveOne = Annotated[float, Field(gt=1), BeforeValidator(_number)]
+AtLeastOne = Annotated[float, Field(ge=1), BeforeValidator(_number)]
+Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
 ZeroToOne = Annotated[float, Field(ge=0, lt=1), BeforeValidator(_number)]
 Fraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_number)]
 Count = Annotated[int, Field(ge=1), BeforeValidator(_integer)]
 NonNegativeInteger = Annotated[int, Field(ge=0), BeforeValidator(_integer)]
 Flag = Annotated[bool, Field(strict=True)]
+ClassCounts = Annotated[tuple[Count, ...], Field(min_length=2)]
+KeptClasses = Annotated[tuple[NonNegativeInteger, ...], Field(min_length=2), AfterValidator(_distinct_classes)]
 ClassWeights = Annotated[tuple[Positive, ...], Field(min_length=2)]
 Milestones = Annotated[tuple[Fraction, ...], Field(min_length=1), AfterValidator(_strictly_increasing)]
 Epochs = Annotated[tuple[NonNegativeInteger, ...], Field(min_length=1), AfterValidator(_strictly_increasing)]

@@ -1,39 +1,37 @@
-"""From the name of a data set to its tensors."""
+"""From the settings of a data set to its tensors."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
-from nc_bench.data.dataset import DataError, Dataset
+from nc_bench.config import Data, Digits, Downloaded
+from nc_bench.data.dataset import Dataset
 from nc_bench.data.digits import load_digits
 from nc_bench.data.mnist import load_mnist
+from nc_bench.data.selection import select
+from nc_bench.data.synthetic import gaussian_mixture
+
+MNIST_FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 
 
-def _digits(*, root: Path, download: bool) -> Dataset:
-    """Bundled with scikit-learn: there is no folder to look in and nothing to download."""
-    return load_digits()
+def load_dataset(settings: Data) -> Dataset:
+    """The samples that are asked for with their true labels, on the CPU, in a type that holds their values exactly.
 
+    Inputs are standardised by the whole training split, before samples are selected.
 
-LOADERS: Mapping[str, Callable[..., Dataset]] = {
-    "digits": _digits,
-    "mnist": partial(load_mnist, name="mnist", folder="MNIST"),
-    "fashion_mnist": partial(load_mnist, name="fashion_mnist", folder="FashionMNIST"),
-}
-
-
-def load_dataset(name: str, *, root: str | Path, download: bool) -> Dataset:
-    """One of ``LOADERS``, on the CPU, in the floating-point type that holds its values exactly.
-
-    ``root`` is the folder of downloaded data ("~" is the home folder); ``download`` allows to fetch what is
-    missing there. Data that is bundled ignores both.
-
-    Raises DataError for an unknown name, and for data that is missing, damaged or cannot be fetched.
+    Raises DataError for data that is missing, damaged, cannot be fetched or has not the samples asked for.
     """
-    if name not in LOADERS:
-        close = difflib.get_close_matches(name, LOADERS, n=1)
-        suggestion = f"did you mean {close[0]!r}? " if close else ""
-        raise DataError(f"data.name={name}: no such data set; {suggestion}there are {', '.join(LOADERS)}")
-    return LOADERS[name](root=Path(root).expanduser(), download=download)
+    return select(_whole(settings), settings)
+
+
+def _whole(settings: Data) -> Dataset:
+    if isinstance(settings, Digits):
+        return load_digits()
+    if isinstance(settings, Downloaded):
+        return load_mnist(
+            name=settings.name,
+            folder=MNIST_FOLDERS[settings.name],
+            root=Path(settings.root).expanduser(),
+            download=settings.download,
+        )
+    return gaussian_mixture(settings)

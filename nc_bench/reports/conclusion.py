@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nc_bench.reports.description import typed_config
+from nc_bench.reports.description import typed_config, wrong_labels
 from nc_bench.reports.lines import LAW, group_of
 from nc_bench.reports.reading import claim
 from nc_bench.runs import Run
@@ -36,7 +36,8 @@ def conclusion(run: Run) -> str:
         return f"{_shortfall(run, failing)} ({len(failing)} of {len(geometry)} claims on classes and class means fail)"
     if _with(geometry, "not converged"):
         return "the run was still moving when it ended, so the simplex is neither confirmed nor refuted"
-    although = " although the training labels are random" if typed_config(run).data.labels == "random" else ""
+    wrong = wrong_labels(typed_config(run))
+    although = f" although {wrong}" if wrong else ""
     return f"the simplex appeared{although}{_exceptions([row for row in claims if row not in geometry])}"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from nc_bench.config import Config, Mlp
+from nc_bench.config import Config, CountedBalance, ExponentialBalance, GaussianMixture, Mlp, Noise, StepBalance
+from nc_bench.reports.numbers import percent
 from nc_bench.runs import Run, RunError
 from nc_bench.runs.directory import CONFIG
 
@@ -25,10 +26,33 @@ def typed_config(run: Run) -> Config:
 def describe(run: Run) -> str:
     """Data, model, bounds, decay and optimiser in one line, for a caption."""
     config = typed_config(run)
-    labels = " with random training labels" if config.data.labels == "random" else ""
-    return "; ".join(
-        part for part in (config.data.name + labels, _model(config), _bounds(config), _training(config)) if part
-    )
+    return "; ".join(part for part in (_data(config), _model(config), _bounds(config), _training(config)) if part)
+
+
+def wrong_labels(config: Config) -> str:
+    """How far the training labels say nothing of the inputs: a clause, empty if they are true."""
+    if config.data.labels != "original" or isinstance(config.data, Noise):
+        return "the training labels are random"
+    share = config.data.label_noise
+    return f"{percent(share)} of the training labels are wrong" if share else ""
+
+
+def _data(config: Config) -> str:
+    data, said = config.data, []
+    if isinstance(data, GaussianMixture | Noise):
+        said.append(f"{data.classes} classes in {data.dimension} dimensions")
+    elif data.keep_classes is not None:
+        said.append(f"{len(data.keep_classes)} of its classes")
+    match data.balance:
+        case StepBalance(ratio=ratio, minority_classes=minority):
+            said.append(f"{minority} minority classes {ratio:g} times smaller")
+        case ExponentialBalance(ratio=ratio):
+            said.append(f"classes of exponentially falling size, the last {ratio:g} times smaller")
+        case CountedBalance():
+            said.append("classes of stated sizes")
+    if wrong := wrong_labels(config):
+        said.append(wrong)
+    return f"{data.name} ({', '.join(said)})" if said else data.name
 
 
 def _model(config: Config) -> str:

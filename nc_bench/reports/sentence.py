@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from nc_bench.reports.conclusion import ANGLES, broken_law, conclusion
-from nc_bench.reports.description import typed_config
+from nc_bench.reports.description import typed_config, wrong_labels
 from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.reading import claim, last_row, last_value, null_value
 from nc_bench.runs import Run
@@ -155,15 +155,15 @@ def _labels(run: Run) -> str:
     """Test accuracy beside chance, and whether the training labels said anything about it."""
     accuracy = last_value(run, "test", "accuracy")
     classes, samples = int(run.manifest.get("classes", 0)), run.manifest.get("samples", {}).get("test", 0)
-    random = typed_config(run).data.labels == "random"
-    text = "The training labels are random" if random else ""
+    wrong = wrong_labels(typed_config(run))
+    text = wrong[:1].upper() + wrong[1:]
     if math.isnan(accuracy) or not classes or not samples:
         return text and f"{text}."
     chance = 1 / classes
     luck = CHANCE_ERRORS * math.sqrt(chance * (1 - chance) / samples)
     beside = "which is chance" if abs(accuracy - chance) <= luck else f"where chance is {number(chance, 2)}"
     test = f"test accuracy is {number(accuracy, 3)}"
-    if random:
+    if wrong:
         return f"{text}, and the {test}, {beside}."
     return f"The {test}{', ' + beside if beside == 'which is chance' else ''}."
 

@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from nc_bench.config import Config, ConfigError, Mlp, Unconstrained
-from nc_bench.data import Dataset, random_labels
+from nc_bench.data import Dataset, training_labels
 from nc_bench.models import Classifier, build_classifier
 from nc_bench.recording import Split
 from nc_bench.streams import Stream, generator
@@ -40,7 +40,9 @@ class Ensemble:
         )
         self.samples = len(self.inputs)
         self.batch_size = _checked_batch_size(first, self.samples)
-        self.labels = torch.stack([_training_labels(config, dataset.train_labels) for config in configs]).to(device)
+        self.labels = torch.stack(
+            [training_labels(c.data, dataset.train_labels, data.classes, c.seed) for c in configs]
+        ).to(device)
         if isinstance(first.model, Unconstrained):
             self.inputs, self.test_labels = torch.arange(self.samples, device=device), self.test_labels[:0]
         self.model: Classifier = build_classifier(
@@ -77,6 +79,11 @@ class Ensemble:
             self._step(batch)
             self.step_count += 1
             yield
+
+    @property
+    def class_counts(self) -> list[list[int]]:
+        """For every trial, the training samples of every class by the labels that are trained on."""
+        return [torch.bincount(labels, minlength=self.classes).tolist() for labels in self.labels]
 
     def finite(self) -> list[bool]:
         """For every trial, whether each loss of the epoch so far was finite. Waits for the device."""
@@ -171,12 +178,6 @@ class Ensemble:
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))
-
-
-def _training_labels(config: Config, labels: Int64[Tensor, "n"]) -> Int64[Tensor, "n"]:
-    if config.data.labels == "random":
-        return random_labels(labels, generator(config.seed, Stream.LABELS))
-    return labels
 
 
 def _checked_batch_size(config: Config, samples: int) -> int:

@@ -12,6 +12,7 @@ from nc_bench.config.problems import shown
 NUMBERS = frozenset(
     {
         "seed",
+        "data.label_noise",
         "data.labels",
         "constraints.features.radius",
         "constraints.head.radius",

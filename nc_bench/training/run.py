@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from nc_bench.config import Config
-from nc_bench.data import Dataset, load_dataset
+from nc_bench.data import load_dataset
 from nc_bench.metrics import null_baseline
 from nc_bench.recording import Recorder, Recording, recorded_stages
 from nc_bench.recording.feature_files import check_features_can_be_kept
@@ -91,8 +91,7 @@ def _show(bar: tqdm[Any], row: Row) -> None:
 def _run(
     configs: Sequence[Config], directories: Sequence[Path], *, resume: bool, watch: _Watch, planes: bool
 ) -> list[str]:
-    data, device = configs[0].data, resolve_device(configs[0].device)
-    dataset = load_dataset(data.name, root=data.root, download=data.download)
+    device, dataset = resolve_device(configs[0].device), load_dataset(configs[0].data)
     # What contradicts the data is found here, before a directory is touched.
     ensemble = Ensemble(configs, dataset, device)
     runs = [RunDirectory(directory) for directory in directories]
@@ -101,14 +100,14 @@ def _run(
     stages = recorded_stages(ensemble.model, configs[0].record, ensemble.inputs)
     recorder = Recorder(ensemble.model, ensemble.configs, ensemble.classes, stages=stages)
     check_features_can_be_kept(recorder, configs[0].record, ensemble.train_split(), ensemble.test_split())
-    facts = _facts(ensemble, recorder, dataset, device)
+    facts, class_counts = _facts(ensemble, recorder, device), ensemble.class_counts
     statuses, waiting = [""] * len(configs), dict[int, Trial]()
     try:
         for index, (config, run) in enumerate(zip(configs, runs, strict=True)):
             if run.claim(config, resume=resume) and _is_over(run, config):
                 statuses[index] = str(run.manifest()["status"])
             else:
-                waiting[index] = Trial(config, run, facts)
+                waiting[index] = Trial(config, run, {"class_counts": class_counts[index], **facts})
         with listening() as stop:
             for indices, states in _at_equal_steps(waiting, device):
                 if len(indices) < len(configs):
@@ -143,13 +142,12 @@ def _at_equal_steps(trials: dict[int, Trial], device: torch.device) -> list[tupl
     ]
 
 
-def _facts(ensemble: Ensemble, recorder: Recorder, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+def _facts(ensemble: Ensemble, recorder: Recorder, device: torch.device) -> dict[str, Any]:
     """What the manifests of all trials say alike."""
     trials = len(ensemble.configs)
     return {
         **({"layers": _layers(recorder)} if recorder.stages else {}),
-        "classes": dataset.classes,
-        "class_counts": list(dataset.class_counts),
+        "classes": ensemble.classes,
         "samples": {"train": ensemble.samples, "test": len(ensemble.test_labels)},
         "parameters": sum(parameter.numel() for parameter in ensemble.model.parameters()) // trials,
         **provenance(device),

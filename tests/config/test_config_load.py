@@ -149,14 +149,36 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
         ("training.batch_size=0", "training.batch_size: 0 given, should be greater than or equal to 1"),
         ("head.bias=1", "head.bias: 1 given, should be true or false"),
         ("head.bias='yes'", "head.bias: 'yes' given, should be true or false"),
-        ("data.labels=true", "data.labels: true given, should be original or random"),
+        ("data.labels=true", "data.labels: true given, should be original, random or uniform"),
+        ("data.label_noise=1.5", "data.label_noise: 1.5 given, should be less than or equal to 1"),
+        ("data={name: digits, labels: random, label_noise: .1}", "data.label_noise: needs data.labels: original"),
+        ("data.keep_classes=[1, 1]", "data.keep_classes: [1, 1] given, should not list a class twice"),
+        ("data.keep_classes=[1]", "data.keep_classes: [1] given, should have at least 2 entries"),
+        (
+            "data.balance={name: counts, counts: [3, 0]}",
+            "data.balance.counts.1: 0 given, should be greater than or equal to 1",
+        ),
+        (
+            "data.balance.name=stepp",
+            "data.balance.name: stepp given, should be full, step, exponential or counts; did you mean 'step'?",
+        ),
+        (
+            "data.balance={name: step, ratio: .5, minority_classes: 2}",
+            "data.balance.ratio: 0.5 given, should be greater than or equal to 1",
+        ),
+        (
+            "data={name: fashion_mnist, colour: 1}",
+            "data.colour: unknown key for name: fashion_mnist; known are name, "
+            "labels, label_noise, balance, seed, keep_classes, samples_per_class, test_samples_per_class, root, "
+            "download",
+        ),
         ("dtype=float23", "dtype: float23 given, should be float32 or float64; did you mean 'float32'?"),
         (
             "device=gpu",
             "device: gpu given, should be auto (a GPU where there is one), cpu, cuda, cuda:N or mps",
         ),
-        ("data.root=''", "data.root: '' given, should not be empty"),
-        ("data.root=3", "data.root: 3 given, should be text"),
+        ("data={name: mnist, root: ''}", "data.root: '' given, should not be empty"),
+        ("data={name: mnist, root: 3}", "data.root: 3 given, should be text"),
         ("seed=-1", "seed: -1 given, should be greater than or equal to 0"),
         ("constraints.features.radius=0", "constraints.features.radius: 0 given, should be greater than 0"),
         ("constraints.features.p=1", "constraints.features.p: 1 given, should be greater than 1"),

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits as bundled_digits
 
-from nc_bench.data import DataError, Dataset, load_dataset
+from nc_bench.config import Digits
+from nc_bench.data import Dataset, load_dataset
 
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return load_dataset("digits", root="/no/such/folder", download=False)
+    return load_dataset(Digits(name="digits"))
 
 
 def test_sizes_shapes_and_types(digits: Dataset) -> None:
@@ -61,13 +61,8 @@ def test_global_random_state_is_neither_read_nor_moved(digits: Dataset) -> None:
     np.random.seed(123)  # noqa: NPY002
     torch.manual_seed(123)
     before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
-    again = load_dataset("digits", root="/no/such/folder", download=True)
+    again = load_dataset(Digits(name="digits"))
     assert torch.equal(again.train_inputs, digits.train_inputs)
     assert torch.equal(again.test_labels, digits.test_labels)
     assert np.array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[1])
-
-
-def test_an_unknown_name_gets_a_suggestion(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.name=minst: .*did you mean 'mnist'\? there are digits, mnist"):
-        load_dataset("minst", root=tmp_path, download=False)

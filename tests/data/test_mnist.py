@@ -15,7 +15,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from nc_bench.data import DataError, load_dataset
+from nc_bench.config import Downloaded
+from nc_bench.data import DataError, Dataset, load_dataset
 from nc_bench.data.mnist import TEST_FILES, TRAIN_FILES
 
 TRAIN, TEST = 30, 7
@@ -45,15 +46,19 @@ def raw(tmp_path: Path) -> Path:
     return folder
 
 
+def load(name: str, root: Path | str, *, download: bool) -> Dataset:
+    return load_dataset(Downloaded.model_validate({"name": name, "root": str(root), "download": download}))
+
+
 def refusal(root: Path, *, name: str = "mnist", download: bool = False) -> str:
     with pytest.raises(DataError) as caught:
-        load_dataset(name, root=root, download=download)
+        load(name, root, download=download)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_pixels_are_standardised_by_the_training_split(tmp_path: Path, raw: Path) -> None:
-    data = load_dataset("mnist", root=tmp_path, download=False)
+    data = load("mnist", tmp_path, download=False)
     (train, train_labels), (test, test_labels) = made_up(TRAIN, 0), made_up(TEST, 1)
     centre, spread = (train / 255).mean(), (train / 255).std()
     assert data.train_inputs.shape == (TRAIN, 1, 28, 28) and data.test_inputs.shape == (TEST, 1, 28, 28)
@@ -67,19 +72,19 @@ def test_pixels_are_standardised_by_the_training_split(tmp_path: Path, raw: Path
 
 def test_constant_images_are_centred_only(tmp_path: Path, raw: Path) -> None:
     (raw / TRAIN_FILES[0]).write_bytes(idx_bytes(np.full((TRAIN, 28, 28), 51, dtype=np.uint8)))
-    data = load_dataset("mnist", root=tmp_path, download=False)
+    data = load("mnist", tmp_path, download=False)
     assert (data.train_inputs == 0).all()
     assert data.test_inputs.isfinite().all()
 
 
 def test_a_tilde_is_the_home_folder(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert len(load_dataset("mnist", root="~", download=False).train_labels) == TRAIN
+    assert len(load("mnist", "~", download=False).train_labels) == TRAIN
 
 
 def test_fashion_mnist_lies_in_its_own_folder(tmp_path: Path) -> None:
     write_files(tmp_path / "FashionMNIST" / "raw")
-    assert load_dataset("fashion_mnist", root=tmp_path, download=False).name == "fashion_mnist"
+    assert load("fashion_mnist", tmp_path, download=False).name == "fashion_mnist"
     assert str(tmp_path / "MNIST" / "raw") in refusal(tmp_path)
 
 
@@ -137,7 +142,7 @@ def test_a_folder_in_place_of_a_file_is_missing(tmp_path: Path, raw: Path) -> No
 
 def test_files_that_are_there_need_no_torchvision(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nc_bench.data.vision", None)
-    assert len(load_dataset("mnist", root=tmp_path, download=True).train_labels) == TRAIN
+    assert len(load("mnist", tmp_path, download=True).train_labels) == TRAIN
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -168,7 +173,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_download_fetches_what_is_missing(tmp_path: Path, mirror: Path) -> None:
-    data = load_dataset("mnist", root=tmp_path / "new folder", download=True)
+    data = load("mnist", tmp_path / "new folder", download=True)
     assert data.train_labels.tolist() == made_up(TRAIN, 0)[1].tolist()
     assert data.test_labels.tolist() == made_up(TEST, 1)[1].tolist()
 
@@ -176,7 +181,7 @@ def test_download_fetches_what_is_missing(tmp_path: Path, mirror: Path) -> None:
 def test_a_file_missing_among_damaged_ones_is_fetched_with_them(tmp_path: Path, mirror: Path, raw: Path) -> None:
     (raw / TRAIN_FILES[0]).write_bytes(b"half a download")
     (raw / TRAIN_FILES[1]).unlink()
-    assert len(load_dataset("mnist", root=tmp_path, download=True).train_labels) == TRAIN
+    assert len(load("mnist", tmp_path, download=True).train_labels) == TRAIN
 
 
 def test_a_damaged_download_is_one_line(tmp_path: Path, mirror: Path) -> None:

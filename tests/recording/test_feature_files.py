@@ -24,7 +24,7 @@ DATA = tiny_dataset()
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: DATA)
+    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda settings: DATA)
 
 
 def small(**record: Any) -> Config:

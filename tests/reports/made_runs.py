@@ -19,7 +19,7 @@ CONFIG: dict[str, Any] = {
     "seed": 0,
     "device": "cpu",
     "dtype": "float32",
-    "data": {"name": "digits", "root": "~/data", "download": False, "labels": "original"},
+    "data": {"name": "digits", "labels": "original"},
     "model": {
         "name": "mlp",
         "widths": [256, 256, 64],

@@ -17,3 +17,11 @@ def test_a_caption_names_every_loss_but_the_usual(loss: str, make_run: Callable[
     said = describe(make_run(name=loss, config={"objective": {"loss": loss}}))
     usual = describe(make_run())
     assert (said == usual) == (loss == "cross_entropy")
+
+
+def test_what_was_chosen_of_the_data_is_said(make_run: Callable[..., Run]) -> None:
+    balance = {"name": "step", "ratio": 10, "minority_classes": 2}
+    config = {"data": {"keep_classes": [4, 1, 3], "balance": balance, "label_noise": 0.1}}
+    assert describe(make_run(config=config)).startswith(
+        "digits (3 of its classes, 2 minority classes 10 times smaller, 10 % of the training labels are wrong); "
+    )

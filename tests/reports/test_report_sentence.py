@@ -92,6 +92,12 @@ def test_random_labels_that_were_not_fitted(make_run: MakeRun) -> None:
     assert said.endswith("the test accuracy is 0.3, where chance is 0.1.")
 
 
+def test_labels_of_which_some_are_wrong(make_run: MakeRun) -> None:
+    said = sentence(make_run(config={"data": {"label_noise": 0.25}}, test={"accuracy": 0.9}))
+    assert f"{APPEARED} although 25 % of the training labels are wrong." in said
+    assert said.endswith("25 % of the training labels are wrong, and the test accuracy is 0.9, where chance is 0.1.")
+
+
 def test_true_labels_at_chance_are_called_chance(make_run: MakeRun) -> None:
     assert sentence(make_run(test={"accuracy": 0.11})).endswith("The test accuracy is 0.11, which is chance.")
 

@@ -24,7 +24,7 @@ EPOCHS = 12
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: tiny_dataset())
+    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda settings: tiny_dataset())
 
 
 def small(stop: dict[str, Any] | None, *, seed: int = 0, epochs: int = EPOCHS, **sections: Any) -> Config:

@@ -252,3 +252,11 @@ def test_batches_that_can(size: int | None) -> None:
     ensemble = ensemble_of(small(model=MODEL | {"batch_norm": False}, training={"batch_size": size}))
     train(ensemble, 1)
     assert ensemble.step_count == ensemble.steps_per_epoch == -(-24 // (size or 24))
+
+
+def test_class_sizes_are_those_of_the_labels_that_are_trained_on() -> None:
+    noise = small(seed=1, data={"name": "digits", "label_noise": 0.25})
+    ensemble = ensemble_of(small(), noise)
+    assert ensemble.class_counts[0] == [8, 8, 8]
+    assert int((ensemble.labels[1] != DATA.train_labels).sum()) == 6
+    assert ensemble.class_counts[1] == torch.bincount(ensemble.labels[1]).tolist() != [8, 8, 8]

@@ -26,7 +26,7 @@ RATES = (0.05, 0.02, 0.1)
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: tiny_dataset())
+    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda settings: tiny_dataset())
 
 
 def trials(epochs: int = 4, **sections: Any) -> list[Config]:

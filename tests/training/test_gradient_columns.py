@@ -27,7 +27,7 @@ PLAIN = {"name": "mlp", "widths": [8, 4]}
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: DATA)
+    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda settings: DATA)
 
 
 def small(**sections: Any) -> Config:

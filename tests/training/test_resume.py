@@ -23,7 +23,7 @@ TOTAL = EPOCHS * STEPS
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: tiny_dataset())
+    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda settings: tiny_dataset())
 
 
 def small(epochs: int = EPOCHS, *, checkpoint_seconds: float = 0, **sections: Any) -> Config:
@@ -38,7 +38,7 @@ def terminate() -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: tiny_dataset())
+        patched.setattr("nc_bench.training.run.load_dataset", lambda settings: tiny_dataset())
         directory = tmp_path_factory.mktemp("whole")
         run_training(small(), directory)
     return measured(directory)
@@ -154,7 +154,7 @@ def spoil(path: Path, how: int | float) -> None:
 @pytest.fixture(scope="module")
 def killed_late(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: tiny_dataset())
+        patched.setattr("nc_bench.training.run.load_dataset", lambda settings: tiny_dataset())
         directory = tmp_path_factory.mktemp("killed") / "run"
         run_until(TOTAL - 2, kill, small(), directory)
     assert len(load_run(directory).rows) == 8

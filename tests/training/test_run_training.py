@@ -28,7 +28,7 @@ FREE = {"features": None, "head": None}
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: tiny_dataset())
+    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda settings: tiny_dataset())
 
 
 def small(epochs: int = 3, **sections: Any) -> Config:
@@ -146,7 +146,7 @@ def test_the_learning_rate_that_is_written_is_that_of_the_next_step_and_at_the_e
 def test_undefined_metrics_have_reasons_for_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tiny_dataset()
     relabelled = dataclasses.replace(data, classes=4)
-    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: relabelled)
+    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda settings: relabelled)
     assert run_training(small(), tmp_path) == "complete"
     run = load_run(tmp_path)
     undefined = {

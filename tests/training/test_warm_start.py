@@ -22,7 +22,7 @@ MODEL = {"name": "mlp", "widths": [8, 4], "batch_norm": True, "final_activation"
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: tiny_dataset())
+    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda settings: tiny_dataset())
 
 
 def small(epochs: int, warm_start: Path | None = None, **sections: Any) -> Config:
@@ -33,7 +33,7 @@ def small(epochs: int, warm_start: Path | None = None, **sections: Any) -> Confi
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("nc_bench.training.run.load_dataset", lambda name, root, download: tiny_dataset())
+        patched.setattr("nc_bench.training.run.load_dataset", lambda settings: tiny_dataset())
         directory = tmp_path_factory.mktemp("trained") / "run"
         run_training(small(4, record={"layers": "all"}), directory)
     return directory

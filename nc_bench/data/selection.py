@@ -1,0 +1,113 @@
+"""Which samples of a data set are used: classes, samples per class, sizes of the training classes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from nc_bench.config import (
+    Balance,
+    CountedBalance,
+    Data,
+    ExponentialBalance,
+    GaussianMixture,
+    Noise,
+    StepBalance,
+)
+from nc_bench.data.dataset import DataError, Dataset
+from nc_bench.streams import Stream, generator
+
+TRAIN, TEST = 0, 1
+
+
+def select(data: Dataset, settings: Data) -> Dataset:
+    """The samples that `settings` ask for, in the order they have in `data`; the classes kept become 0..K-1.
+
+    Samples of a class are drawn without replacement from ``generator(settings.seed, Stream.SELECTION, split)``, so
+    they are the same for every seed of a run. Inputs are indexed only where not all of them are kept.
+
+    Raises DataError for a class that does not exist or has fewer samples than are asked for, class sizes for another
+    number of classes, and a class that is left without a training sample.
+    """
+    if not isinstance(settings, GaussianMixture | Noise):
+        if settings.keep_classes is not None:
+            data = _keep_classes(data, settings.keep_classes)
+        if settings.samples_per_class is not None:
+            sizes = (settings.samples_per_class,) * data.classes
+            data = _choose(data, sizes, settings.seed, TRAIN, "data.samples_per_class")
+        if settings.test_samples_per_class is not None:
+            sizes = (settings.test_samples_per_class,) * data.classes
+            data = _choose(data, sizes, settings.seed, TEST, "data.test_samples_per_class")
+    if 0 in data.class_counts:
+        raise DataError(f"data.name={data.name}: class {data.class_counts.index(0)} has no training samples")
+    if settings.balance.name != "full":
+        sizes = class_sizes(settings.balance, data.class_counts)
+        data = _choose(data, sizes, settings.seed, TRAIN, "data.balance")
+    return data
+
+
+def class_sizes(balance: Balance, counts: Sequence[int]) -> tuple[int, ...]:
+    """Training samples of every class, given how many there are; fractions are rounded to the nearest integer.
+
+    With n = min(counts) and K classes. step: n for the first classes, n / ratio for the last `minority_classes`.
+    exponential: n ratio^(-k/(K-1)) for k = 0..K-1. counts: as stated.
+
+    Raises DataError where a class is left without a sample, a step has no majority, or counts are stated for another
+    number of classes.
+    """
+    classes, smallest = len(counts), min(counts)
+    match balance:
+        case StepBalance(ratio=ratio, minority_classes=minority):
+            if minority >= classes:
+                raise DataError(f"data.balance.minority_classes: {minority} of {classes} classes leave no majority")
+            sizes = (smallest,) * (classes - minority) + (round(smallest / ratio),) * minority
+        case ExponentialBalance(ratio=ratio):
+            sizes = tuple(round(smallest * ratio ** (-k / (classes - 1))) for k in range(classes))
+        case CountedBalance(counts=stated):
+            if len(stated) != classes:
+                raise DataError(f"data.balance.counts: {len(stated)} given, but the data has {classes} classes")
+            sizes = stated
+        case _:
+            sizes = tuple(counts)
+    if 0 in sizes:
+        raise DataError(f"data.balance: class {sizes.index(0)} is left without a training sample")
+    return sizes
+
+
+def _keep_classes(data: Dataset, kept: Sequence[int]) -> Dataset:
+    outside = [label for label in kept if label >= data.classes]
+    if outside:
+        raise DataError(f"data.keep_classes: {outside[0]} is not one of the classes 0..{data.classes - 1}")
+    place = torch.full((data.classes,), -1)
+    place[list(kept)] = torch.arange(len(kept))
+    train, test = place[data.train_labels], place[data.test_labels]
+    return Dataset(
+        name=data.name,
+        classes=len(kept),
+        train_inputs=data.train_inputs[train >= 0],
+        train_labels=train[train >= 0],
+        test_inputs=data.test_inputs[test >= 0],
+        test_labels=test[test >= 0],
+    )
+
+
+def _choose(data: Dataset, sizes: Sequence[int], seed: int, split: int, key: str) -> Dataset:
+    labels = (data.train_labels, data.test_labels)[split]
+    chosen = _draw(labels, sizes, generator(seed, Stream.SELECTION, split), key)
+    if split == TRAIN:
+        return dataclasses.replace(data, train_inputs=data.train_inputs[chosen], train_labels=labels[chosen])
+    return dataclasses.replace(data, test_inputs=data.test_inputs[chosen], test_labels=labels[chosen])
+
+
+def _draw(labels: Int64[Tensor, "n"], sizes: Sequence[int], draw: torch.Generator, key: str) -> Int64[Tensor, "m"]:
+    parts = []
+    for label, size in enumerate(sizes):
+        members = torch.nonzero(labels == label).flatten()
+        if size > len(members):
+            raise DataError(f"{key}: {size} samples asked for, but class {label} has {len(members)}")
+        parts.append(members[torch.randperm(len(members), generator=draw)[:size]])
+    return torch.cat(parts).sort().values
