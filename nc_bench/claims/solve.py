@@ -19,7 +19,7 @@ from nc_bench.data import Dataset
 from nc_bench.metrics import CollapseMetrics, collapse_metrics
 from nc_bench.models.backbones import FeatureTable
 from nc_bench.training.ensemble import Ensemble
-from nc_bench.training.optimizers import decayed_parameters
+from nc_bench.training.slots import decayed_parameters
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nc_bench.config.model import Unconstrained
-from nc_bench.config.optimizer import AdamW, DecoupledDecay, Sgd
+from nc_bench.config.optimizer import AdamW, DecoupledDecay, Lbfgs, Muon, Sgd
 
 if TYPE_CHECKING:
     from nc_bench.config.schema import Config
@@ -69,9 +69,10 @@ def _of_decay(config: Config) -> list[str]:
     coupled = _given(config.objective, "weight_decay", "head_decay")
     decoupled = _given(config.optimizer, "decoupled_decay", "decoupled_head_decay")
     for name, value in coupled.items():
-        if isinstance(config.optimizer, AdamW):
+        if isinstance(config.optimizer, AdamW | Muon):
+            kind = type(config.optimizer).__name__
             instead = {"weight_decay": "decoupled_decay", "head_decay": "decoupled_head_decay"}[name]
-            problems.append(f"objective.{name}: {value} given, but AdamW decays decoupled: set optimizer.{instead}")
+            problems.append(f"objective.{name}: {value} given, but {kind} decays decoupled: set optimizer.{instead}")
         elif decoupled:
             rival, other = next(iter(decoupled.items()))
             problems.append(
@@ -90,10 +91,21 @@ def _of_decay(config: Config) -> list[str]:
 
 
 def _of_optimizer(config: Config) -> list[str]:
-    optimizer = config.optimizer
-    if isinstance(optimizer, Sgd) and optimizer.nesterov and optimizer.momentum == 0:
+    optimizer, features = config.optimizer, config.constraints.features
+    if isinstance(optimizer, Sgd | Muon) and optimizer.nesterov and optimizer.momentum == 0:
         return ["optimizer.nesterov: needs optimizer.momentum > 0"]
-    return []
+    if isinstance(optimizer, Muon) and isinstance(config.model, Unconstrained):
+        return ["optimizer.name: muon is for the weights of hidden layers, and model.name: unconstrained has none"]
+    if not isinstance(optimizer, Lbfgs):
+        return []
+    table = isinstance(config.model, Unconstrained)
+    problems = {
+        "training.batch_size: lbfgs needs null (full batch)": config.training.batch_size is not None,
+        "constraints.head: lbfgs cannot be projected after each step": config.constraints.head is not None,
+        "constraints.features: lbfgs cannot be projected after each step": table and features is not None,
+        "model.nonnegative: lbfgs cannot be projected after each step": _nonnegative_table(config),
+    }
+    return [problem for problem, holds in problems.items() if holds]
 
 
 def _nonnegative_table(config: Config) -> bool:

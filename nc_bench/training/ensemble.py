@@ -16,8 +16,10 @@ from nc_bench.recording import Split
 from nc_bench.streams import Stream, generator
 from nc_bench.training.constraints import parameter_sets
 from nc_bench.training.objective import Objective
-from nc_bench.training.optimizers import build_rule, decayed_parameters
+from nc_bench.training.optimizers import LineSearch
+from nc_bench.training.rules import build_rule
 from nc_bench.training.schedules import learning_rate_factor
+from nc_bench.training.slots import decayed_parameters
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -155,18 +157,33 @@ class Ensemble:
         return stacked if len(self.configs) == 1 else stacked[trial : trial + 1]
 
     def _step(self, batch: Int64[Tensor, "t b"]) -> None:
-        inputs = self.inputs.index_select(0, batch.flatten()).view(*batch.shape, *self.inputs.shape[1:])
-        features = self.model.backbone(inputs)
-        outputs = self.model.outputs(features)
-        loss = self.objective.loss(outputs, self.labels.gather(1, batch))
-        self.epoch_loss += loss.detach()
-        if self.objective.decays_features:
-            loss = loss + self.objective.feature_penalty(features)
-        loss.sum().backward()
+        loss, objective = self._differentiate(batch)
+        self.epoch_loss += loss
         if (self.step_count + 1) % self.steps_per_epoch == 0:
             self._gradient_norms = self.rule.gradient_norms(len(self.configs))
-        self.rule.step(self.learning_rate_factor())
+        search = LineSearch(value=objective, evaluate=lambda: self._evaluate_again(batch))
+        self.rule.step(self.learning_rate_factor(), search)
         self.sets.project(self.model)
+
+    def _differentiate(self, batch: Int64[Tensor, "t b"]) -> tuple[Tensor, Tensor]:
+        """Mean loss, and with feature decay, of these samples; the parameters are left with gradients."""
+        inputs = self.inputs.index_select(0, batch.flatten()).view(*batch.shape, *self.inputs.shape[1:])
+        features = self.model.backbone(inputs)
+        loss = self.objective.loss(self.model.outputs(features), self.labels.gather(1, batch))
+        objective = loss
+        if self.objective.decays_features:
+            objective = loss + self.objective.feature_penalty(features)
+        objective.sum().backward()
+        return loss.detach(), objective.detach()
+
+    @torch.enable_grad()
+    def _evaluate_again(self, batch: Int64[Tensor, "t b"]) -> Tensor:
+        """The objective within a step; running statistics of batch norm count the step once."""
+        before = [buffer.clone() for buffer in self.model.buffers()]
+        _, objective = self._differentiate(batch)
+        for buffer, old in zip(self.model.buffers(), before, strict=True):
+            buffer.copy_(old)
+        return objective
 
     def _order(self, epoch: int) -> Int64[Tensor, "t n"]:
         """The order of the samples in this epoch; a full batch is taken as it stands."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from nc_bench.config import Config, ConfigError, Mlp, Unconstrained, flatten
+from nc_bench.config import Config, ConfigError, Lbfgs, Mlp, Unconstrained, flatten
 from nc_bench.config.canonical import Leaf
 from nc_bench.config.problems import shown
 
@@ -25,8 +25,10 @@ NUMBERS = frozenset(
         "objective.mse_target",
         "objective.mse_true_weight",
         "objective.weight_decay",
+        "optimizer.adamw_lr",
         "optimizer.backbone_lr_factor",
         "optimizer.betas",
+        "optimizer.clip_norm",
         "optimizer.decoupled_decay",
         "optimizer.decoupled_head_decay",
         "optimizer.eps",
@@ -44,7 +46,7 @@ def groups(configs: Sequence[Config], limit: int = TOGETHER) -> list[list[int]]:
     """Positions of the configurations that are to be trained together, in groups of at most `limit`.
 
     Members of a group agree in everything but NUMBERS. Their sizes differ by one at most within what can be
-    stacked. Models that have no stacked form are each alone.
+    stacked. Models that have no stacked form are each alone, and so is L-BFGS.
     """
     stacks: dict[object, list[int]] = {}
     for position, config in enumerate(configs):
@@ -62,6 +64,8 @@ def check_stackable(configs: Sequence[Config]) -> None:
             if first.get(key) != other.get(key):
                 values = f"{shown(first.get(key))} and {shown(other.get(key))}"
                 raise ConfigError(f"{key}: trials trained together must agree in it, got {values}")
+    if len(configs) > 1 and isinstance(configs[0].optimizer, Lbfgs):
+        raise ConfigError("optimizer.name: lbfgs cannot be used in company: every trial searches along its own lines")
     if len(configs) > 1 and not _has_stacked_form(configs[0]):
         raise ConfigError(f"model.name: {configs[0].model.name} cannot be trained in company")
 
@@ -71,7 +75,7 @@ def _structure(config: Config) -> dict[str, Leaf]:
 
 
 def _has_stacked_form(config: Config) -> bool:
-    return isinstance(config.model, Mlp | Unconstrained)
+    return isinstance(config.model, Mlp | Unconstrained) and not isinstance(config.optimizer, Lbfgs)
 
 
 def _evenly(positions: list[int], limit: int) -> list[list[int]]:

@@ -8,7 +8,7 @@ an update passes over memory few times.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -16,45 +16,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nc_bench.config import Adam, AdamW, Config, DecoupledDecay, Sgd
-from nc_bench.models import Classifier
-from nc_bench.models.backbones import FeatureTable
-from nc_bench.models.layers import StackedLinear
+from nc_bench.config import Adam, AdamW, Muon
+from nc_bench.training.slots import Slots, per_trial
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slots:
-    """Trainable parameters and their numbers, each number shaped to broadcast against its parameter.
+class LineSearch:
+    """The objective (t,) at the parameters and gradients at hand, and what evaluates both again at other ones.
 
-    Parameters of the model with equal numbers are `members` of one slot, whose entry (t, p) in `parameters` is their
-    memory; `places` are the members' places among the model's trainable parameters. A decay that is zero for every
-    parameter and trial is an empty list: it costs nothing.
+    Both are without weight decay, which a rule adds itself.
     """
 
-    members: list[list[Tensor]]
-    places: list[int]
-    parameters: list[Tensor]
-    learning_rates: list[Tensor]
-    coupled_decays: list[Tensor]
-    decoupled_decays: list[Tensor]
-
-    def gradients(self) -> list[Tensor]:
-        """The members' gradients, laid out as the slots are."""
-        found = []
-        for members, stacked in zip(self.members, self.parameters, strict=True):
-            parts = [member.grad for member in members if member.grad is not None]
-            assert len(parts) == len(members), "a trainable parameter took no part in the loss"
-            rows = [part.reshape(len(stacked), -1) for part in parts]
-            found.append(rows[0] if len(rows) == 1 else torch.cat(rows, 1))
-        return found
-
-    def as_members(self, like_slots: list[Tensor]) -> list[Tensor]:
-        """Views of tensors laid out as the slots are, in the shapes and the order of the model's parameters."""
-        views: list[Tensor] = []
-        for members, stacked in zip(self.members, like_slots, strict=True):
-            parts = stacked.split([member.numel() // len(stacked) for member in members], 1)
-            views += [part.view_as(member) for part, member in zip(parts, members, strict=True)]
-        return [view for _, view in sorted(zip(self.places, views, strict=True), key=lambda pair: pair[0])]
+    value: Float[Tensor, "t"]
+    evaluate: Callable[[], Float[Tensor, "t"]]
 
 
 class UpdateRule(ABC):
@@ -67,26 +41,33 @@ class UpdateRule(ABC):
     @torch.no_grad()
     def gradient_norms(self, trials: int) -> Float[Tensor, "t"]:
         """Norm of each trial's gradient over all its trainable parameters: that of the batch's objective, as the last
-        backward pass left it, plus coupled decay. Stays on the device."""
-        gradients = self._gradients()
-        norms = [torch.linalg.vector_norm(gradient.reshape(trials, -1), dim=1) for gradient in gradients]
-        return torch.linalg.vector_norm(torch.stack(norms), dim=0)
+        backward pass left it, plus coupled decay, before clipping. Stays on the device."""
+        return _norms([gradient.reshape(trials, -1) for gradient in self._gradients()])
 
     @torch.no_grad()
-    def step(self, scale: float) -> None:
-        """One update of every parameter from its gradient, which is dropped afterwards."""
+    def step(self, scale: float, search: LineSearch | None = None) -> None:
+        """One update of every parameter from its gradient, which is dropped afterwards.
+
+        `search` is for the rule that evaluates the objective more than once a step.
+        """
         self.steps += 1
         parameters, rates = self.slots.parameters, self.slots.learning_rates
         if self.slots.decoupled_decays:
             shrunk = [1 - scale * rate * decay for rate, decay in zip(rates, self.slots.decoupled_decays, strict=True)]
             torch._foreach_mul_(parameters, shrunk)
-        self._update(self._gradients(), scale)
+        self._update(self._gradients(clipped=True), scale)
+        self._forget_gradients()
+
+    def _forget_gradients(self) -> None:
         for member in chain.from_iterable(self.slots.members):
             member.grad = None
 
-    def _gradients(self) -> list[Tensor]:
-        """The gradient of every slot, coupled decay included."""
+    def _gradients(self, *, clipped: bool = False) -> list[Tensor]:
+        """The gradient of every slot, coupled decay included, which is added after clipping."""
         gradients = self.slots.gradients()
+        if clipped and self.slots.clip_norms is not None:
+            factors = (self.slots.clip_norms / (_norms(gradients) + 1e-6)).clamp(max=1.0)[:, None]
+            gradients = [gradient * factors.to(gradient) for gradient in gradients]
         if self.slots.coupled_decays:
             gradients = list(torch._foreach_addcmul(gradients, self.slots.parameters, self.slots.coupled_decays))
         return gradients
@@ -108,7 +89,7 @@ class SgdRule(UpdateRule):
     def __init__(self, slots: Slots, momentum: Sequence[float], nesterov: bool) -> None:
         super().__init__(slots)
         self.nesterov = nesterov
-        self.momentum = [_per_trial(momentum, parameter) for parameter in slots.parameters]
+        self.momentum = [per_trial(momentum, parameter) for parameter in slots.parameters]
         self.velocity = [torch.zeros_like(p) for p in slots.parameters] if any(momentum) else []
 
     def _update(self, gradients: list[Tensor], scale: float) -> None:
@@ -128,7 +109,7 @@ class SgdRule(UpdateRule):
 class AdamRule(UpdateRule):
     """Adam: m <- b1 m + (1-b1) g, v <- b2 v + (1-b2) g^2, w <- w - lr mhat / (sqrt(vhat) + eps)."""
 
-    def __init__(self, slots: Slots, configs: Sequence[Adam | AdamW]) -> None:
+    def __init__(self, slots: Slots, configs: Sequence[Adam | AdamW | Muon]) -> None:
         super().__init__(slots)
         self.betas = [(c.betas[0], c.betas[1]) for c in configs]
         # Taken in double precision: 1 - .999 in float32 is 5e-5 off.
@@ -156,89 +137,9 @@ class AdamRule(UpdateRule):
         return [*self.slots.as_members(self.first), *self.slots.as_members(self.second)]
 
     def _numbers(self, values: Sequence[float]) -> list[Tensor]:
-        return [_per_trial(values, parameter) for parameter in self.slots.parameters]
+        return [per_trial(values, parameter) for parameter in self.slots.parameters]
 
 
-def build_rule(model: Classifier, configs: Sequence[Config]) -> UpdateRule:
-    """The update rule of these trials, which share its kind, over the trainable parameters of their model."""
-    optimizers = [config.optimizer for config in configs]
-    slots = _slots(model, configs)
-    if isinstance(optimizers[0], Sgd):
-        sgd = [o for o in optimizers if isinstance(o, Sgd)]
-        return SgdRule(slots, [o.momentum for o in sgd], optimizers[0].nesterov)
-    return AdamRule(slots, [o for o in optimizers if isinstance(o, Adam | AdamW)])
-
-
-def decayed_parameters(
-    model: Classifier, decay_biases: bool
-) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
-    """What weight decay acts on, in backbone and head: no feature table, biases and batch norm only if asked to."""
-    backbone: list[torch.nn.Parameter] = []
-    head: list[torch.nn.Parameter] = []
-    for module in model.modules():
-        if isinstance(module, FeatureTable):
-            continue
-        for name, parameter in module.named_parameters(recurse=False):
-            is_weight = isinstance(module, StackedLinear) and name == "weight"
-            if parameter.requires_grad and (is_weight or decay_biases):
-                (head if module is model.head else backbone).append(parameter)
-    return backbone, head
-
-
-def _slots(model: Classifier, configs: Sequence[Config]) -> Slots:
-    decayed = {id(p) for group in decayed_parameters(model, configs[0].objective.decay_biases) for p in group}
-    backbone, none = {id(parameter) for parameter in model.backbone.parameters()}, (0.0,) * len(configs)
-
-    def numbers(parameter: Tensor) -> tuple[tuple[float, ...], ...]:
-        """Learning rate, coupled and decoupled decay, each for all trials."""
-        inside = id(parameter) in backbone
-        rates = [c.optimizer.lr * (c.optimizer.backbone_lr_factor if inside else 1.0) for c in configs]
-        decays = [(_coupled(c)[not inside], _decoupled(c)[not inside]) for c in configs]
-        coupled, decoupled = zip(*decays, strict=True) if id(parameter) in decayed else (none, none)
-        return tuple(rates), coupled, decoupled
-
-    alike: dict[tuple[tuple[float, ...], ...], list[Tensor]] = {}
-    trainable: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for parameter in trainable:
-        alike.setdefault(numbers(parameter), []).append(parameter)
-    stacked = [_joined(members, len(configs)) for members in alike.values()]
-    rates, coupled, decoupled = (
-        [_per_trial(row, like) for row, like in zip(kind, stacked, strict=True)] if any(map(any, kind)) else []
-        for kind in zip(*alike, strict=True)
-    )
-    place = {id(parameter): position for position, parameter in enumerate(trainable)}
-    return Slots(
-        members=list(alike.values()),
-        places=[place[id(member)] for members in alike.values() for member in members],
-        parameters=stacked,
-        learning_rates=rates,
-        coupled_decays=coupled,
-        decoupled_decays=decoupled,
-    )
-
-
-def _joined(members: Sequence[Tensor], trials: int) -> Float[Tensor, "t p"]:
-    """One buffer that from now on is the memory of these parameters."""
-    rows = [member.detach().view(trials, -1) for member in members]
-    if len(rows) == 1:
-        return rows[0]
-    buffer = torch.cat(rows, 1)
-    for member, part in zip(members, buffer.split([row.shape[1] for row in rows], 1), strict=True):
-        member.data = part.view_as(member)
-    return buffer
-
-
-def _coupled(config: Config) -> tuple[float, float]:
-    """Of the backbone and of the head."""
-    return config.objective.weight_decay, config.objective.decay_of_head
-
-
-def _decoupled(config: Config) -> tuple[float, float]:
-    """Of the backbone and of the head."""
-    if isinstance(config.optimizer, DecoupledDecay):
-        return config.optimizer.decoupled_decay, config.optimizer.decoupled_decay_of_head
-    return 0.0, 0.0
-
-
-def _per_trial(numbers: Sequence[float], like: Tensor) -> Float[Tensor, "t 1"]:
-    return torch.tensor(numbers, dtype=like.dtype, device=like.device)[:, None]
+def _norms(gradients: Sequence[Float[Tensor, "t p"]]) -> Float[Tensor, "t"]:
+    """Over all of each trial's."""
+    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g, dim=1) for g in gradients]), dim=0)

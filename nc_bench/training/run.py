@@ -21,6 +21,7 @@ from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.grouping import check_stackable
 from nc_bench.training.loop import Hooks, train
 from nc_bench.training.provenance import provenance, resolve_device
+from nc_bench.training.slots import muon_moves
 from nc_bench.training.stopping import StopRequest, listening
 from nc_bench.training.trial import Row, Trial
 from nc_bench.training.warm_start import warm_start
@@ -150,6 +151,7 @@ def _facts(ensemble: Ensemble, recorder: Recorder, device: torch.device) -> dict
         "classes": ensemble.classes,
         "samples": {"train": ensemble.samples, "test": len(ensemble.test_labels)},
         "parameters": sum(parameter.numel() for parameter in ensemble.model.parameters()) // trials,
+        **({"muon_moves": moved} if (moved := muon_moves(ensemble.model, ensemble.configs)) else {}),
         **provenance(device),
     }
 

@@ -8,12 +8,15 @@ from nc_bench.config import CosineSchedule, MultiStepSchedule, Schedule
 
 
 def learning_rate_factor(schedule: Schedule, step: int, total_steps: int) -> float:
-    """Factor at step 0..total_steps-1; a milestone at a fraction f takes effect at step f * total_steps.
+    """Factor at step 0..total_steps-1; what happens at a fraction f of the run happens at step round(f total_steps).
 
-    constant: 1. multi_step: factor^(milestones passed). cosine: (1 + cos(pi step/total_steps))/2.
+    constant: 1. multi_step: factor^(milestones passed). cosine: (1 + cos(pi (step - w)/(total_steps - w)))/2 after the
+    w steps of warm-up, 1 before. During warm-up all is multiplied by (step + 1)/w.
     """
+    warmup = min(round(schedule.warmup * total_steps), total_steps - 1)
+    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     if isinstance(schedule, MultiStepSchedule):
-        return schedule.factor ** sum(step >= round(m * total_steps) for m in schedule.milestones)
+        return rise * schedule.factor ** sum(step >= round(m * total_steps) for m in schedule.milestones)
     if isinstance(schedule, CosineSchedule):
-        return (1 + math.cos(math.pi * step / total_steps)) / 2
-    return 1.0
+        return rise * (1 + math.cos(math.pi * max(0, step - warmup) / (total_steps - warmup))) / 2
+    return rise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nc_bench.config import Adam, Config, Mlp, Sgd
+from nc_bench.config import Adam, Config, FirstOrder, Lbfgs, Mlp, Sgd
 from nc_bench.metrics.stationarity import stationarity_residual
 from nc_bench.recording import Recording, Split
 from nc_bench.training.ensemble import Ensemble
@@ -31,7 +31,9 @@ def not_stationary(config: Config) -> str:
         return "the head is frozen"
     if config.constraints.head is not None or config.constraints.outputs is not None:
         return "the head or the outputs are bounded"
-    if not isinstance(config.optimizer, Sgd | Adam):
+    if isinstance(config.optimizer, FirstOrder) and config.optimizer.clip_norm is not None:
+        return "gradients are clipped"
+    if not isinstance(config.optimizer, Sgd | Adam | Lbfgs):
         return f"{config.optimizer.name} does not come to rest where this gradient vanishes"
     if acting_decay(config) == 0:
         return "no weight decay acts"

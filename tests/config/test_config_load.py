@@ -94,7 +94,8 @@ def test_a_new_name_keeps_the_other_keys(ball: Path) -> None:
     assert kept.lr == 0.05
     ball.write_text(BALL)
     assert refusal(ball, "optimizer.name=adam") == [
-        "ball.yaml: optimizer.momentum: unknown key for name: adam; known are name, lr, backbone_lr_factor, betas, eps"
+        "ball.yaml: optimizer.momentum: unknown key for name: adam; known are name, lr, backbone_lr_factor, "
+        "clip_norm, betas, eps"
     ]
 
 
@@ -126,11 +127,14 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
         ("head.colour=1", "head.colour: unknown key; known are bias, init, trainable"),
         (
             "optimizer.name=sdg",
-            "optimizer.name: sdg given, should be sgd, adam or adamw; did you mean 'sgd'?",
+            "optimizer.name: sdg given, should be sgd, adam, adamw, signum, muon or lbfgs; did you mean 'sgd'?",
         ),
         ("model.name=[mlp]", "model.name: [mlp] given, should be mlp or unconstrained; did you mean 'mlp'?"),
         ("schedule={}", "schedule.name: missing, should be constant, multi_step or cosine"),
-        ("optimizer=sgd", "optimizer: sgd given, should be a mapping with name: sgd, adam or adamw"),
+        (
+            "optimizer=sgd",
+            "optimizer: sgd given, should be a mapping with name: sgd, adam, adamw, signum, muon or lbfgs",
+        ),
         ("training=", "training: null given, should be a mapping of keys to values"),
         (
             "training={batch_size: 1}",
@@ -270,6 +274,26 @@ def test_contradictions_are_collected(ball: Path) -> None:
             "objective.head_decay: replaces the decay of a feature table's only weights; set the other one to 0",
         ),
         (
+            ["optimizer={name: lbfgs}", "constraints.head=null", "training.batch_size=12"],
+            "training.batch_size: lbfgs needs null (full batch)",
+        ),
+        (
+            ["optimizer={name: lbfgs}", "training.batch_size=null", "constraints.head={radius: 1}"],
+            "constraints.head: lbfgs cannot be projected after each step",
+        ),
+        (
+            ["optimizer={name: lbfgs, clip_norm: 1}"],
+            "optimizer.clip_norm: unknown key for name: lbfgs; known are name, lr, history",
+        ),
+        (
+            ["optimizer={name: muon, lr: .02, adamw_lr: 1e-3}", "objective.weight_decay=.1"],
+            "objective.weight_decay: 0.1 given, but Muon decays decoupled: set optimizer.decoupled_decay",
+        ),
+        (
+            ["optimizer={name: muon, lr: .02, adamw_lr: 1e-3}", "model={name: unconstrained, widths: [12]}"],
+            "optimizer.name: muon is for the weights of hidden layers, and model.name: unconstrained has none",
+        ),
+        (
             ["constraints.features={radius: 1, set: sphere, p: 3}"],
             "constraints.features.p: 3 given, but sphere needs 2",
         ),
@@ -293,7 +317,7 @@ def test_problems_name_the_file_or_the_command_line(ball: Path) -> None:
         "ball.yaml: constraints.outputs.radius: missing (Radius of the ball)",
         "ball.yaml: optimizer.momentun: unknown key; did you mean 'momentum'?",
         "ball.yaml: optimizer.colour: unknown key for name: sgd; known are name, lr, backbone_lr_factor, "
-        "decoupled_decay, decoupled_head_decay, momentum, nesterov",
+        "clip_norm, decoupled_decay, decoupled_head_decay, momentum, nesterov",
         "ball.yaml: training.epochs: -1 given, should be greater than or equal to 0",
     ]
 

@@ -15,8 +15,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from nc_bench.config import AdamW, Config, MultiStepSchedule, Sgd
 from nc_bench.models import Classifier, build_classifier
-from nc_bench.training.optimizers import build_rule, decayed_parameters
+from nc_bench.training.rules import build_rule
 from nc_bench.training.schedules import learning_rate_factor
+from nc_bench.training.slots import decayed_parameters
 
 STEPS = 80
 SCHEDULE = MultiStepSchedule(name="multi_step", milestones=(0.25, 0.5), factor=0.3)

@@ -57,3 +57,25 @@ def test_cosine_falls_and_is_symmetric(total: int, data: st.DataObject) -> None:
     assert factor >= learning_rate_factor(schedule, min(step + 1, total - 1), total) > 0
     mirrored = learning_rate_factor(schedule, total - step, total)
     assert math.isclose(factor + mirrored, 1.0, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize("warmup", [0.1, 0.5])
+def test_warm_up_is_torchs(warmup: float) -> None:
+    steps = round(40 * warmup)
+    rise = {"start_factor": 1 / steps, "total_iters": steps - 1}
+    theirs = torch_factors(torch.optim.lr_scheduler.LinearLR, 40, **rise)
+    constant = ConstantSchedule(name="constant", warmup=warmup)
+    assert [learning_rate_factor(constant, step, 40) for step in range(40)] == pytest.approx(theirs, rel=1e-12)
+    drops = MultiStepSchedule(name="multi_step", milestones=(0.75,), factor=0.2, warmup=warmup)
+    dropped = [factor * (0.2 if step >= 30 else 1) for step, factor in enumerate(theirs)]
+    assert [learning_rate_factor(drops, step, 40) for step in range(40)] == pytest.approx(dropped, rel=1e-12)
+    cosine = CosineSchedule(name="cosine", warmup=warmup)
+    fall = torch_factors(torch.optim.lr_scheduler.CosineAnnealingLR, 40 - steps, T_max=40 - steps)
+    ours = [learning_rate_factor(cosine, step, 40) for step in range(40)]
+    assert ours == pytest.approx(theirs[:steps] + fall, abs=1e-12)
+
+
+def test_warm_up_of_a_run_of_few_steps_ends_before_its_last() -> None:
+    for schedule in (ConstantSchedule(name="constant", warmup=0.9), CosineSchedule(name="cosine", warmup=0.9)):
+        assert learning_rate_factor(schedule, 0, 1) == 1.0
+        assert learning_rate_factor(schedule, 1, 2) == 1.0
