@@ -74,10 +74,13 @@ def _chosen(known: Sequence[Claim], wanted: Sequence[str] | None) -> list[Claim]
 
 
 def _check(chosen: Sequence[Claim]) -> list[Outcome]:
+    import torch
     from tqdm import tqdm
 
     from nc_bench.claims.claim import check
 
+    # The problems are so small that threads would only wait for each other.
+    torch.set_num_threads(1)
     width = max(len(claim.name) for claim in chosen)
     print(_line(width, *COLUMNS))
     outcomes = []

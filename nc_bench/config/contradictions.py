@@ -13,12 +13,26 @@ if TYPE_CHECKING:
 
 def contradictions(config: Config) -> list[str]:
     """All of them, section by section."""
-    return [*_of_data(config), *_of_constraints(config), *_of_loss(config), *_of_optimizer(config), *_of_decay(config)]
+    return [
+        *_of_data(config),
+        *_of_constraints(config),
+        *_of_loss(config),
+        *_of_optimizer(config),
+        *_of_decay(config),
+        *_of_training(config),
+    ]
 
 
 def _of_data(config: Config) -> list[str]:
     if config.data.label_noise > 0 and config.data.labels != "original":
         return ["data.label_noise: needs data.labels: original"]
+    return []
+
+
+def _of_training(config: Config) -> list[str]:
+    stop = config.training.stop
+    if stop is not None and stop.simplex_efficiency is None and stop.terminal_epochs is None:
+        return ["training.stop: should name a rule: simplex_efficiency or terminal_epochs"]
     return []
 
 

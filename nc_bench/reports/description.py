@@ -103,4 +103,5 @@ def _exponent(p: float) -> str:
 def _training(config: Config) -> str:
     batch = config.training.batch_size
     batches = "full batch" if batch is None else f"batches of {batch}"
-    return f"{config.optimizer.name}, learning rate {config.optimizer.lr:g}, {batches}, seed {config.seed}"
+    start = f", from the weights of {config.training.warm_start}" if config.training.warm_start else ""
+    return f"{config.optimizer.name}, learning rate {config.optimizer.lr:g}, {batches}, seed {config.seed}{start}"

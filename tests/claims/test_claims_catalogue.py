@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +60,17 @@ def test_listing_solves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_figure_has_its_file() -> None:
     assert sorted(catalogue.FIGURES) == ["imbalance.png", "three_neurons.png", "two_layer.png"]
+
+
+def test_the_results_that_are_kept_are_those_of_these_claims() -> None:
+    folder = Path(__file__).parents[2] / "results" / "verify"
+    rows = json.loads((folder / "verify.json").read_text())
+    assert [(row["name"], row["tolerance"]) for row in rows] == [
+        (claim.name, claim.tolerance) for claim in catalogue.claims()
+    ]
+    assert all(row["holds"] for row in rows)
+    table = (folder / "verify.md").read_text().splitlines()
+    for line, claim in zip(table[4:], catalogue.claims(), strict=True):
+        said = claim.statement.replace("|", r"\|")
+        assert line.startswith(f"| `{claim.name}` | {said} | "), claim.name
+    assert {path.name for path in folder.glob("*.png")} == set(catalogue.FIGURES)

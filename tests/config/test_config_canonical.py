@@ -105,7 +105,9 @@ configurations = st.fixed_dictionaries(
         "training": st.fixed_dictionaries(
             {"epochs": counts, "batch_size": st.none() | counts},
             optional={
-                "stop": st.fixed_dictionaries({}, optional={"simplex_efficiency": positive, "terminal_epochs": counts}),
+                "stop": st.fixed_dictionaries(
+                    {}, optional={"simplex_efficiency": positive, "terminal_epochs": counts}
+                ).filter(bool),
                 "warm_start": text,
             },
         ),

@@ -198,6 +198,7 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
         ("record.every=[1, 1]", "record.every: [1, 1] given, should be strictly increasing"),
         ("record.layers=some", "record.layers: some given, should be all or a list of layers"),
         ("record.layers=[a, a]", "record.layers: [a, a] given, should not repeat a name"),
+        ("training.stop={}", "training.stop: should name a rule: simplex_efficiency or terminal_epochs"),
         ("record.features=some", "record.features: some given, should be true or false"),
         ("record.features=[tset]", "record.features.0: tset given, should be train or test; did you mean 'test'?"),
         ("record.layers=[]", "record.layers: [] given, should have at least 1 entry"),
