@@ -92,10 +92,10 @@ def run_until(step: int, action: Callable[[], None], config: Config, directory: 
     """Run; in the middle of the step of this number, counted from zero, the action happens."""
     taken = Ensemble._step
 
-    def acting(self: Ensemble, batch: torch.Tensor) -> None:
+    def acting(self: Ensemble, *batch: torch.Tensor) -> None:
         if self.step_count == step:
             action()
-        taken(self, batch)
+        taken(self, *batch)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Ensemble, "_step", acting)

@@ -76,7 +76,7 @@ def minimise(config: Config, dataset: Dataset, *, starts: int = 1) -> Solution:
 
 def objective_of(ensemble: Ensemble) -> Tensor:
     """The whole objective of every trial on all samples, (t,): loss and both penalties, as a run minimises it."""
-    features = ensemble.model.backbone(ensemble.inputs.expand(len(ensemble.configs), -1))
+    features = ensemble.model.backbone(torch.arange(ensemble.samples).expand(len(ensemble.configs), -1))
     decayed = decayed_parameters(ensemble.model, ensemble.configs[0].objective.decay_biases)
     loss = ensemble.objective.loss(ensemble.model.outputs(features), ensemble.labels)
     return loss + ensemble.objective.feature_penalty(features) + ensemble.objective.weight_penalty(*decayed)
@@ -124,7 +124,7 @@ def _bounds(ensemble: Ensemble, parameters: Sequence[Tensor]) -> list[tuple[floa
 @torch.no_grad()
 def _solutions(ensemble: Ensemble, lowest: Tensor) -> list[Solution]:
     objective = objective_of(ensemble)
-    features = ensemble.model.backbone(ensemble.inputs.expand(len(ensemble.configs), -1))
+    features = ensemble.model.backbone(torch.arange(ensemble.samples).expand(len(ensemble.configs), -1))
     head, outputs = ensemble.model.head, ensemble.model.outputs(features)
     return [
         Solution(

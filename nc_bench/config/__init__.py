@@ -3,7 +3,7 @@
 from nc_bench.config.balance import Balance, CountedBalance, ExponentialBalance, FullBalance, StepBalance
 from nc_bench.config.canonical import config_changes, config_hash, dump_config, flatten, json_schema
 from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, LpBall
-from nc_bench.config.data import Data, Digits, Downloaded, GaussianMixture, Noise
+from nc_bench.config.data import Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
 from nc_bench.config.load import apply_override, load_config, read_mapping
 from nc_bench.config.model import Head, Mlp, Model, Unconstrained
 from nc_bench.config.objective import Objective
@@ -43,6 +43,7 @@ __all__ = [
     "ExponentialBalance",
     "FeatureBound",
     "FirstOrder",
+    "FolderOfImages",
     "FullBalance",
     "GaussianMixture",
     "Head",

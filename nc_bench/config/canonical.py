@@ -17,7 +17,9 @@ Leaf = Scalar | tuple[Scalar, ...]
 NOT_PART_OF_THE_RESULT = frozenset(
     {
         "device",
+        "data.memory_gb",
         "data.root",
+        "data.workers",
         "data.download",
         "training.checkpoint_seconds",
         "training.epochs",
@@ -44,9 +46,9 @@ def flatten(config: Config) -> dict[str, Leaf]:
 def config_hash(config: Config) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of the settings that a run's numbers depend on.
 
-    Left out are the device, where the data lie and whether they are downloaded, the number of epochs and what
-    ends them early (a finished run can be extended), and the time between checkpoints; and settings that
-    were added later, while they say what was done before, so that a run keeps its hash.
+    Left out are the device, where the data lie, whether they are downloaded and how much of them is held in
+    memory, the number of epochs and what ends them early (a finished run can be extended), and the time between
+    checkpoints; and settings that were added later, while they say what was done before, so that a run keeps its hash.
     """
     flat = {key: leaf for key, leaf in flatten(config).items() if key not in NOT_PART_OF_THE_RESULT}
     identity = {key: leaf for key, leaf in flat.items() if key not in ADDED_LATER or leaf != ADDED_LATER[key]}

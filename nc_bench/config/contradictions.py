@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nc_bench.config.data import FolderOfImages
 from nc_bench.config.model import Unconstrained
 from nc_bench.config.optimizer import AdamW, DecoupledDecay, Lbfgs, Muon, Sgd
 
@@ -26,6 +27,10 @@ def contradictions(config: Config) -> list[str]:
 def _of_data(config: Config) -> list[str]:
     if config.data.label_noise > 0 and config.data.labels != "original":
         return ["data.label_noise: needs data.labels: original"]
+    if isinstance(config.data, FolderOfImages) and (config.data.channel_means is None) != (
+        config.data.channel_stds is None
+    ):
+        return ["data.channel_means: goes with data.channel_stds; state both or neither"]
     return []
 
 

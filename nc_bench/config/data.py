@@ -6,7 +6,7 @@ from pydantic import Field
 
 from nc_bench.config.balance import Balance, FullBalance
 from nc_bench.config.section import Section
-from nc_bench.config.values import Count, Flag, KeptClasses, NonNegative, NonNegativeInteger, Share
+from nc_bench.config.values import Count, Flag, KeptClasses, NonNegative, NonNegativeInteger, Number, Positive, Share
 
 
 class _Data(Section):
@@ -55,15 +55,51 @@ class _Stored(_Gathered):
         min_length=1,
         description="Folder of the data sets; ~ is the home folder.",
     )
+    memory_gb: Positive = Field(
+        default=4.0,
+        description="Gigabytes (10^9 bytes) that both splits may take on the device as float32 numbers; larger sets "
+        "are read by the batch, with the same results.",
+    )
+    workers: NonNegativeInteger = Field(
+        default=4,
+        description="Processes that read ahead, at most one a processor, where images are decoded from files or do not "
+        "fit in memory_gb; 0: no process of their own.",
+    )
 
 
 class Downloaded(_Stored):
     """A data set in its own file format, read (and fetched) by torchvision."""
 
-    name: Literal["mnist", "fashion_mnist"] = Field(
-        description="mnist, fashion_mnist: 28 x 28 pixels in gray.",
+    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "svhn", "stl10"] = Field(
+        description="mnist, fashion_mnist (28 x 28 pixels in gray), cifar10, cifar100, svhn (32 x 32 in colour) or "
+        "stl10 (96 x 96 in colour, its labelled images).",
     )
     download: Flag = Field(default=False, description="Whether files missing in root are downloaded.")
+
+
+class FolderOfImages(_Stored):
+    """Image files, in one folder for every class."""
+
+    name: Literal["image_folder", "imagenet"] = Field(
+        description="image_folder: root/train and root/test, in each a folder of images for every class; imagenet: "
+        "root/train and root/val, as torchvision unpacks ImageNet."
+    )
+    image_size: Count | None = Field(
+        default=None,
+        description="Pixels to which the shorter side is resized before the square in the centre is taken; null: all "
+        "images must have one size.",
+    )
+    channels: Literal[1, 3] | None = Field(
+        default=None, description="1: all images in gray; 3: all in colour; null: all must be alike."
+    )
+    channel_means: tuple[Number, ...] | None = Field(
+        default=None,
+        description="Mean of every channel, of pixels between 0 and 1, by which images are standardised; null: that of "
+        "the training images (of at most 20,000, evenly spread).",
+    )
+    channel_stds: tuple[Positive, ...] | None = Field(
+        default=None, description="Standard deviation of every channel; goes with channel_means."
+    )
 
 
 class _Synthetic(_Data):
@@ -88,4 +124,4 @@ class Noise(_Synthetic):
     name: Literal["noise"] = Field(description="Random inputs with random labels, in classes of equal size.")
 
 
-Data = Digits | Downloaded | GaussianMixture | Noise
+Data = Digits | Downloaded | FolderOfImages | GaussianMixture | Noise

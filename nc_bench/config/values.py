@@ -68,6 +68,7 @@ def _flag_or_listed(value: Any) -> str:
 
 
 # The bound comes first: what stands after a validator is not seen by the JSON Schema.
+Number = Annotated[float, BeforeValidator(_number)]
 Positive = Annotated[float, Field(gt=0), BeforeValidator(_number)]
 NonNegative = Annotated[float, Field(ge=0), BeforeValidator(_number)]
 AboveOne = Annotated[float, Field(gt=1), BeforeValidator(_number)]

@@ -1,4 +1,4 @@
-"""A data set: two splits of inputs and labels, all in memory."""
+"""A data set: two splits of inputs and labels."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-
-class DataError(ValueError):
-    """Data that cannot be found, read or used; one line that names the file or the key to change."""
+from nc_bench.data.error import DataError
+from nc_bench.data.images import Images
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
     """Inputs (N, ...) of a floating-point type, labels (N,) of int64 in 0..classes-1, for each split.
 
-    Inputs keep the shape of one sample (64 numbers, or 1 x 28 x 28 pixels): models flatten themselves. The
-    test split may be empty, and a class may have no samples.
+    Inputs that are not held in memory are `Images`, which are read by the batch. Inputs keep the shape of one sample
+    (64 numbers, or 1 x 28 x 28 pixels): models flatten themselves. The test split may be empty, and a class may have
+    no samples.
 
     Raises DataError if the training split is empty, a split's inputs and labels differ in number, the two
     splits' samples differ in shape, or a label is no int64 of 0..classes-1.
@@ -26,9 +26,9 @@ class Dataset:
 
     name: str
     classes: int
-    train_inputs: Tensor
+    train_inputs: Tensor | Images
     train_labels: Tensor
-    test_inputs: Tensor
+    test_inputs: Tensor | Images
     test_labels: Tensor
 
     def __post_init__(self) -> None:
@@ -40,10 +40,10 @@ class Dataset:
         if train_shape != test_shape:
             raise DataError(f"{self.name}: training samples have shape {train_shape}, test samples {test_shape}")
 
-    def _check_split(self, split: str, inputs: Tensor, labels: Tensor) -> None:
+    def _check_split(self, split: str, inputs: Tensor | Images, labels: Tensor) -> None:
         if labels.dtype != torch.int64 or labels.ndim != 1:
             raise DataError(f"{self.name}: {split} labels must be one row of int64, not {labels.dtype}")
-        if not inputs.is_floating_point():
+        if isinstance(inputs, Tensor) and not inputs.is_floating_point():
             raise DataError(f"{self.name}: {split} inputs must be floating-point numbers, not {inputs.dtype}")
         if len(inputs) != len(labels):
             raise DataError(f"{self.name}: {len(inputs)} {split} inputs but {len(labels)} labels")

@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
-from nc_bench.config import Data, Digits, Downloaded
+from nc_bench.config import Data, Digits, Downloaded, FolderOfImages
+from nc_bench.data.archives import READERS, load_archive
 from nc_bench.data.dataset import Dataset
 from nc_bench.data.digits import load_digits
+from nc_bench.data.folders import load_folders
+from nc_bench.data.images import Images
 from nc_bench.data.mnist import load_mnist
 from nc_bench.data.selection import select
 from nc_bench.data.synthetic import gaussian_mixture
 
 MNIST_FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 
+GIGABYTE = 10**9
+
 
 def load_dataset(settings: Data) -> Dataset:
     """The samples that are asked for with their true labels, on the CPU, in a type that holds their values exactly.
 
-    Inputs are standardised by the whole training split, before samples are selected.
+    Inputs are standardised by the whole training split, before samples are selected. Images are held as tensors if
+    those selected fit in `settings.memory_gb` as float32 numbers, both splits together, and else read by the batch.
 
     Raises DataError for data that is missing, damaged, cannot be fetched or has not the samples asked for.
     """
-    return select(_whole(settings), settings)
+    data = select(_whole(settings), settings)
+    if not (isinstance(data.train_inputs, Images) and isinstance(data.test_inputs, Images)):
+        return data
+    train, test = data.train_inputs, data.test_inputs
+    assert isinstance(settings, Downloaded | FolderOfImages)
+    if train.bytes + test.bytes <= settings.memory_gb * GIGABYTE:
+        return dataclasses.replace(data, train_inputs=train.held(), test_inputs=test.held())
+    train, test = (dataclasses.replace(inputs, workers=settings.workers) for inputs in (train, test))
+    return dataclasses.replace(data, train_inputs=train, test_inputs=test)
 
 
 def _whole(settings: Data) -> Dataset:
     if isinstance(settings, Digits):
         return load_digits()
+    if isinstance(settings, FolderOfImages):
+        return load_folders(settings)
     if isinstance(settings, Downloaded):
-        return load_mnist(
-            name=settings.name,
-            folder=MNIST_FOLDERS[settings.name],
-            root=Path(settings.root).expanduser(),
-            download=settings.download,
-        )
+        place, download = Path(settings.root).expanduser(), settings.download
+        if settings.name in READERS:
+            return load_archive(name=settings.name, root=place, download=download)
+        folder = MNIST_FOLDERS[settings.name]
+        return load_mnist(name=settings.name, folder=folder, root=place, download=download)
     return gaussian_mixture(settings)

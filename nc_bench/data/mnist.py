@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from nc_bench.data.dataset import DataError, Dataset
+from nc_bench.data.dataset import Dataset
+from nc_bench.data.error import DataError
 from nc_bench.data.idx import read_idx
+from nc_bench.data.images import BLOCK, Images, PixelArray
+from nc_bench.data.standardise import levels_of
 
 CLASSES = 10
 SIDE = 28
@@ -20,7 +22,7 @@ TEST_FILES = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
 def load_mnist(*, name: str, folder: str, root: Path, download: bool) -> Dataset:
-    """Images (N, 1, 28, 28) in float32, 10 classes, from ``root/folder/raw``, where torchvision puts them.
+    """Images (N, 1, 28, 28), 10 classes, from ``root/folder/raw``, where torchvision puts them.
 
     Pixels are (x/255 - mean) / std with the training split's mean and population standard deviation over
     all pixels, computed in float64. ``folder`` is also the name of torchvision's class. Files that are all
@@ -39,13 +41,14 @@ def load_mnist(*, name: str, folder: str, root: Path, download: bool) -> Dataset
         )
     train_images, train_labels = _read_split(raw, TRAIN_FILES)
     test_images, test_labels = _read_split(raw, TEST_FILES)
-    standardised = _standardised_levels(train_images)
+    train, test = (torch.from_numpy(images.copy()).unsqueeze(1) for images in (train_images, test_images))
+    levels = levels_of(train.split(BLOCK))
     return Dataset(
         name=name,
         classes=CLASSES,
-        train_inputs=_inputs(standardised, train_images),
+        train_inputs=Images(source=PixelArray(pixels=train), levels=levels, chosen=torch.arange(len(train))),
         train_labels=torch.from_numpy(train_labels.astype(np.int64)),
-        test_inputs=_inputs(standardised, test_images),
+        test_inputs=Images(source=PixelArray(pixels=test), levels=levels, chosen=torch.arange(len(test))),
         test_labels=torch.from_numpy(test_labels.astype(np.int64)),
     )
 
@@ -79,17 +82,3 @@ def _read_split(raw: Path, files: tuple[str, str]) -> tuple[NDArray[np.uint8], N
     if labels.max() >= CLASSES:
         raise DataError(f"{raw / files[1]}: label {labels.max()} is outside 0..{CLASSES - 1}")
     return images, labels
-
-
-def _standardised_levels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The standardised value of each of the 256 grey levels."""
-    blocks = np.array_split(images, 1 + len(images) // 1024)
-    counts = sum(np.bincount(block.ravel(), minlength=256) for block in blocks)
-    levels = np.arange(256) / 255.0
-    centre = np.average(levels, weights=counts)
-    spread = np.sqrt(np.average((levels - centre) ** 2, weights=counts))
-    return ((levels - centre) / (spread if spread > 0 else 1.0)).astype(np.float32)
-
-
-def _inputs(standardised: NDArray[np.float32], images: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(standardised[images]).unsqueeze(1)

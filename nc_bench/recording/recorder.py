@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from nc_bench.config import Config
+from nc_bench.data import Images
 from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoLooks, measure_features
 from nc_bench.models import Classifier
 from nc_bench.recording.measuring import measuring
@@ -29,7 +31,7 @@ BATCH_ELEMENTS = 2**22
 class Split:
     """What is measured: inputs (N, ...) shared by all trials, and each trial's labels (t, N)."""
 
-    inputs: Tensor
+    inputs: Tensor | Images
     labels: Int64[Tensor, "t n"]
 
 
@@ -142,7 +144,7 @@ class Recorder:
     def _batches(self, split: Split, watch: ConstraintWatch) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Features of every layer by name, the penultimate last, and their labels."""
         trials = len(split.labels)
-        width = max(split.inputs[0].numel(), *self.widths.values())
+        width = max(math.prod(split.inputs.shape[1:]), *self.widths.values())
         rows = max(1, BATCH_ELEMENTS // (trials * width))
         outputs = {stage.module: stage.features for stage in self.stages.values()}
         with FeatureTap(self.model, self.model.head, outputs=outputs) as tap:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nc_bench.config import ConfigError, Record
+from nc_bench.data import Images
 from nc_bench.models import Classifier
 from nc_bench.recording.measuring import measuring
 from nc_bench.recording.tap import FeatureTap
@@ -43,7 +44,7 @@ class Stage:
         return stacked.flatten(2).clone()
 
 
-def recorded_stages(model: Classifier, record: Record, inputs: Tensor) -> tuple[Stage, ...]:
+def recorded_stages(model: Classifier, record: Record, inputs: Tensor | Images) -> tuple[Stage, ...]:
     """The stages that `record.layers` asks for besides the penultimate features, in the order in which they run.
 
     `inputs` (N, ...) are samples of the data: the first runs through the model once, in eval mode.
@@ -92,7 +93,7 @@ def _check_names(wanted: Sequence[str], names: Sequence[str], trunk: nn.Module) 
 
 
 @torch.no_grad()
-def _probe(model: Classifier, modules: Sequence[str], inputs: Tensor) -> tuple[dict[str, Any], Tensor]:
+def _probe(model: Classifier, modules: Sequence[str], inputs: Tensor | Images) -> tuple[dict[str, Any], Tensor]:
     example = inputs[:1].expand(len(model.head.weight), PROBE, *inputs.shape[1:])
     with measuring(model), FeatureTap(model, model.head, outputs=dict.fromkeys(modules, lambda output: output)) as tap:
         model(example)

@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from nc_bench.config import Config, ConfigError, Mlp, Unconstrained
-from nc_bench.data import Dataset, training_labels
+from nc_bench.data import Dataset, Images, training_batches, training_labels
 from nc_bench.models import Classifier, build_classifier
 from nc_bench.recording import Split
 from nc_bench.streams import Stream, generator
@@ -35,11 +35,8 @@ class Ensemble:
         first, dtype = configs[0], DTYPES[configs[0].dtype]
         data = dataset.to(device, dtype)
         self.configs, self.device, self.classes = configs, device, data.classes
-        self.inputs, self.test_inputs, self.test_labels = (
-            data.train_inputs,
-            data.test_inputs,
-            data.test_labels,
-        )
+        self.inputs: Tensor | Images = data.train_inputs
+        self.test_inputs, self.test_labels = data.test_inputs, data.test_labels
         self.samples = len(self.inputs)
         self.batch_size = _checked_batch_size(first, self.samples)
         self.labels = torch.stack(
@@ -77,8 +74,9 @@ class Ensemble:
         self.epoch_loss.zero_()
         epoch, done = divmod(self.step_count, self.steps_per_epoch)
         order = self._order(epoch)
-        for batch in order.split(self.batch_size, 1)[done:]:
-            self._step(batch)
+        batches = order.split(self.batch_size, 1)[done:]
+        for batch, inputs in zip(batches, training_batches(self.inputs, batches), strict=True):
+            self._step(batch, inputs)
             self.step_count += 1
             yield
 
@@ -156,18 +154,17 @@ class Ensemble:
         """This trial's part of a tensor with an axis of trials; one alone owns all there is."""
         return stacked if len(self.configs) == 1 else stacked[trial : trial + 1]
 
-    def _step(self, batch: Int64[Tensor, "t b"]) -> None:
-        loss, objective = self._differentiate(batch)
+    def _step(self, batch: Int64[Tensor, "t b"], inputs: Tensor) -> None:
+        loss, objective = self._differentiate(batch, inputs)
         self.epoch_loss += loss
         if (self.step_count + 1) % self.steps_per_epoch == 0:
             self._gradient_norms = self.rule.gradient_norms(len(self.configs))
-        search = LineSearch(value=objective, evaluate=lambda: self._evaluate_again(batch))
+        search = LineSearch(value=objective, evaluate=lambda: self._evaluate_again(batch, inputs))
         self.rule.step(self.learning_rate_factor(), search)
         self.sets.project(self.model)
 
-    def _differentiate(self, batch: Int64[Tensor, "t b"]) -> tuple[Tensor, Tensor]:
+    def _differentiate(self, batch: Int64[Tensor, "t b"], inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss, and with feature decay, of these samples; the parameters are left with gradients."""
-        inputs = self.inputs.index_select(0, batch.flatten()).view(*batch.shape, *self.inputs.shape[1:])
         features = self.model.backbone(inputs)
         loss = self.objective.loss(self.model.outputs(features), self.labels.gather(1, batch))
         objective = loss
@@ -177,10 +174,10 @@ class Ensemble:
         return loss.detach(), objective.detach()
 
     @torch.enable_grad()
-    def _evaluate_again(self, batch: Int64[Tensor, "t b"]) -> Tensor:
+    def _evaluate_again(self, batch: Int64[Tensor, "t b"], inputs: Tensor) -> Tensor:
         """The objective within a step; running statistics of batch norm count the step once."""
         before = [buffer.clone() for buffer in self.model.buffers()]
-        _, objective = self._differentiate(batch)
+        _, objective = self._differentiate(batch, inputs)
         for buffer, old in zip(self.model.buffers(), before, strict=True):
             buffer.copy_(old)
         return objective

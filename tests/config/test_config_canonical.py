@@ -198,7 +198,10 @@ def test_what_a_result_does_not_depend_on(changes: dict[str, Any]) -> None:
 
 
 def test_a_result_does_not_depend_on_where_the_data_lie() -> None:
-    here, there = (small(data={"name": "mnist", **where}) for where in ({}, {"root": "/elsewhere", "download": True}))
+    here, there = (
+        small(data={"name": "mnist", **where})
+        for where in ({}, {"root": "/elsewhere", "download": True, "memory_gb": 1, "workers": 0})
+    )
     assert config_hash(here) == config_hash(there) and config_changes(here, there) == []
 
 

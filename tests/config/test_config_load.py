@@ -174,7 +174,7 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
             "data={name: fashion_mnist, colour: 1}",
             "data.colour: unknown key for name: fashion_mnist; known are name, "
             "labels, label_noise, balance, seed, keep_classes, samples_per_class, test_samples_per_class, root, "
-            "download",
+            "memory_gb, workers, download",
         ),
         ("dtype=float23", "dtype: float23 given, should be float32 or float64; did you mean 'float32'?"),
         (

@@ -65,11 +65,11 @@ def poison(trial: int, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make one trial's weights NaN before its step of this number."""
     taken = Ensemble._step
 
-    def poisoning(self: Ensemble, batch: torch.Tensor) -> None:
+    def poisoning(self: Ensemble, *batch: torch.Tensor) -> None:
         if self.step_count == step:
             with torch.no_grad():
                 self.model.head.weight[trial] = math.nan
-        taken(self, batch)
+        taken(self, *batch)
 
     monkeypatch.setattr(Ensemble, "_step", poisoning)
 
@@ -77,10 +77,10 @@ def poison(trial: int, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = Ensemble._step
 
-    def stopping(self: Ensemble, batch: torch.Tensor) -> None:
+    def stopping(self: Ensemble, *batch: torch.Tensor) -> None:
         if self.step_count == step:
             signal.raise_signal(signal.SIGTERM)
-        taken(self, batch)
+        taken(self, *batch)
 
     monkeypatch.setattr(Ensemble, "_step", stopping)
 
@@ -130,11 +130,11 @@ def test_when_all_have_diverged_training_ends(tmp_path: Path, monkeypatch: pytes
     taken = Ensemble._step
     steps: list[int] = []
 
-    def poisoning(self: Ensemble, batch: torch.Tensor) -> None:
+    def poisoning(self: Ensemble, *batch: torch.Tensor) -> None:
         steps.append(self.step_count)
         with torch.no_grad():
             self.model.head.weight.fill_(math.nan)
-        taken(self, batch)
+        taken(self, *batch)
 
     monkeypatch.setattr(Ensemble, "_step", poisoning)
     assert run_ensemble(trials(), folders(tmp_path)) == ["diverged"] * 3

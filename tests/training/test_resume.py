@@ -84,7 +84,7 @@ def test_the_step_after_a_resumption_is_the_next_one(tmp_path: Path) -> None:
     seen: list[int] = []
     taken = Ensemble._step
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Ensemble, "_step", lambda self, batch: (seen.append(self.step_count), taken(self, batch)))
+        patched.setattr(Ensemble, "_step", lambda self, *batch: (seen.append(self.step_count), taken(self, *batch)))
         run_training(small(), tmp_path, resume=True)
     assert seen == list(range(8, TOTAL))
 

@@ -40,10 +40,10 @@ def at_step(monkeypatch: pytest.MonkeyPatch, number: int, action: Any) -> None:
     """Do something to the ensemble before its step of this number, which counts from zero."""
     step = Ensemble._step
 
-    def acting(self: Ensemble, batch: torch.Tensor) -> None:
+    def acting(self: Ensemble, *batch: torch.Tensor) -> None:
         if self.step_count == number:
             action(self)
-        step(self, batch)
+        step(self, *batch)
 
     monkeypatch.setattr(Ensemble, "_step", acting)
 
@@ -194,8 +194,8 @@ def test_weights_that_the_last_step_of_an_epoch_breaks_are_seen_by_the_measureme
 ) -> None:
     step = Ensemble._step
 
-    def breaking(self: Ensemble, batch: torch.Tensor) -> None:
-        step(self, batch)
+    def breaking(self: Ensemble, *batch: torch.Tensor) -> None:
+        step(self, *batch)
         if self.step_count == 5:
             poison(self)
 

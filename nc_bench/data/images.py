@@ -1,0 +1,172 @@
+"""Images as bytes, which become numbers where they are used: all at once for a set held in memory, or by the batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float32, Int64, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from nc_bench.data.error import DataError
+
+BLOCK = 1024
+
+
+class PixelSource(Protocol):
+    """Images (c, h, w) of bytes, by their number."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: Sequence[int]) -> UInt8[Tensor, "n c h w"]:
+        """DataError, one line that names the file, for an image that cannot be read."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PixelArray:
+    """Images that lie in memory as bytes."""
+
+    pixels: UInt8[Tensor, "n c h w"]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def read(self, indices: Sequence[int]) -> UInt8[Tensor, "n c h w"]:
+        return self.pixels[torch.as_tensor(indices)]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Images:
+    """The `chosen` images of a source, standardised: `levels[channel, byte]` is the value of a pixel.
+
+    `batches` and `split` read ahead in so many `workers` (as many processes as there are processors at most; 0: in
+    this one) and put the result on `device` in `dtype`. A value is one of 256 of its channel, so it is the same to
+    the last bit whether an image is held in memory or read again in every epoch.
+    """
+
+    source: PixelSource
+    levels: Float32[Tensor, "c 256"]
+    chosen: Int64[Tensor, "n"]
+    workers: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, c, h, w)."""
+        return len(self.chosen), *self.source.shape
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Some of the images, read now."""
+        return self._standardised(self.source.read(self.chosen[rows].tolist()))
+
+    @property
+    def bytes(self) -> int:
+        """What all of them take as float32 numbers."""
+        return math.prod(self.shape) * torch.float32.itemsize
+
+    def select(self, indices: Tensor) -> Images:
+        """The images of these numbers, or those where a mask is true, in that order."""
+        return dataclasses.replace(self, chosen=self.chosen[indices])
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Images:
+        """The same images, to be put on another device in another floating-point type."""
+        return dataclasses.replace(self, device=torch.device(device), dtype=dtype)
+
+    def held(self) -> Tensor:
+        """All of them as one tensor (N, c, h, w)."""
+        held = torch.empty(self.shape, dtype=self.dtype, device=self.device)
+        for start, block in zip(range(0, len(self), BLOCK), self.split(BLOCK), strict=True):
+            held[start : start + BLOCK] = block
+        return held
+
+    def pixels(self) -> Iterator[UInt8[Tensor, "n c h w"]]:
+        """All of them in their order as bytes, some at a time."""
+        yield from self._read([part.tolist() for part in torch.arange(len(self)).split(BLOCK)])
+
+    def split(self, rows: int) -> Iterator[Tensor]:
+        """All of them in their order, so many at a time."""
+        for pixels in self._read([part.tolist() for part in torch.arange(len(self)).split(rows)]):
+            yield self._standardised(pixels)
+
+    def batches(self, batches: Sequence[Int64[Tensor, "t b"]]) -> Iterator[Tensor]:
+        """For every batch of numbers the images (t, b, c, h, w)."""
+        read = self._read([batch.flatten().tolist() for batch in batches])
+        for batch, pixels in zip(batches, read, strict=True):
+            yield self._standardised(pixels).view(*batch.shape, *self.source.shape)
+
+    def _read(self, batches: Sequence[list[int]]) -> Iterator[UInt8[Tensor, "n c h w"]]:
+        loader: DataLoader[Tensor | DataError] = DataLoader(
+            _Reader(self.source, self.chosen),
+            batch_sampler=batches,
+            collate_fn=_as_it_is,
+            num_workers=min(self.workers, len(os.sched_getaffinity(0)), len(batches)),
+            pin_memory=self.device.type == "cuda",
+            worker_init_fn=_leave_signals_to_the_main_process,
+            # Without one of its own the loader would draw from torch's global generator.
+            generator=torch.Generator(),
+        )
+        for pixels in loader:
+            if isinstance(pixels, DataError):
+                raise pixels
+            yield pixels
+
+    def _standardised(self, pixels: UInt8[Tensor, "n c h w"]) -> Tensor:
+        levels = self.levels.to(device=self.device, dtype=self.dtype)
+        first = 256 * torch.arange(len(levels), device=self.device)[:, None, None]
+        return levels.flatten()[pixels.to(self.device, non_blocking=True).long() + first]
+
+
+def training_batches(inputs: Tensor | Images, batches: Sequence[Int64[Tensor, "t b"]]) -> Iterator[Tensor]:
+    """For every batch of numbers its inputs (t, b, ...): indexed where they are held, else read ahead."""
+    if isinstance(inputs, Images):
+        yield from inputs.batches(batches)
+    else:
+        for batch in batches:
+            yield inputs.index_select(0, batch.flatten()).view(*batch.shape, *inputs.shape[1:])
+
+
+class _Reader(Dataset[Tensor | DataError]):
+    """What a worker of the loader does; an error travels as a value, because the loader would wrap its message."""
+
+    def __init__(self, source: PixelSource, chosen: Tensor) -> None:
+        self.source, self.chosen = source, chosen
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitems__(self, indices: list[int]) -> Tensor | DataError:
+        try:
+            return self.source.read(self.chosen[indices].tolist())
+        except DataError as error:
+            return error
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _leave_signals_to_the_main_process(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
