@@ -172,7 +172,7 @@ SLOW_SLIPS = [
     slip(collapsed, "0.0 if orthogonal else -1 / (", "0.0 if orthogonal else 1 / (", "imbalance_ball_cosine"),
     slip(collapsed, "0.0 if orthogonal else -1 / (", "0.0 if orthogonal else -1 / (1 + ", "imbalance_peeled_cosine_1"),
     slip(two_layer_theory, '"ratio": 1.5', '"ratio": 2.0', "two_layer_ratio"),
-    slip(two_layer_theory, '"ratio": 1.5', '"ratio": 1.51', "two_layer_ratio_limit"),
+    slip(two_layer_theory, '"ratio": 1.5', '"ratio": 1.51', "two_layer_ratio_limit_largest"),
     slip(two_layer_theory, '"ratio_minimum": 1.5', '"ratio_minimum": 1.6', "two_layer_ratio_minimum"),
     slip(two_layer_theory, '"ratio_minimum": 1.5', '"ratio_minimum": 1.6', "two_layer_output_collapse"),
     slip(two_layer_theory, '"max_margin": 0.5', '"max_margin": 0.5**0.5', "two_layer_margin"),

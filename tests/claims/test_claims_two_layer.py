@@ -113,7 +113,12 @@ def test_every_claim_holds_and_none_by_construction() -> None:
     claims = two_layer.claims()
     assert [outcome.name for outcome in map(check, claims) if not outcome.holds] == []
     # Collapsed classes would have the ratio 1 and no scatter; the maximum margin may not be another number either.
-    wrong = {"two_layer_ratio": 1.0, "two_layer_ratio_limit": 1.51, "two_layer_margin": math.sqrt(0.5)}
+    wrong = {
+        "two_layer_ratio": 1.0,
+        "two_layer_ratio_limit_largest": 1.51,
+        "two_layer_ratio_limit_smallest": 1.49,
+        "two_layer_margin": math.sqrt(0.5),
+    }
     held = [c.name for c in claims if c.name in wrong and check(replace(c, predicted=lambda c=c: wrong[c.name])).holds]
     assert held == []
 
