@@ -38,8 +38,8 @@ NUMBERS = frozenset(
 )
 """Settings of which every trial of an ensemble may have its own; all others are one program's for all trials."""
 
-TOGETHER = 64
-"""Most trials in one group."""
+TOGETHER = 32
+"""Most trials in one group: a step's cost per trial no longer falls beyond it, for networks of width 64 on one core."""
 
 
 def groups(configs: Sequence[Config], limit: int = TOGETHER) -> list[list[int]]:
