@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -16,6 +17,9 @@ from nc_bench.streams import Stream, generator
 
 DIGITS = 6
 """Significant digits of the numbers that a range or a draw gives, so that they read well and hash the same anywhere."""
+
+EXPONENTIAL = re.compile(r"[-+]?[0-9]+\.?[0-9]*[eE][-+]?[0-9]+")
+"""A number that YAML reads as text."""
 
 
 class Axis(Section):
@@ -59,7 +63,7 @@ def axis_values(axis: Axis, key: str) -> dict[Any, Any]:
     Draws are a function of (seed, key) alone: more draws extend fewer, and two axes draw independently.
     """
     if isinstance(axis.values, Mapping):
-        return dict(axis.values)
+        return {_shown(label): value for label, value in axis.values.items()}
     if axis.values is not None:
         return {_shown(value): value for value in axis.values}
     assert axis.low is not None and axis.high is not None
@@ -90,7 +94,9 @@ def _rounded(number: float) -> float:
 
 
 def _shown(value: Any) -> Any:
-    """A value as a table shows it: itself if it is one number, text or flag, else its YAML-like text."""
+    """A value as a table shows it: itself if it is one number, text or flag, else as text. `1e-3` is a number."""
+    if isinstance(value, str) and EXPONENTIAL.fullmatch(value):
+        return float(value)
     if isinstance(value, str | int | float | bool) or value is None:
         return "none" if value is None else value
     return str(value)

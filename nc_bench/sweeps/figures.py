@@ -91,9 +91,9 @@ def _heat_maps(study: Study, runs: pd.DataFrame) -> Figure:
     """A row per measure, a column per row of the table; the mean over seeds and over the columns that are not shown."""
     x, y, measures = str(study.figure.x), str(study.figure.y), study.figure.measures
     panels = runs[list(study.rows)].drop_duplicates()
-    size = (1.9 * len(panels) + 2.0, 1.9 * len(measures) + 1.7)
+    size = (2.2 * len(panels) + 1.6, 2.1 * len(measures) + 1.7)
     page, body = style.headed_figure(size, _title(study), study.question, _caption(study, ""))
-    grid = body.subplots(len(measures), len(panels), squeeze=False, sharex=True, sharey=True)
+    grid = body.subplots(len(measures), len(panels), squeeze=False)  # every panel may have decays of its own
     for line, measure in zip(grid, measures, strict=True):
         means = runs.groupby([*study.rows, x, y], sort=False)[measure].mean()
         norm = _norm(means, logarithmic=measure in study.figure.log_y)

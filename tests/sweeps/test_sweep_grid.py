@@ -97,6 +97,17 @@ def test_ranges_and_draws_lie_between_their_ends(count: int, ends: list[float], 
     assert few == more[: len(few)] and all(low * (1 - 1e-5) <= value <= high * (1 + 1e-5) for value in more)
 
 
+def test_numbers_that_yaml_reads_as_text_are_numbers_in_tables() -> None:
+    assert axis_values(Axis(values=["1e-3", 4.0, None, [2, 3], "relu"]), "a") == {
+        0.001: "1e-3",
+        4.0: 4.0,
+        "none": None,
+        "[2, 3]": [2, 3],
+        "relu": "relu",
+    }
+    assert list(axis_values(Axis(values={"2e2": [1], "e": [2]}), "a")) == [200.0, "e"]
+
+
 def test_draws_depend_on_the_seed_and_the_key() -> None:
     axes = [(Axis(low=0, high=1, draws=20, seed=seed), key) for seed in (0, 1) for key in ("a", "b")]
     drawn = [tuple(axis_values(axis, key)) for axis, key in axes]
