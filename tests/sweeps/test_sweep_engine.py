@@ -22,7 +22,7 @@ from nc_bench.sweeps.engine import grouped, pending, run_trials
 from nc_bench.sweeps.folder import State, SweepFolder
 from nc_bench.sweeps.grid import Grid, load_grid
 
-LONG = {"training.epochs": 60}
+LONG = {"training.epochs": 40}
 PATIENCE = 120.0
 
 
