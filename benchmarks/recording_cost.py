@@ -9,14 +9,11 @@ product, and at most twice the forward pass. Takes about two minutes on two core
 from __future__ import annotations
 
 import argparse
-import ctypes
 import platform
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from timing import Cost, extra_memory, processor, shown_memory, take_turns
 
 from nc_bench import collapse_metrics
 from nc_bench.config import load_config
@@ -29,21 +26,13 @@ NETWORK, PIXELS, CLASSES, SPLITS = "mnist_mlp.yaml", (1, 28, 28), 10, (10_000, 6
 PRODUCT_TARGET, FORWARD_TARGET = 3.0, 2.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """Best wall-clock and processor time of a job, in seconds."""
-
-    wall: float
-    processor: float
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print(f"{platform.node()}, {_processor()}, {torch.get_num_threads()} threads")
+    print(f"{platform.node()}, {processor()}, {torch.get_num_threads()} threads")
     print(f"Python {platform.python_version()}, torch {torch.__version__}, best of {arguments.repeats} repeats\n")
     print("All metrics / features.T @ features     wall  processor   target  extra memory")
     for samples, width, classes in MATRICES:
@@ -62,9 +51,9 @@ def measured_matrix(samples: int, width: int, classes: int, repeats: int) -> Non
     features = torch.randn(samples, width, generator=random).mul_(0.3).add_(means[labels])
     product = lambda: features.T @ features  # noqa: E731
     metrics = lambda: collapse_metrics(features, labels, weight, bias)  # noqa: E731
-    memory = _extra_memory(metrics)
+    memory = extra_memory(metrics)
     line = f"{samples:,} x {width}, K = {classes}"
-    _print_ratio(line, *_take_turns(metrics, product, repeats), PRODUCT_TARGET, memory)
+    _print_ratio(line, *take_turns((metrics, product), repeats), PRODUCT_TARGET, memory)
 
 
 @torch.no_grad()
@@ -81,51 +70,14 @@ def measured_network(samples: int, repeats: int) -> None:
         for part in inputs.split(rows):
             model(part[None])
 
-    memory = _extra_memory(lambda: recorder.record(split))
+    memory = extra_memory(lambda: recorder.record(split))
     line = f"{samples:,} images, {'-'.join(map(str, config.model.widths))}"
-    _print_ratio(line, *_take_turns(lambda: recorder.record(split), forward, repeats), FORWARD_TARGET, memory)
-
-
-def _take_turns(first: Callable[[], object], second: Callable[[], object], repeats: int) -> tuple[Cost, Cost]:
-    times: tuple[list[Cost], list[Cost]] = ([], [])
-    for _ in range(repeats):
-        for job, taken in zip((first, second), times, strict=True):
-            wall, processor = time.perf_counter(), time.process_time()
-            job()
-            taken.append(Cost(wall=time.perf_counter() - wall, processor=time.process_time() - processor))
-    best = [Cost(wall=min(c.wall for c in t), processor=min(c.processor for c in t)) for t in times]
-    return best[0], best[1]
+    _print_ratio(line, *take_turns((lambda: recorder.record(split), forward), repeats), FORWARD_TARGET, memory)
 
 
 def _print_ratio(line: str, job: Cost, unit: Cost, target: float, memory: int | None) -> None:
-    wall, processor = job.wall / unit.wall, job.processor / unit.processor
-    extra = "not known" if memory is None else f"{memory / 2**20:.0f} MiB"
-    print(f"  {line:<36}{wall:7.2f}  {processor:9.2f}  {'<=':>4} {target:.0f}  {extra:>13}", flush=True)
-
-
-def _extra_memory(job: Callable[[], object]) -> int | None:
-    """Bytes by which the process grows while the job runs, where Linux tells: its peak can be reset and read."""
-    try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")
-        before = _status("VmRSS")
-        job()
-        return max(0, _status("VmHWM") - before)
-    except OSError:
-        return None
-
-
-def _status(key: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(key))
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    wall, own = job.wall / unit.wall, job.processor / unit.processor
+    print(f"  {line:<36}{wall:7.2f}  {own:9.2f}  {'<=':>4} {target:.0f}  {shown_memory(memory):>13}", flush=True)
 
 
 if __name__ == "__main__":
