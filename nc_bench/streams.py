@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 
 import numpy as np
@@ -16,6 +18,7 @@ class Stream(Enum):
     LABELS = 2
     SYNTHETIC = 3
     SELECTION = 4
+    MODEL_NOISE = 5
     SWEEP = 100
     STATISTICS = 101
 
@@ -35,3 +38,32 @@ def generator(seed: int, stream: Stream, *index: int) -> torch.Generator:
         raise ValueError(f"seed and stream index must be non-negative, got {seed} and {index}")
     sequence = np.random.SeedSequence(entropy=seed, spawn_key=(stream.value, *index))
     return torch.Generator().manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
+
+
+@contextmanager
+def global_stream(seed: int, stream: Stream, *index: int, device: torch.device | None = None) -> Iterator[None]:
+    """Inside the block torch's global generators, of the CPU and of the device, run on a stream of their own.
+
+    For layers of libraries, which take no generator: their initialisation, their dropout. Afterwards the global
+    generators are as they were, so nothing else is moved.
+    """
+    number = generator(seed, stream, *index).initial_seed()
+    generators = [torch.default_generator, *_generator_of(device)]
+    before = [own.get_state() for own in generators]
+    for own in generators:
+        own.manual_seed(number)
+    try:
+        yield
+    finally:
+        for own, state in zip(generators, before, strict=True):
+            own.set_state(state)
+
+
+def _generator_of(device: torch.device | None) -> list[torch.Generator]:
+    """The global generator of a device that has one of its own."""
+    if device is None or device.type == "cpu":
+        return []
+    if device.type == "mps":
+        return [torch.mps._get_default_mps_generator()]
+    torch.cuda.init()
+    return [torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]]

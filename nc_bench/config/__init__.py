@@ -5,7 +5,7 @@ from nc_bench.config.canonical import config_changes, config_hash, dump_config, 
 from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, LpBall
 from nc_bench.config.data import Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
 from nc_bench.config.load import apply_override, load_config, read_mapping
-from nc_bench.config.model import Head, Mlp, Model, Unconstrained
+from nc_bench.config.model import Head, Library, Mlp, Model, ResNet, Unconstrained
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import (
     Adam,
@@ -49,6 +49,7 @@ __all__ = [
     "Head",
     "HeadBound",
     "Lbfgs",
+    "Library",
     "LpBall",
     "Mlp",
     "Model",
@@ -58,6 +59,7 @@ __all__ = [
     "Objective",
     "Optimizer",
     "Record",
+    "ResNet",
     "Schedule",
     "Sgd",
     "Signum",

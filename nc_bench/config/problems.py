@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from inspect import isclass
-from typing import Any, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -78,13 +78,13 @@ def _problems(details: ErrorDetails) -> Iterator[Problem]:
             yield Problem(place.path, _unknown_key(place))
         case "missing":
             yield Problem(place.path, f"missing{_meaning(place.field)}")
-        case "union_tag_not_found":
+        case "union_tag_not_found" if isinstance(details["input"], dict):
             yield Problem(f"{place.path}.name", f"missing, should be {_choice(members)}")
         case "union_tag_invalid":
             given = details["input"]["name"]
             text = f"{shown(given)} given, should be {_choice(members)}{_suggestion(given, members)}"
             yield Problem(f"{place.path}.name", text)
-        case "model_type" | "model_attributes_type" | "dict_type":
+        case "union_tag_not_found" | "model_type" | "model_attributes_type" | "dict_type":
             keys = f"with name: {_choice(members)}" if members else "of keys to values"
             yield Problem(place.path, f"{shown(details['input'])} given, should be a mapping {keys}")
         case _:
@@ -165,12 +165,22 @@ def _contents(field: FieldInfo | None) -> type[Section] | dict[str, type[Section
 
 def _members(field: FieldInfo | None) -> dict[str, type[Section]]:
     """The models of a union by name; empty if the field is no such union."""
-    return {kind: section for section in _sections(field) for kind in _kinds(section)}
+    return {kind: section for section, tag in _parts(field) for kind in ((tag,) if tag else _kinds(section))}
 
 
 def _sections(field: FieldInfo | None) -> list[type[Section]]:
+    return [section for section, _ in _parts(field)]
+
+
+def _parts(field: FieldInfo | None) -> list[tuple[type[Section], str | None]]:
+    """The models that a key may hold, each with the tag that tells it from the others, if it is given one."""
     annotation = field.annotation if field else None
-    return [part for part in (annotation, *get_args(annotation)) if isclass(part) and issubclass(part, Section)]
+    parts = []
+    for part in (annotation, *get_args(annotation)):
+        section, *notes = get_args(part) if get_origin(part) is Annotated else (part,)
+        if isclass(section) and issubclass(section, Section):
+            parts.append((section, next((note.tag for note in notes if isinstance(note, Tag)), None)))
+    return parts
 
 
 def _kinds(section: type[Section]) -> tuple[str, ...]:

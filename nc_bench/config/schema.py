@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from nc_bench.config.constraints import Constraints
 from nc_bench.config.contradictions import contradictions
 from nc_bench.config.data import Data
-from nc_bench.config.model import Head, Model
+from nc_bench.config.model import MODEL_BY_NAME, Head, Model
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import ConstantSchedule, Optimizer, Schedule
 from nc_bench.config.section import Section
@@ -34,7 +34,7 @@ class Config(Section):
         default="float32", description="Precision of training; metrics are always taken in float64."
     )
     data: Data = Field(discriminator="name", description="Which images are classified, and by which labels.")
-    model: Model = Field(discriminator="name", description="The backbone, from input to features.")
+    model: Model = Field(discriminator=MODEL_BY_NAME, description="The backbone, from input to features.")
     head: Head = Field(default=Head(), description="The last linear layer.")
     constraints: Constraints = Field(default=Constraints(), description="Bounds on features, head, outputs.")
     objective: Objective = Field(default=Objective(), description="Loss and penalties.")

@@ -59,7 +59,7 @@ def _missing(raw: Path) -> list[str]:
 
 def _download(name: str, folder: str, root: Path) -> None:
     # Slow to import, and only a download needs it.
-    from nc_bench.data.vision import torchvision
+    from nc_bench.vision import torchvision
 
     try:
         getattr(torchvision.datasets, folder)(root, download=True)

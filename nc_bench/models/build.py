@@ -8,12 +8,15 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nc_bench.config import Config, ConfigError, Unconstrained
+from nc_bench.config import Config, ConfigError, Library, Mlp, ResNet, Unconstrained
 from nc_bench.geometry.simplex import simplex_vertices
 from nc_bench.models.backbones import FeatureTable, mlp
 from nc_bench.models.classifier import Classifier
 from nc_bench.models.layers import RadialBall, RadialSphere, StackedLinear
-from nc_bench.streams import Stream, generator
+from nc_bench.models.library import Cut, library_backbone
+from nc_bench.models.one_trial import OneTrial
+from nc_bench.models.resnet import resnet, resnet_width
+from nc_bench.streams import Stream, generator, global_stream
 
 
 def build_classifier(
@@ -23,37 +26,71 @@ def build_classifier(
 
     Trials share the structure of the first: everything but numbers must be equal. A table of unconstrained
     features has one row for each of `samples`; a network takes inputs of `input_shape`.
-    Raises ConfigError where the head cannot be what it is asked to be.
+    Models that are not stackable come one at a time.
+    Raises ConfigError where the head cannot be what it is asked to be, or the model cannot take these samples.
     """
     first = configs[0]
+    assert len(configs) == 1 or stackable(first), f"{first.model.name} is not stacked over trials"
     generators = [generator(config.seed, Stream.INITIALISATION) for config in configs]
+    bound, output_ball, stochastic = _feature_bound(configs), _output_ball(configs), False
     backbone: nn.Module
-    if isinstance(first.model, Unconstrained):
-        backbone = FeatureTable(first.model, samples, generators)
-    else:
-        backbone = mlp(first.model, math.prod(input_shape), generators)
-        if first.constraints.features is not None:
-            radii = [c.constraints.features.radius for c in configs if c.constraints.features]
-            if first.constraints.features.set == "sphere":
-                backbone.add_module("sphere", RadialSphere(radii))
-            else:
-                backbone.add_module("ball", RadialBall(radii, first.constraints.features.p))
-    head = _head(first, classes, generators)
-    output_ball = None
-    if first.constraints.outputs is not None:
-        radii = [c.constraints.outputs.radius for c in configs if c.constraints.outputs]
-        output_ball = RadialBall(radii, first.constraints.outputs.p)
-    return Classifier(backbone, head, output_ball)
+    match first.model:
+        case Unconstrained():
+            backbone, width = FeatureTable(first.model, samples, generators), first.model.widths[-1]
+        case Mlp():
+            backbone, width = mlp(first.model, math.prod(input_shape), generators), first.model.widths[-1]
+            if bound is not None:
+                backbone.add_module("bound", bound)
+        case _:
+            cut = _not_stacked(first, input_shape, classes)
+            backbone, width, stochastic = OneTrial(cut.module, bound), cut.width, cut.stochastic
+    head = _head(first, width, classes, generators)
+    return Classifier(backbone, head, output_ball, stochastic=stochastic)
 
 
-def _head(config: Config, classes: int, generators: Sequence[torch.Generator]) -> StackedLinear:
-    width = config.model.widths[-1]
+def stackable(config: Config) -> bool:
+    """Whether trials of this model can be one program, stacked on a leading axis; others are trained one by one."""
+    return isinstance(config.model, Mlp | Unconstrained)
+
+
+def _not_stacked(config: Config, input_shape: Sequence[int], classes: int) -> Cut:
+    """A network of ordinary layers, initialised from the seed by way of torch's global generator."""
+    model = config.model
+    assert isinstance(model, ResNet | Library)
+    if len(input_shape) != 3:
+        raise ConfigError(
+            f"model.name: {model.name} takes images, but a sample of data.name: {config.data.name} is "
+            f"{' x '.join(str(length) for length in input_shape)} numbers, not channels x height x width"
+        )
+    # Another stream than the head's, or both would start with the same numbers.
+    with global_stream(config.seed, Stream.INITIALISATION, 1):
+        if isinstance(model, Library):
+            return library_backbone(model, input_shape, classes)
+        network = resnet(model, input_shape[0])
+    return Cut(module=network, width=resnet_width(model), stochastic=False)
+
+
+def _feature_bound(configs: Sequence[Config]) -> RadialBall | RadialSphere | None:
+    """The last module of a network's backbone, if its features are bounded."""
+    bounds = [config.constraints.features for config in configs if config.constraints.features]
+    if not bounds:
+        return None
+    radii = [bound.radius for bound in bounds]
+    return RadialSphere(radii) if bounds[0].set == "sphere" else RadialBall(radii, bounds[0].p)
+
+
+def _output_ball(configs: Sequence[Config]) -> RadialBall | None:
+    balls = [config.constraints.outputs for config in configs if config.constraints.outputs]
+    return RadialBall([ball.radius for ball in balls], balls[0].p) if balls else None
+
+
+def _head(config: Config, width: int, classes: int, generators: Sequence[torch.Generator]) -> StackedLinear:
     head = StackedLinear(width, classes, generators, bias=config.head.bias)
     if config.head.init == "simplex":
         if width < classes - 1:
+            key = "model.widths to end in" if isinstance(config.model, Mlp | Unconstrained) else "features of width"
             raise ConfigError(
-                f"head.init: a simplex of {classes} classes needs model.widths to end in at least {classes - 1}, "
-                f"got {width}"
+                f"head.init: a simplex of {classes} classes needs {key} at least {classes - 1}, got {width}"
             )
         vertices = [simplex_vertices(classes, width, generator=draw) for draw in generators]
         # Kept in float64: in a float64 run a frozen simplex is one to 1e-16.

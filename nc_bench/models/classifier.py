@@ -12,12 +12,26 @@ class Classifier(nn.Module):
     """x -> head(backbone(x)) for t trials; the input of `head` is the penultimate feature f(x) (t, n, d).
 
     A network's feature bound is the last module of its backbone, so f(x) is what the paper's f(x) is.
-    `output_ball` is the bound |h(x)| <= R of the paper's section 3, or None.
+    `output_ball` is the bound |h(x)| <= R of the paper's section 3, or None. `stochastic` says whether a forward pass
+    in training draws from torch's global generators, as dropout does.
     """
 
-    def __init__(self, backbone: nn.Module, head: StackedLinear, output_ball: RadialBall | None = None) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: StackedLinear,
+        output_ball: RadialBall | None = None,
+        *,
+        stochastic: bool = False,
+    ) -> None:
         super().__init__()
         self.backbone, self.head, self.output_ball = backbone, head, output_ball
+        self.stochastic = stochastic
+
+    @property
+    def width(self) -> int:
+        """Width d of the penultimate features."""
+        return self.head.weight.shape[-1]
 
     def forward(self, x: Tensor) -> Float[Tensor, "t n k"]:
         return self.outputs(self.backbone(x))

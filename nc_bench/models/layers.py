@@ -18,6 +18,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
     "hard_tanh": nn.Hardtanh,
+    "identity": nn.Identity,
 }
 
 

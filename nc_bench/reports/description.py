@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import ValidationError
 
-from nc_bench.config import Config, CountedBalance, ExponentialBalance, GaussianMixture, Mlp, Noise, StepBalance
+from nc_bench.config import (
+    Config,
+    CountedBalance,
+    ExponentialBalance,
+    GaussianMixture,
+    Library,
+    Mlp,
+    Noise,
+    ResNet,
+    StepBalance,
+    Unconstrained,
+)
 from nc_bench.reports.numbers import percent
 from nc_bench.runs import Run, RunError
 from nc_bench.runs.directory import CONFIG
@@ -56,12 +69,26 @@ def _data(config: Config) -> str:
 
 
 def _model(config: Config) -> str:
-    widths = "-".join(str(width) for width in config.model.widths)
-    if not isinstance(config.model, Mlp):
-        return f"unconstrained features of width {widths}{', non-negative' if config.model.nonnegative else ''}"
-    norm = ", batch norm" if config.model.batch_norm else ""
-    ending = config.model.activation if config.model.final_activation else "linear"
-    return f"network {widths}{norm}, {ending} features"
+    match config.model:
+        case Mlp(widths=widths, activation=activation):
+            norm = ", batch norm" if config.model.batch_norm else ""
+            if activation == "identity":
+                return f"linear network {_dashed(widths)}{norm}"
+            ending = activation if config.model.final_activation else "linear"
+            return f"network {_dashed(widths)}{norm}, {ending} features"
+        case Unconstrained(widths=widths):
+            sign = ", non-negative" if config.model.nonnegative else ""
+            return f"unconstrained features of width {_dashed(widths)}{sign}"
+        case ResNet(name=name, width_multiplier=factor):
+            thin = "" if factor == 1 else f", {factor:g} times as wide"
+            return f"{name} with {'a 3x3' if config.model.stem == 'small' else 'the ImageNet'} stem{thin}"
+        case Library(name=name):
+            library, _, its = name.partition(":")
+            return f"{its} of {library}"
+
+
+def _dashed(widths: Sequence[int]) -> str:
+    return "-".join(str(width) for width in widths)
 
 
 def _bounds(config: Config) -> str:

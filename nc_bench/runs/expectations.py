@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nc_bench.config import Config, DecoupledDecay, FeatureBound, HeadBound, Mlp, Unconstrained
+from nc_bench.config import Config, DecoupledDecay, FeatureBound, HeadBound, Library, Mlp, ResNet, Unconstrained
 from nc_bench.theory import Prediction, predict
 
 NEARLY_BALANCED = 1.1
@@ -20,6 +20,7 @@ ACTIVATION_RANGE = {
     "tanh": (-1.0, 1.0),
     "sigmoid": (0.0, 1.0),
     "hard_tanh": (-1.0, 1.0),
+    "identity": (-math.inf, math.inf),
 }
 """Infimum and supremum of what each activation returns."""
 
@@ -50,9 +51,12 @@ class Expectation:
     not_applicable: str = ""
 
 
-def expectations(config: Config, class_counts: Sequence[int]) -> list[Expectation]:
-    """What theory says of this run: the exact minimiser where one is known, else what collapse would look like."""
-    proved = _prediction(config, class_counts)
+def expectations(config: Config, class_counts: Sequence[int], width: int) -> list[Expectation]:
+    """What theory says of this run: the exact minimiser where one is known, else what collapse would look like.
+
+    `width` is that of the penultimate features, which for some models only the built model knows.
+    """
+    proved = _prediction(config, class_counts, width)
     if isinstance(proved, Prediction) and proved.applies:
         scalars = {name: float(v) for name, v in proved.values.items() if not isinstance(v, tuple)}
         return [Expectation(values=scalars, assumption="; ".join(proved.assumptions), source=proved.source)]
@@ -66,12 +70,11 @@ def expectations(config: Config, class_counts: Sequence[int]) -> list[Expectatio
     return [risk, simplex]
 
 
-def _prediction(config: Config, counts: Sequence[int]) -> Prediction | str:
+def _prediction(config: Config, counts: Sequence[int], width: int) -> Prediction | str:
     """The prediction for the minimiser of this configuration, or why there is none."""
     constraints, objective = config.constraints, config.objective
     decay = max(*_coupled(config), objective.feature_decay, *_decoupled(config))
     ball, head, outputs = constraints.features, constraints.head, constraints.outputs
-    width = config.model.widths[-1]
     if 0 in counts:
         return f"class {list(counts).index(0)} has no samples"
     if not config.head.trainable:
@@ -86,11 +89,10 @@ def _prediction(config: Config, counts: Sequence[int]) -> Prediction | str:
         if decay:
             return "norm bounds and decay act together"
         if ball.set == "mean_square" or head.set == "mean_square":
-            return _mean_square(config, counts, ball, head)
+            return _mean_square(config, counts, ball, head, width)
         if ball.p != 2:
             return f"the features are bounded in l^{ball.p:g}, not l^2 (Remark 4.3)"
-        # The minimiser in the ball lies on its sphere, so it is the one on the sphere, which every direction fills.
-        if ball.set == "ball" and (unfilled := _unfilled_ball(config, ball.radius)):
+        if unfilled := _unfilled(config, ball):
             return unfilled
         return predict(
             "penultimate_ball",
@@ -117,7 +119,9 @@ def _prediction(config: Config, counts: Sequence[int]) -> Prediction | str:
     return "nothing bounds the norms, so the risk has no minimiser (section 2.1)"
 
 
-def _mean_square(config: Config, counts: Sequence[int], ball: FeatureBound, head: HeadBound) -> Prediction | str:
+def _mean_square(
+    config: Config, counts: Sequence[int], ball: FeatureBound, head: HeadBound, width: int
+) -> Prediction | str:
     """The layer-peeled model."""
     if ball.set != head.set:
         return "of features and head one is bounded in the mean square and the other is not"
@@ -128,7 +132,7 @@ def _mean_square(config: Config, counts: Sequence[int], ball: FeatureBound, head
         classes=len(counts),
         head_energy=head.radius**2,
         feature_energy=ball.radius**2,
-        width=config.model.widths[-1],
+        width=width,
         class_weights=_weights(config, counts),
     )
 
@@ -168,22 +172,31 @@ def _decoupled(config: Config) -> tuple[float, float]:
 
 
 def nonnegative_features(config: Config) -> bool:
-    """Whether no feature can be negative."""
-    if isinstance(config.model, Mlp):
-        return _feature_range(config.model)[0] >= 0
-    return config.model.nonnegative
+    """Whether it is known of the model that no feature can be negative."""
+    match config.model:
+        case Mlp():
+            return _feature_range(config.model)[0] >= 0
+        case Unconstrained():
+            return config.model.nonnegative
+        case ResNet():
+            return True  # means over space of what a ReLU returns
+        case Library():
+            return False
 
 
-def _unfilled_ball(config: Config, radius: float) -> str:
-    """Why some features of the (non-negative part of the) ball cannot be had, "" if all can."""
-    if not isinstance(config.model, Mlp):
+def _unfilled(config: Config, ball: FeatureBound) -> str:
+    """Why some features of the (non-negative part of the) ball or sphere cannot be had, "" if all can."""
+    if isinstance(config.model, Library):
+        return f"features of {config.model.name} are not known to fill the {ball.set} of radius {ball.radius:g}"
+    # The minimiser in the ball lies on its sphere, so it is the one on the sphere, which every direction fills.
+    if ball.set == "sphere" or not isinstance(config.model, Mlp):
         return ""
     low, high = _feature_range(config.model)
-    if radius <= high and (low == 0 or radius <= -low):
+    if ball.radius <= high and (low == 0 or ball.radius <= -low):
         return ""
     return (
         f"features end in {config.model.activation}, whose values between {low:.3g} and {high:.3g} "
-        f"do not fill the ball of radius {radius:g}"
+        f"do not fill the ball of radius {ball.radius:g}"
     )
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from nc_bench.config import Config, ConfigError, Mlp, Unconstrained
+from nc_bench.config import Config, ConfigError, Unconstrained
 from nc_bench.data import Dataset, Images, training_batches, training_labels
 from nc_bench.models import Classifier, build_classifier
+from nc_bench.models.layers import StackedBatchNorm
+from nc_bench.models.one_trial import with_trial_axis
 from nc_bench.recording import Split
-from nc_bench.streams import Stream, generator
+from nc_bench.streams import Stream, generator, global_stream
 from nc_bench.training.constraints import parameter_sets
 from nc_bench.training.objective import Objective
 from nc_bench.training.optimizers import LineSearch
@@ -47,6 +51,7 @@ class Ensemble:
         self.model: Classifier = build_classifier(
             configs, input_shape=dataset.train_inputs.shape[1:], samples=self.samples, classes=self.classes
         ).to(device, dtype)
+        _check_last_batch(self.model, self.batch_size, self.samples)
         self.sets = parameter_sets(configs, device)
         self.sets.project(self.model)
         self.rule = build_rule(self.model, configs)
@@ -108,7 +113,8 @@ class Ensemble:
         """What the objective adds to the risk, per trial: l/2 |parameters|^2 + l_h/2 sum_i |h_i|^2."""
         total = torch.zeros(len(self.configs), dtype=torch.float64)
         groups = decayed_parameters(self.model, self.configs[0].objective.decay_biases)
-        total += self.objective.weight_penalty(*([parameter.cpu().double() for parameter in group] for group in groups))
+        stacked = ([p.cpu().double() for p in with_trial_axis(self.model, group)] for group in groups)
+        total += self.objective.weight_penalty(*stacked)
         if self.objective.decays_features:
             if features is None:
                 return [float("nan")] * len(self.configs)
@@ -165,7 +171,8 @@ class Ensemble:
 
     def _differentiate(self, batch: Int64[Tensor, "t b"], inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss, and with feature decay, of these samples; the parameters are left with gradients."""
-        features = self.model.backbone(inputs)
+        with self._noise():
+            features = self.model.backbone(inputs)
         loss = self.objective.loss(self.model.outputs(features), self.labels.gather(1, batch))
         objective = loss
         if self.objective.decays_features:
@@ -181,6 +188,12 @@ class Ensemble:
         for buffer, old in zip(self.model.buffers(), before, strict=True):
             buffer.copy_(old)
         return objective
+
+    def _noise(self) -> AbstractContextManager[None]:
+        """What dropout and the like draw in this step: a function of the seed and the step, so a resumed run's too."""
+        if not self.model.stochastic:
+            return nullcontext()
+        return global_stream(self.configs[0].seed, Stream.MODEL_NOISE, self.step_count, device=self.device)
 
     def _order(self, epoch: int) -> Int64[Tensor, "t n"]:
         """The order of the samples in this epoch; a full batch is taken as it stands."""
@@ -198,10 +211,13 @@ def _checked_batch_size(config: Config, samples: int) -> int:
     size = config.training.batch_size or samples
     if size > samples:
         raise ConfigError(f"training.batch_size: {size} is larger than the {samples} training samples")
-    normalised = isinstance(config.model, Mlp) and config.model.batch_norm
+    return size
+
+
+def _check_last_batch(model: Classifier, size: int, samples: int) -> None:
+    normalised = any(isinstance(module, StackedBatchNorm | _BatchNorm) for module in model.modules())
     if normalised and (samples % size or size) == 1:
         raise ConfigError(
             f"training.batch_size: {size} leaves one of {samples} samples in the last batch, "
             "which batch norm cannot normalise"
         )
-    return size

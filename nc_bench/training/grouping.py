@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from nc_bench.config import Config, ConfigError, Lbfgs, Mlp, Unconstrained, flatten
+from nc_bench.config import Config, ConfigError, Lbfgs, flatten
 from nc_bench.config.canonical import Leaf
 from nc_bench.config.problems import shown
+from nc_bench.models import stackable
 
 NUMBERS = frozenset(
     {
@@ -66,7 +67,7 @@ def check_stackable(configs: Sequence[Config]) -> None:
                 raise ConfigError(f"{key}: trials trained together must agree in it, got {values}")
     if len(configs) > 1 and isinstance(configs[0].optimizer, Lbfgs):
         raise ConfigError("optimizer.name: lbfgs cannot be used in company: every trial searches along its own lines")
-    if len(configs) > 1 and not _has_stacked_form(configs[0]):
+    if len(configs) > 1 and not stackable(configs[0]):
         raise ConfigError(f"model.name: {configs[0].model.name} cannot be trained in company")
 
 
@@ -75,7 +76,7 @@ def _structure(config: Config) -> dict[str, Leaf]:
 
 
 def _has_stacked_form(config: Config) -> bool:
-    return isinstance(config.model, Mlp | Unconstrained) and not isinstance(config.optimizer, Lbfgs)
+    return stackable(config) and not isinstance(config.optimizer, Lbfgs)
 
 
 def _evenly(positions: list[int], limit: int) -> list[list[int]]:

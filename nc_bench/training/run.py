@@ -150,6 +150,7 @@ def _facts(ensemble: Ensemble, recorder: Recorder, device: torch.device) -> dict
         **({"layers": _layers(recorder)} if recorder.stages else {}),
         "classes": ensemble.classes,
         "samples": {"train": ensemble.samples, "test": len(ensemble.test_labels)},
+        "feature_width": ensemble.model.width,
         "parameters": sum(parameter.numel() for parameter in ensemble.model.parameters()) // trials,
         **({"muon_moves": moved} if (moved := muon_moves(ensemble.model, ensemble.configs)) else {}),
         **provenance(device),
@@ -173,7 +174,7 @@ class _Company:
     ) -> None:
         self.ensemble, self.recorder, self.trials = ensemble, recorder, trials
         self.watch, self.planes = watch, planes
-        self.null = null_baseline(ensemble.classes, ensemble.configs[0].model.widths[-1])
+        self.null = null_baseline(ensemble.classes, ensemble.model.width)
 
     def go(self, states: Sequence[dict[str, Any]], stop: StopRequest) -> list[str]:
         """Start, or go on from these states, one for each trial; train; judge."""

@@ -14,6 +14,7 @@ from nc_bench.config import Config, DecoupledDecay, FirstOrder, Muon
 from nc_bench.models import Classifier
 from nc_bench.models.backbones import FeatureTable
 from nc_bench.models.layers import StackedLinear
+from nc_bench.models.one_trial import with_trial_axis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,16 +75,15 @@ def decayed_parameters(
     model: Classifier, decay_biases: bool
 ) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
     """What weight decay acts on, in backbone and head: no feature table, biases and batch norm only if asked to."""
-    backbone: list[torch.nn.Parameter] = []
-    head: list[torch.nn.Parameter] = []
-    for module in model.modules():
-        if isinstance(module, FeatureTable):
-            continue
-        for name, parameter in module.named_parameters(recurse=False):
-            is_weight = isinstance(module, StackedLinear) and name == "weight"
-            if parameter.requires_grad and (is_weight or decay_biases):
-                (head if module is model.head else backbone).append(parameter)
-    return backbone, head
+    tables = {id(p) for module in model.modules() if isinstance(module, FeatureTable) for p in module.parameters()}
+
+    def chosen(module: torch.nn.Module) -> list[torch.nn.Parameter]:
+        parameters = [p for p in module.parameters() if p.requires_grad and id(p) not in tables]
+        stacked = with_trial_axis(model, parameters)
+        # A bias has one axis besides that of the trials, and so has a parameter of batch norm.
+        return [p for p, seen in zip(parameters, stacked, strict=True) if decay_biases or seen.ndim > 2]
+
+    return chosen(model.backbone), chosen(model.head)
 
 
 def slots_of(model: Classifier, configs: Sequence[Config]) -> Slots:

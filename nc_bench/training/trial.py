@@ -34,7 +34,7 @@ class Trial:
 
     def __init__(self, config: Config, run: RunDirectory, facts: Mapping[str, Any]) -> None:
         self.config, self.run, self.facts = config, run, facts
-        self.expected = expectations(config, facts["class_counts"])
+        self.expected = expectations(config, facts["class_counts"], facts["feature_width"])
         self.epochs_done, self.together = 0, 1
         self.early_stop = EarlyStop(None)
         self._seconds_before, self._start = 0.0, time.perf_counter()

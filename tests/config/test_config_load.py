@@ -129,7 +129,11 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
             "optimizer.name=sdg",
             "optimizer.name: sdg given, should be sgd, adam, adamw, signum, muon or lbfgs; did you mean 'sgd'?",
         ),
-        ("model.name=[mlp]", "model.name: [mlp] given, should be mlp or unconstrained; did you mean 'mlp'?"),
+        (
+            "model.name=[mlp]",
+            "model.name: [mlp] given, should be mlp, unconstrained, resnet18, resnet34, resnet50, torchvision:<name> "
+            "or timm:<name>; did you mean 'mlp'?",
+        ),
         ("schedule={}", "schedule.name: missing, should be constant, multi_step or cosine"),
         (
             "optimizer=sgd",

@@ -141,7 +141,7 @@ def test_a_folder_in_place_of_a_file_is_missing(tmp_path: Path, raw: Path) -> No
 
 
 def test_files_that_are_there_need_no_torchvision(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "nc_bench.data.vision", None)
+    monkeypatch.setitem(sys.modules, "nc_bench.vision", None)
     assert len(load("mnist", tmp_path, download=True).train_labels) == TRAIN
 
 
@@ -153,7 +153,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of compressed files, served on this machine as the only mirror torchvision knows."""
-    from nc_bench.data.vision import torchvision
+    from nc_bench.vision import torchvision
 
     served = tmp_path / "mirror"
     write_files(served)
@@ -191,7 +191,7 @@ def test_a_damaged_download_is_one_line(tmp_path: Path, mirror: Path) -> None:
 
 
 def test_no_network_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nc_bench.data.vision import torchvision
+    from nc_bench.vision import torchvision
 
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:1/"])

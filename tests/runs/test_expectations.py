@@ -9,7 +9,7 @@ import pytest
 import torch
 from small_runs import network, table
 
-from nc_bench.config import Config
+from nc_bench.config import Config, Mlp, Unconstrained
 from nc_bench.models.layers import ACTIVATIONS
 from nc_bench.runs.expectations import ACTIVATION_RANGE, COLLAPSED, Expectation, expectations
 
@@ -24,15 +24,20 @@ def mlp(**model: Any) -> dict[str, Any]:
     return {"name": "mlp", "widths": [16, 12], **model}
 
 
+def width(config: Config) -> int:
+    """Where the configuration does not say the width, one that is large enough."""
+    return config.model.widths[-1] if isinstance(config.model, Mlp | Unconstrained) else 64
+
+
 def proved(config: Config, counts: tuple[int, ...] = DIGITS) -> Expectation:
-    (only,) = expectations(config, counts)
+    (only,) = expectations(config, counts, width(config))
     assert only.not_applicable == "" and only.assumption and only.source
     return only
 
 
 def refused(config: Config, counts: tuple[int, ...] = DIGITS) -> str:
     """The reason why there is no prediction; the simplex is expected all the same, as observed, not proved."""
-    risk, simplex = expectations(config, counts)
+    risk, simplex = expectations(config, counts, width(config))
     assert list(risk.values) == ["risk"] and math.isnan(risk.values["risk"]) and risk.not_applicable
     assert simplex.values == dict.fromkeys(COLLAPSED, 0.0) and simplex.not_applicable == ""
     assert simplex.assumption == f"observed on networks, not proved for this one: {risk.not_applicable}"

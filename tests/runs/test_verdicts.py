@@ -136,7 +136,7 @@ def test_rows_of_a_table_of_verdicts() -> None:
 
 @pytest.mark.parametrize("config", [network(), network(constraints={"features": None, "head": None}), table()])
 def test_every_expectation_of_a_run_can_be_judged(config: Config) -> None:
-    found = expectations(config, EQUAL)
+    found = expectations(config, EQUAL, config.model.widths[-1])
     judged = judge(config, found, frame(STILL), {})
     named = {name for expectation in found for name in expectation.values}
     assert {row["name"] for row in judged} == (named & CLAIMS.keys()) | {"risk_gap"}

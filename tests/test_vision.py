@@ -27,10 +27,10 @@ import torch
 def attempt(folder):
     sys.path.insert(0, folder)
     importlib.invalidate_caches()
-    for name in ("torchvision", "nc_bench.data.vision"):
+    for name in ("torchvision", "nc_bench.vision"):
         sys.modules.pop(name, None)
     try:
-        module = importlib.import_module("nc_bench.data.vision")
+        module = importlib.import_module("nc_bench.vision")
         outcome = "imported from " + module.torchvision.__file__
     except RuntimeError as error:
         outcome = str(error)
@@ -55,7 +55,7 @@ def test_only_the_known_failure_is_repaired(tmp_path: Path) -> None:
 
 
 def test_models_and_transforms_work() -> None:
-    from nc_bench.data.vision import torchvision
+    from nc_bench.vision import torchvision
 
     transforms = importlib.import_module("torchvision.transforms.v2")
     images = torch.rand(2, 3, 32, 32)
