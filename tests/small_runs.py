@@ -73,6 +73,22 @@ def tiny_dataset(*, classes: int = 3, train: int = 24, test: int = 9, width: int
     )
 
 
+def tiny_images(*, classes: int = 3, train: int = 24, test: int = 9, shape: tuple[int, ...] = (1, 8, 8)) -> Dataset:
+    """Noise around one picture for every class, classes in turn."""
+    random = torch.Generator().manual_seed(6)
+    pictures = torch.randn(classes, *shape, generator=random, dtype=torch.float64)
+    labels = torch.arange(train + test) % classes
+    inputs = pictures[labels] + torch.randn(train + test, *shape, generator=random, dtype=torch.float64)
+    return Dataset(
+        name="tiny images",
+        classes=classes,
+        train_inputs=inputs[:train],
+        train_labels=labels[:train],
+        test_inputs=inputs[train:],
+        test_labels=labels[train:],
+    )
+
+
 def measured(directory: Path) -> list[str]:
     """The lines of a finished run's metrics.csv without the seconds, which are the last column."""
     header, *lines = (directory / "metrics.csv").read_text().splitlines()

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from nc_bench.streams import Stream, generator
+from nc_bench.streams import Stream, generator, global_stream
 
 
 def first_values(*arguments: object) -> list[float]:
@@ -60,3 +60,30 @@ def test_neighbouring_streams_are_uncorrelated() -> None:
 def test_negative_numbers_are_refused(place: tuple[int, Stream]) -> None:
     with pytest.raises(ValueError, match="non-negative"):
         generator(*place)
+
+
+def test_a_global_stream_is_a_function_of_its_place_and_leaves_no_trace() -> None:
+    torch.manual_seed(0)
+    torch.rand(3)
+    before = torch.get_rng_state()
+    drawn = []
+    for place in ((0, 1), (0, 2), (0, 1)):
+        with global_stream(place[0], Stream.MODEL_NOISE, place[1], device=torch.device("cpu")):
+            drawn.append(torch.rand(3))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(drawn[0], drawn[2]) and not torch.equal(drawn[0], drawn[1])
+    with pytest.raises(KeyError), global_stream(0, Stream.MODEL_NOISE):
+        torch.rand(3)
+        raise KeyError
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_global_stream_on_a_device() -> None:
+    device = torch.device("cuda")
+    before = torch.cuda.get_rng_state()
+    drawn = []
+    for _ in range(2):
+        with global_stream(0, Stream.MODEL_NOISE, 5, device=device):
+            drawn.append(torch.rand(3, device=device))
+    assert torch.equal(drawn[0], drawn[1]) and torch.equal(torch.cuda.get_rng_state(), before)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nc_bench.config import ConfigError, Record
 from nc_bench.data import Images
 from nc_bench.models import Classifier
+from nc_bench.models.layers import RadialBall
 from nc_bench.recording.measuring import measuring
 from nc_bench.recording.tap import FeatureTap
 from nc_bench.runs.directory import PENULTIMATE
@@ -74,9 +75,11 @@ def recorded_stages(model: Classifier, record: Record, inputs: Tensor | Images) 
 def _trunk(backbone: nn.Module) -> tuple[nn.Module, str]:
     """The part of the backbone whose children are its stages, and the prefix of their names; wrappers are no part."""
     module, prefix = backbone, "backbone."
-    while len(children := list(module.named_children())) == 1 and any(True for _ in children[0][1].children()):
-        name, module = children[0]
-        prefix += f"{name}."
+    while len(parts := [part for part in module.named_children() if not isinstance(part[1], RadialBall)]) == 1:
+        name, inner = parts[0]
+        if not any(True for _ in inner.children()):
+            break
+        module, prefix = inner, f"{prefix}{name}."
     return module, prefix
 
 

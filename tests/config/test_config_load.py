@@ -21,6 +21,7 @@ optimizer: {name: sgd, lr: 5e-2, momentum: .9}
 schedule: {name: cosine}
 training: {epochs: 300, batch_size: 128}
 """
+MODELS = "mlp, unconstrained, resnet18, resnet34, resnet50, torchvision:<name> or timm:<name>"
 
 
 @pytest.fixture
@@ -129,10 +130,19 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
             "optimizer.name=sdg",
             "optimizer.name: sdg given, should be sgd, adam, adamw, signum, muon or lbfgs; did you mean 'sgd'?",
         ),
+        ("model.name=[mlp]", f"model.name: [mlp] given, should be {MODELS}; did you mean 'mlp'?"),
+        ("model={widths: [8]}", f"model.name: missing, should be {MODELS}"),
+        ("model=resnet18", f"model: resnet18 given, should be a mapping with name: {MODELS}"),
+        ("model.name=resnet19", f"model.name: resnet19 given, should be {MODELS}; did you mean 'resnet18'?"),
+        ("model={name: resnet18, stem: large}", "model.stem: large given, should be small or imagenet"),
         (
-            "model.name=[mlp]",
-            "model.name: [mlp] given, should be mlp, unconstrained, resnet18, resnet34, resnet50, torchvision:<name> "
-            "or timm:<name>; did you mean 'mlp'?",
+            "model={name: resnet18, widths: [8]}",
+            "model.widths: unknown key; known are name, stem, width_multiplier",
+        ),
+        ("model={name: tf:big}", f"model.name: tf:big given, should be {MODELS}"),
+        (
+            "model={name: 'torchvision:a b'}",
+            "model.name: torchvision:a b given, should be torchvision:<name> or timm:<name>, as the library calls it",
         ),
         ("schedule={}", "schedule.name: missing, should be constant, multi_step or cosine"),
         (

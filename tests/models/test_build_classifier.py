@@ -22,6 +22,7 @@ TORCH_ACTIVATIONS = {
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
     "hard_tanh": nn.Hardtanh,
+    "identity": nn.Identity,
 }
 
 
@@ -84,6 +85,24 @@ def test_a_network_of_one_trial_is_torchs_sequential(activation: str, batch_norm
     statistics = [b for name, b in theirs.named_buffers() if not name.endswith("tracked")]
     for mine, expected in zip(ours.buffers(), statistics, strict=True):
         torch.testing.assert_close(mine[0], expected, rtol=0, atol=1e-13)
+
+
+def test_a_linear_network_is_one_affine_map() -> None:
+    config = network(model={"name": "mlp", "widths": [8, 5], "activation": "identity"}, constraints=FREE)
+    model = build(config).double()
+    x, y = inputs(2, 9, 2, 3)
+    middle = model(((x + y) / 2)[None])
+    torch.testing.assert_close(middle, (model(x[None]) + model(y[None])) / 2, rtol=0, atol=1e-13)
+
+
+def test_one_width_is_a_network_of_two_layers() -> None:
+    """f(x) = activation(V x + c) and h(x) = W f(x) + b."""
+    config = network(model={"name": "mlp", "widths": [8]}, head={"bias": True}, constraints=FREE)
+    model = build(config).double()
+    inner, inner_bias, outer, outer_bias = (parameter[0] for parameter in model.parameters())
+    x = inputs(9, 6)
+    expected = (x @ inner.T + inner_bias).relu() @ outer.T + outer_bias
+    torch.testing.assert_close(model(x.view(1, 9, 2, 3))[0], expected, rtol=0, atol=1e-13)
 
 
 def test_trials_in_company_are_what_each_is_alone() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+from small_runs import network, table
 
 from nc_bench.config.objective import Objective
-from nc_bench.reports.description import describe
+from nc_bench.reports.description import _model, describe
 from nc_bench.runs import Run
 
 
@@ -32,3 +33,27 @@ def test_a_caption_says_where_the_weights_came_from(make_run: Callable[..., Run]
     assert describe(make_run(config={"training": {"warm_start": "runs/before"}})).endswith(
         "seed 0, from the weights of runs/before"
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ({"name": "mlp", "widths": [8, 4], "batch_norm": True}, "network 8-4, batch norm, relu features"),
+        ({"name": "mlp", "widths": [8], "final_activation": False}, "network 8, linear features"),
+        ({"name": "mlp", "widths": [8, 4], "activation": "identity"}, "linear network 8-4"),
+        ({"name": "resnet18"}, "resnet18 with a 3x3 stem"),
+        (
+            {"name": "resnet50", "stem": "imagenet", "width_multiplier": 0.25},
+            "resnet50 with the ImageNet stem, 0.25 times as wide",
+        ),
+        ({"name": "timm:convnext_tiny"}, "convnext_tiny of timm"),
+    ],
+)
+def test_models(model: dict[str, Any], words: str) -> None:
+    assert _model(network(model=model)) == words
+
+
+def test_tables() -> None:
+    assert _model(table()) == "unconstrained features of width 12"
+    model = {"name": "unconstrained", "widths": [3], "nonnegative": True}
+    assert _model(table(model=model)) == "unconstrained features of width 3, non-negative"

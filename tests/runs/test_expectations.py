@@ -282,3 +282,37 @@ def test_bounds_in_the_mean_square() -> None:
 @pytest.mark.parametrize("constraints", [{}, {**FREE, "outputs": {"radius": 2.0}}])
 def test_bounds_with_another_loss_have_no_prediction(objective: dict[str, Any], constraints: dict[str, Any]) -> None:
     assert "plain cross entropy" in refused(network(objective=objective, constraints=constraints), EQUAL)
+
+
+def resnet(**sections: Any) -> Config:
+    return network(model={"name": "resnet18"}, **sections)
+
+
+def library(**sections: Any) -> Config:
+    return network(model={"name": "torchvision:resnet18"}, **sections)
+
+
+def test_a_bounded_residual_network_has_non_negative_features() -> None:
+    values = proved(resnet()).values
+    assert values["risk"] == pytest.approx(ORTHOGONAL_RISK, rel=1e-14)
+    assert values["centre_offset"] == pytest.approx(1 / math.sqrt(10))
+
+
+def test_of_a_librarys_features_nothing_is_assumed() -> None:
+    reason = "features of torchvision:resnet18 are not known to fill the ball of radius 5"
+    assert refused(library()) == reason
+
+
+@pytest.mark.parametrize("make", [resnet, library])
+def test_bounded_outputs_of_any_network(make: Any) -> None:
+    bounds = {"features": None, "head": None, "outputs": {"radius": 2.0, "p": 3.0}}
+    assert proved(make(constraints=bounds)).values == proved(network(constraints=bounds)).values
+
+
+@pytest.mark.parametrize("make", [resnet, library])
+def test_decay_of_any_network(make: Any) -> None:
+    assert "weight decay acts on every layer" in refused(make(constraints=FREE, objective={"weight_decay": 5e-4}))
+
+
+def test_a_linear_network_fills_the_ball() -> None:
+    assert proved(network(model=mlp(activation="identity"))).values["risk"] == pytest.approx(SIMPLEX_RISK, rel=1e-14)
