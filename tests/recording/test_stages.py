@@ -139,7 +139,7 @@ def test_a_table_of_features_has_no_depth() -> None:
         (["layer9"], r"'layer9' is no module of the backbone; did you mean 'layer\d'"),
         (
             ["penultimat"],
-            r"did you mean 'penultimate'\? \(known are penultimate, flatten, layer1, layer2, layer3, ball",
+            r"did you mean 'penultimate'\? \(known are penultimate, flatten, layer1, layer2, layer3, bound",
         ),
         (["head"], r"'head' is no module"),
     ],
