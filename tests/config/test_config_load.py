@@ -137,7 +137,7 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
         ("model={name: resnet18, stem: large}", "model.stem: large given, should be small or imagenet"),
         (
             "model={name: resnet18, widths: [8]}",
-            "model.widths: unknown key; known are name, stem, width_multiplier",
+            "model.widths: unknown key for name: resnet18; known are name, stem, width_multiplier",
         ),
         ("model={name: tf:big}", f"model.name: tf:big given, should be {MODELS}"),
         (

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from nc_bench import load_run
 from nc_bench.config import Config, ConfigError
+from nc_bench.config.data import Data
+from nc_bench.data import Dataset
 from nc_bench.models import build_classifier
 from nc_bench.models.one_trial import with_trial_axis
 from nc_bench.streams import Stream, generator
@@ -132,8 +134,8 @@ def test_statistics_of_batch_norm_are_in_the_checkpoint_and_a_resumed_run_is_the
 
 @pytest.fixture
 def images_are_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, root: str, download: bool) -> object:
-        return COLOUR if name == "mnist" else DATA
+    def load(data: Data) -> Dataset:
+        return COLOUR if data.name == "mnist" else DATA
 
     monkeypatch.setattr("nc_bench.training.run.load_dataset", load)
 
