@@ -66,7 +66,7 @@ def write_cifar100(root: Path, monkeypatch: pytest.MonkeyPatch, *, sizes: Mappin
 def _write_cifar(
     root: Path, monkeypatch: pytest.MonkeyPatch, name: str, classes: int, key: str, sizes: Mapping[str, int]
 ) -> Splits:
-    from nc_bench.data.vision import torchvision
+    from nc_bench.vision import torchvision
 
     reader, splits = getattr(torchvision.datasets, name), made_up((3, 32, 32), classes, sizes)
     folder = root / reader.base_folder
@@ -85,7 +85,7 @@ def _write_cifar(
 
 def write_svhn(root: Path, monkeypatch: pytest.MonkeyPatch, *, sizes: Mapping[str, int] = SIZES) -> Splits:
     """Two MATLAB files, images along the last axis, the digit 0 labelled 10."""
-    from nc_bench.data.vision import torchvision
+    from nc_bench.vision import torchvision
 
     reader, splits = torchvision.datasets.SVHN, made_up((3, 32, 32), 10, sizes)
     root.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def write_svhn(root: Path, monkeypatch: pytest.MonkeyPatch, *, sizes: Mapping[st
 
 def write_stl10(root: Path, monkeypatch: pytest.MonkeyPatch, *, sizes: Mapping[str, int] = SIZES) -> Splits:
     """Bare bytes, columns first, labels from 1."""
-    from nc_bench.data.vision import torchvision
+    from nc_bench.vision import torchvision
 
     reader, splits = torchvision.datasets.STL10, made_up((3, 96, 96), 10, sizes)
     folder = root / reader.base_folder

@@ -30,7 +30,7 @@ def load_archive(*, name: str, root: Path, download: bool) -> Dataset:
     Raises DataError if a file is missing and not to be downloaded, a download fails, or a file is damaged.
     """
     # Slow to import, and only these data sets need it.
-    from nc_bench.data.vision import torchvision
+    from nc_bench.vision import torchvision
 
     reader = getattr(torchvision.datasets, READERS[name])
     files = _files(reader, root)

@@ -49,7 +49,7 @@ class ImageFiles:
         return torch.stack([self._decoded(self.paths[index]) for index in indices])
 
     def _decoded(self, path: Path) -> UInt8[Tensor, "c h w"]:
-        from nc_bench.data.vision import torchvision
+        from nc_bench.vision import torchvision
 
         functional = torchvision.transforms.functional
         try:
@@ -101,7 +101,7 @@ def load_folders(settings: FolderOfImages) -> Dataset:
 
 def _scanned(name: str, folders: Sequence[Path]) -> tuple[list[str], Any, Any]:
     """Class names, and for each folder its files and their labels."""
-    from nc_bench.data.vision import torchvision
+    from nc_bench.vision import torchvision
 
     tools = torchvision.datasets.folder
     if missing := [folder for folder in folders if not folder.is_dir()]:

@@ -46,7 +46,7 @@ def test_images_are_standardised_by_channel_and_labels_are_their_own(
 
 @pytest.mark.parametrize("name", READERS)
 def test_torchvision_reads_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nc_bench.data.vision import torchvision
+    from nc_bench.vision import torchvision
 
     WRITERS[name](tmp_path, monkeypatch)
     data = load(name, tmp_path)
@@ -76,7 +76,7 @@ def test_a_missing_file_is_named_and_a_damaged_one_too(
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_failed_download_is_one_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nc_bench.data.vision import torchvision
+    from nc_bench.vision import torchvision
 
     def unreachable(*arguments: object, **keywords: object) -> None:
         raise OSError("no route\nto host")

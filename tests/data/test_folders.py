@@ -11,7 +11,7 @@ from stand_ins import write_image_folder, write_imagenet
 
 from nc_bench.config import FolderOfImages
 from nc_bench.data import DataError, Dataset, load_dataset
-from nc_bench.data.vision import torchvision
+from nc_bench.vision import torchvision
 
 
 def load(root: Path, **chosen: Any) -> Dataset:

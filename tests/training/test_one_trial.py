@@ -146,10 +146,10 @@ def stop_at(step: int, config: Config, directory: Path) -> None:
 
     taken = Ensemble._step
 
-    def acting(self: Ensemble, batch: Tensor) -> None:
+    def acting(self: Ensemble, batch: Tensor, inputs: Tensor) -> None:
         if self.step_count == step:
             raise Killed
-        taken(self, batch)
+        taken(self, batch, inputs)
 
     with pytest.MonkeyPatch.context() as patched, pytest.raises(Killed):
         patched.setattr(Ensemble, "_step", acting)
