@@ -19,6 +19,7 @@ class Stream(Enum):
     SYNTHETIC = 3
     SELECTION = 4
     MODEL_NOISE = 5
+    AUGMENTATION = 6
     SWEEP = 100
     STATISTICS = 101
 

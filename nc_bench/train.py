@@ -13,7 +13,8 @@ EXIT = {"complete": 0, "diverged": 3, "interrupted": 130}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Train one run and show what happened. Exit status: 0 complete, 2 refused, 3 diverged, 130 interrupted."""
+    """Train one run and show what happened. Exit status: 0 complete, 1 memory or disk
+    ran out, 2 refused, 3 diverged, 130 interrupted."""
     arguments = _parser().parse_intermixed_args(argv)
     try:
         config = load_config(arguments.config, arguments.overrides)
@@ -24,6 +25,15 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except OSError as error:
         print(f"cannot write the run: {error}; what was whole is kept", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        # Imported where it is needed, as in _train.
+        from nc_bench.training.memory import shortage
+
+        line = shortage(error)
+        if line is None:
+            raise
+        print(line, file=sys.stderr)
         return 1
 
 

@@ -21,6 +21,7 @@ def test_they_are_there() -> None:
     assert {path.stem for path in FILES} >= {
         "digits_ball",
         "digits_ball_relu",
+        "digits_imbalanced",
         "digits_no_collapse",
         "digits_ufm_ball",
         "digits_weight_decay",
@@ -88,6 +89,16 @@ def test_digits_ball_relu(tmp_path: Path) -> None:
     assert prediction < last["risk"] <= 1.05 * prediction
     assert last["nc2_equiangular"] < 0.02 and last["centre_offset"] == pytest.approx(1 / math.sqrt(10), abs=0.02)
     assert verdicts(run)["risk"] == verdicts(run)["centre_offset"] == "holds"
+
+
+@pytest.mark.slow
+def test_digits_imbalanced(tmp_path: Path) -> None:
+    run = trained(tmp_path, "digits_imbalanced")
+    assert run.manifest["class_counts"] == [135] * 5 + [14] * 5
+    last = train_rows(run).iloc[-1]
+    assert FLOOR < last["risk"] <= 1.05 * FLOOR
+    assert last["nc2_equiangular"] < 0.02 and last["simplex_efficiency"] > 0.98
+    assert set(verdicts(run).values()) == {"holds"}
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from nc_bench.config.balance import Balance, CountedBalance, ExponentialBalance, FullBalance, StepBalance
 from nc_bench.config.canonical import config_changes, config_hash, dump_config, flatten, json_schema
 from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, LpBall
-from nc_bench.config.data import Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
+from nc_bench.config.data import Augment, Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
 from nc_bench.config.load import apply_override, load_config, read_mapping
 from nc_bench.config.model import Head, Library, Mlp, Model, ResNet, Unconstrained
 from nc_bench.config.objective import Objective
@@ -29,6 +29,7 @@ from nc_bench.config.training import Record, Stop, Training
 __all__ = [
     "Adam",
     "AdamW",
+    "Augment",
     "Balance",
     "Config",
     "ConfigError",

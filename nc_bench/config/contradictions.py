@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nc_bench.config.data import FolderOfImages
+from nc_bench.config.data import Augment, Downloaded, FolderOfImages
 from nc_bench.config.model import Unconstrained
 from nc_bench.config.optimizer import AdamW, DecoupledDecay, Lbfgs, Muon, Sgd
 
@@ -31,6 +31,9 @@ def _of_data(config: Config) -> list[str]:
         config.data.channel_stds is None
     ):
         return ["data.channel_means: goes with data.channel_stds; state both or neither"]
+    augments = config.data.augment != Augment() if isinstance(config.data, Downloaded | FolderOfImages) else False
+    if augments and isinstance(config.model, Unconstrained):
+        return ["data.augment: needs a network; unconstrained features do not look at images"]
     return []
 
 

@@ -49,12 +49,23 @@ class Digits(_Gathered):
     name: Literal["digits"] = Field(description="Digits of 8 x 8 pixels, bundled with scikit-learn.")
 
 
+class Augment(Section):
+    """What is done at random to the images of a training batch; measurements see the images as they are."""
+
+    flip: Flag = Field(default=False, description="Whether each image is mirrored left to right with probability 1/2.")
+    crop_padding: NonNegativeInteger = Field(
+        default=0,
+        description="Pixels of frame, in the mean colour, around each image, out of which its size is cut at random.",
+    )
+
+
 class _Stored(_Gathered):
     root: str = Field(
         default="~/.cache/nc_bench/data",
         min_length=1,
         description="Folder of the data sets; ~ is the home folder.",
     )
+    augment: Augment = Field(default=Augment(), description="Random changes to training images, drawn by seed.")
     memory_gb: Positive = Field(
         default=4.0,
         description="Gigabytes (10^9 bytes) that both splits may take on the device as float32 numbers; larger sets "

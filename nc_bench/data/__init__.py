@@ -1,5 +1,6 @@
 """Floor 2: data sets, which of their samples are used, and what may be done to their labels."""
 
+from nc_bench.data.augmentation import Augmentation
 from nc_bench.data.dataset import Dataset
 from nc_bench.data.error import DataError
 from nc_bench.data.images import Images, training_batches
@@ -7,6 +8,7 @@ from nc_bench.data.labels import noisy_labels, random_labels, training_labels, u
 from nc_bench.data.load import load_dataset
 
 __all__ = [
+    "Augmentation",
     "DataError",
     "Dataset",
     "Images",

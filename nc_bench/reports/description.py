@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from nc_bench.config import (
     Config,
     CountedBalance,
+    Downloaded,
     ExponentialBalance,
+    FolderOfImages,
     GaussianMixture,
     Library,
     Mlp,
@@ -63,6 +65,8 @@ def _data(config: Config) -> str:
             said.append(f"classes of exponentially falling size, the last {ratio:g} times smaller")
         case CountedBalance():
             said.append("classes of stated sizes")
+    if isinstance(data, Downloaded | FolderOfImages):
+        said += ["flipped"] * data.augment.flip + ["cropped at random"] * (data.augment.crop_padding > 0)
     if wrong := wrong_labels(config):
         said.append(wrong)
     return f"{data.name} ({', '.join(said)})" if said else data.name

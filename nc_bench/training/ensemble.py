@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nc_bench.config import Config, ConfigError, Unconstrained
-from nc_bench.data import Dataset, Images, training_batches, training_labels
+from nc_bench.data import Augmentation, Dataset, Images, training_batches, training_labels
 from nc_bench.models import Classifier, build_classifier
 from nc_bench.models.layers import StackedBatchNorm
 from nc_bench.models.one_trial import with_trial_axis
@@ -80,8 +80,9 @@ class Ensemble:
         epoch, done = divmod(self.step_count, self.steps_per_epoch)
         order = self._order(epoch)
         batches = order.split(self.batch_size, 1)[done:]
+        augment = self._augmentation(epoch)
         for batch, inputs in zip(batches, training_batches(self.inputs, batches), strict=True):
-            self._step(batch, inputs)
+            self._step(batch, inputs if augment is None else augment(inputs, batch))
             self.step_count += 1
             yield
 
@@ -194,6 +195,13 @@ class Ensemble:
         if not self.model.stochastic:
             return nullcontext()
         return global_stream(self.configs[0].seed, Stream.MODEL_NOISE, self.step_count, device=self.device)
+
+    def _augmentation(self, epoch: int) -> Augmentation | None:
+        settings = getattr(self.configs[0].data, "augment", None)
+        if settings is None or not (settings.flip or settings.crop_padding):
+            return None
+        seeds = [config.seed for config in self.configs]
+        return Augmentation.of_epoch(settings, seeds, self.samples, epoch, self.device)
 
     def _order(self, epoch: int) -> Int64[Tensor, "t n"]:
         """The order of the samples in this epoch; a full batch is taken as it stands."""

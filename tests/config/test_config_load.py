@@ -170,6 +170,10 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
         ("data.labels=true", "data.labels: true given, should be original, random or uniform"),
         ("data.label_noise=1.5", "data.label_noise: 1.5 given, should be less than or equal to 1"),
         ("data={name: digits, labels: random, label_noise: .1}", "data.label_noise: needs data.labels: original"),
+        (
+            "data={name: image_folder, channel_means: [.5]}",
+            "data.channel_means: goes with data.channel_stds; state both or neither",
+        ),
         ("data.keep_classes=[1, 1]", "data.keep_classes: [1, 1] given, should not list a class twice"),
         ("data.keep_classes=[1]", "data.keep_classes: [1] given, should have at least 2 entries"),
         (
@@ -188,7 +192,7 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
             "data={name: fashion_mnist, colour: 1}",
             "data.colour: unknown key for name: fashion_mnist; known are name, "
             "labels, label_noise, balance, seed, keep_classes, samples_per_class, test_samples_per_class, root, "
-            "memory_gb, workers, download",
+            "augment, memory_gb, workers, download",
         ),
         ("dtype=float23", "dtype: float23 given, should be float32 or float64; did you mean 'float32'?"),
         (
