@@ -114,7 +114,7 @@ def test_batches_are_the_permutation_of_the_epoch_in_order_with_the_last_one_sma
     ensemble = ensemble_of(small(seed=3))
     seen: list[torch.Tensor] = []
     taken = ensemble._step
-    ensemble._step = lambda batch: (seen.append(batch), taken(batch))[1]  # type: ignore[method-assign]
+    ensemble._step = lambda *batch: (seen.append(batch[0]), taken(*batch))[1]  # type: ignore[method-assign]
     train(ensemble, 2)
     assert [batch.shape[1] for batch in seen] == [10, 10, 4, 10, 10, 4]
     for epoch in range(2):
