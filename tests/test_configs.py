@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from stand_ins import WRITERS
 
 from nc_bench import Run, load_run
 from nc_bench.config import load_config
@@ -38,6 +39,18 @@ def test_a_configuration_loads_and_opens_with_what_it_is(path: Path) -> None:
     for word in ("# Shows: ", "# Source: ", "# Command: ", "# Expected: "):
         assert sum(line.startswith(word) for line in opening) == 1, word
     assert f"# Command: python -m nc_bench.train --config configs/{path.name}" in opening
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_configuration_runs_for_two_epochs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a small stand-in in the data set's own file format, where the data do not come with the software."""
+    overrides, name = ["device=cpu", "training.epochs=2"], load_config(path).data.name
+    if name in WRITERS:
+        WRITERS[name](tmp_path / "data", monkeypatch)
+        overrides += [f"data.root={tmp_path / 'data'}", "data.workers=0", "training.batch_size=16"]
+    assert run_training(load_config(path, overrides), tmp_path / "run") == "complete"
+    rows = load_run(tmp_path / "run").rows
+    assert rows["epoch"].max() == 2 and rows["risk"].notna().all() and (rows["risk_gap"] >= -1e-9).all()
 
 
 def trained(directory: Path, name: str, *overrides: str) -> Run:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -63,7 +63,7 @@ class Images:
     """
 
     source: PixelSource
-    levels: Float32[Tensor, "c 256"]
+    levels: Float[Tensor, "c 256"]
     chosen: Int64[Tensor, "n"]
     workers: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -92,7 +92,8 @@ class Images:
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Images:
         """The same images, to be put on another device in another floating-point type."""
-        return dataclasses.replace(self, device=torch.device(device), dtype=dtype)
+        levels = self.levels.to(device=device, dtype=dtype)
+        return dataclasses.replace(self, levels=levels, device=torch.device(device), dtype=dtype)
 
     def held(self) -> Tensor:
         """All of them as one tensor (N, c, h, w)."""
@@ -121,7 +122,7 @@ class Images:
             _Reader(self.source, self.chosen),
             batch_sampler=batches,
             collate_fn=_as_it_is,
-            num_workers=min(self.workers, len(os.sched_getaffinity(0)), len(batches)),
+            num_workers=min(self.workers, _processors(), len(batches)),
             pin_memory=self.device.type == "cuda",
             worker_init_fn=_leave_signals_to_the_main_process,
             # Without one of its own the loader would draw from torch's global generator.
@@ -133,9 +134,8 @@ class Images:
             yield pixels
 
     def _standardised(self, pixels: UInt8[Tensor, "n c h w"]) -> Tensor:
-        levels = self.levels.to(device=self.device, dtype=self.dtype)
-        first = 256 * torch.arange(len(levels), device=self.device)[:, None, None]
-        return levels.flatten()[pixels.to(self.device, non_blocking=True).long() + first]
+        first = 256 * torch.arange(len(self.levels), device=self.device)[:, None, None]
+        return self.levels.flatten()[pixels.to(self.device, non_blocking=True).long() + first]
 
 
 def training_batches(inputs: Tensor | Images, batches: Sequence[Int64[Tensor, "t b"]]) -> Iterator[Tensor]:
@@ -161,6 +161,11 @@ class _Reader(Dataset[Tensor | DataError]):
             return self.source.read(self.chosen[indices].tolist())
         except DataError as error:
             return error
+
+
+def _processors() -> int:
+    """Those this process may run on, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _as_it_is(batch: Any) -> Any:
