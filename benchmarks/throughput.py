@@ -31,11 +31,11 @@ from torch.nn import functional as F
 
 from nc_bench.config import Config
 from nc_bench.data import Dataset
-from nc_bench.data.vision import torchvision
 from nc_bench.recording import Recorder
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.loop import Hooks, train
 from nc_bench.training.stopping import StopRequest
+from nc_bench.vision import torchvision
 
 WIDTHS, CLASSES, BATCH, SIDE = (256, 256, 64), 10, 128, 28
 RATE, MOMENTUM = 0.05, 0.9

@@ -11,9 +11,9 @@ from torch import Tensor
 from nc_bench.config import Augment
 from nc_bench.data import load_dataset
 from nc_bench.data.augmentation import Augmentation
-from nc_bench.data.vision import torchvision
 from nc_bench.training import run_training
 from nc_bench.training.ensemble import Ensemble
+from nc_bench.vision import torchvision
 
 CPU = torch.device("cpu")
 
