@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,13 @@ def test_best_settings_are_compared_and_the_whole_grid_is_counted() -> None:
     assert len(outcome.selected[outcome.selected["arm"] == "AdamW"]) == 3
     answer = answer_text(outcome)
     assert answer.startswith("NC3 is lost under decoupled decay with AdamW") and "AdamW 0%" in answer
+
+
+def test_an_answer_that_needs_what_the_grid_has_not_says_so() -> None:
+    outcome = made_outcome(FOLDER / "fixed_head.yaml")
+    only = replace(outcome, runs=outcome.runs[outcome.runs["arm"] == "trained"])
+    with pytest.raises(ValueError, match=r"^study.answer: needs collapse epoch at arm: fixed simplex, of which"):
+        answer_text(only)
 
 
 def test_studies_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

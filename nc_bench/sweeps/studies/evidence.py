@@ -28,7 +28,7 @@ class Evidence:
     samples: int
 
     def at(self, measure: str, **labels: Any) -> Spread:
-        """The spread of a measure in the cell with these labels; KeyError if there is no such cell."""
+        """The spread of a measure in the cell with these labels; ValueError if there is no such cell."""
         return _spread(self.cells, measure, labels)
 
     def difference(self, measure: str, **labels: Any) -> Spread:
@@ -79,6 +79,7 @@ def _spread(table: pd.DataFrame, measure: str, labels: Mapping[str, Any]) -> Spr
     for column, value in labels.items():
         chosen = chosen[chosen[column] == value]
     if len(chosen) != 1:
-        raise KeyError(f"{len(chosen)} cells with {measure} at {dict(labels)}")
+        named = ", ".join(f"{column}: {value}" for column, value in labels.items())
+        raise ValueError(f"study.answer: needs {measure} at {named}, of which the grid has {len(chosen)}")
     row = chosen.iloc[0]
     return Spread(runs=int(row["runs"]), **{name: float(row[name]) for name in ("mean", "std", "low", "high")})

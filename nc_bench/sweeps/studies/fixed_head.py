@@ -17,7 +17,8 @@ def fixed_head(evidence: Evidence) -> str:
     ):
         fixed, trained = (evidence.at(measure, arm=arm) for arm in (FIXED, TRAINED))
         difference = evidence.difference(measure, arm=FIXED)
-        verb = verbs[sign(difference) + 1]
+        both = fixed.runs == trained.runs == evidence.seeds()
+        verb = verbs[sign(difference) + 1] if both else "in some seeds only"
         parts.append(
             f"{verb} ({plus_minus(fixed)} against {plus_minus(trained)} {words}, difference {interval(difference)})"
         )

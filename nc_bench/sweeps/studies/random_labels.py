@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from nc_bench.sweeps.collect import COLLAPSED_SHARE
 from nc_bench.sweeps.studies.evidence import Evidence, interval, listed, plus_minus, sign
 
@@ -14,11 +12,16 @@ def random_labels(evidence: Evidence) -> str:
     """What every arm reaches and when, and whether what is random collapses less."""
     parts, verdicts = [], []
     for arm in evidence.labels("arm"):
-        epoch = evidence.mean("collapse epoch", arm=arm)
-        when = f"from epoch {epoch:.0f} on" if not math.isnan(epoch) else f"never {COLLAPSED_SHARE:.0%} of it"
+        epoch = evidence.at("collapse epoch", arm=arm)
+        some = "" if epoch.runs == evidence.seeds() else f" in {epoch.runs} of the seeds, else never"
+        when = (
+            f"{COLLAPSED_SHARE:.0%} from epoch {epoch.mean:.0f} on{some}"
+            if epoch.runs
+            else f"never {COLLAPSED_SHARE:.0%}"
+        )
         parts.append(
             f"{arm} turn {plus_minus(evidence.at('simplex_efficiency', arm=arm))} of the norm budget into separation "
-            f"({when}) at nc1_quotient {plus_minus(evidence.at('nc1_quotient', arm=arm))}"
+            f"({COLLAPSED_SHARE:.0%} {reached}) at nc1_quotient {plus_minus(evidence.at('nc1_quotient', arm=arm))}"
         )
         if arm != TRUE:
             difference = evidence.difference("simplex_efficiency", arm=arm)
