@@ -14,11 +14,7 @@ def random_labels(evidence: Evidence) -> str:
     for arm in evidence.labels("arm"):
         epoch = evidence.at("collapse epoch", arm=arm)
         some = "" if epoch.runs == evidence.seeds() else f" in {epoch.runs} of the seeds, else never"
-        when = (
-            f"{COLLAPSED_SHARE:.0%} from epoch {epoch.mean:.0f} on{some}"
-            if epoch.runs
-            else f"never {COLLAPSED_SHARE:.0%}"
-        )
+        reached = f"from epoch {epoch.mean:.0f} on{some}" if epoch.runs else "never"
         parts.append(
             f"{arm} turn {plus_minus(evidence.at('simplex_efficiency', arm=arm))} of the norm budget into separation "
             f"({COLLAPSED_SHARE:.0%} {reached}) at nc1_quotient {plus_minus(evidence.at('nc1_quotient', arm=arm))}"
