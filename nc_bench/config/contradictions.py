@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nc_bench.config.data import Augment, Downloaded, FolderOfImages
-from nc_bench.config.model import Unconstrained
+from nc_bench.config.model import Mlp, Unconstrained
 from nc_bench.config.optimizer import AdamW, DecoupledDecay, Lbfgs, Muon, Sgd
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def contradictions(config: Config) -> list[str]:
         *_of_optimizer(config),
         *_of_decay(config),
         *_of_training(config),
+        *_of_speed(config),
     ]
 
 
@@ -114,6 +115,15 @@ def _of_optimizer(config: Config) -> list[str]:
         "model.nonnegative: lbfgs cannot be projected after each step": _nonnegative_table(config),
     }
     return [problem for problem, holds in problems.items() if holds]
+
+
+def _of_speed(config: Config) -> list[str]:
+    training, problems = config.training, []
+    if training.autocast != "none" and config.dtype != "float32":
+        problems.append(f"training.autocast: {training.autocast} needs dtype: float32")
+    if training.channels_last and isinstance(config.model, Mlp | Unconstrained):
+        problems.append(f"training.channels_last: needs a model of images, not model.name: {config.model.name}")
+    return problems
 
 
 def _nonnegative_table(config: Config) -> bool:

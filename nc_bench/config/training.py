@@ -1,5 +1,7 @@
 """How long a run trains, and when it is measured."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from nc_bench.config.section import Section
@@ -38,7 +40,20 @@ class Training(Section):
     checkpoint_seconds: NonNegative = Field(
         default=10.0, description="Least time between two checkpoints; 0: one after every epoch."
     )
-
+    autocast: Literal["none", "bfloat16"] = Field(
+        default="none",
+        description="bfloat16: the layers for which torch's autocast takes it run in bfloat16 while training; "
+        "parameters, update and every measurement keep dtype.",
+    )
+    channels_last: Flag = Field(
+        default=False,
+        description="Whether images have their channels innermost in memory while training; for convolutions.",
+    )
+    compile: Flag = Field(
+        default=False,
+        description="Whether the forward pass of training goes through torch.compile, which needs a C++ compiler. "
+        "Measurements go through the plain module.",
+    )
     stop: Stop | None = Field(default=None, description="Rules that end training early; null: none.")
     warm_start: str | None = Field(
         default=None,

@@ -68,7 +68,7 @@ class StackedBatchNorm(nn.Module):
         # Every channel of every trial is a group of its own: the fastest fused kernel over samples that torch has.
         groups = trials * channels
         normalised, mean, inverse = torch.native_group_norm(
-            x.mT.reshape(1, groups, samples),
+            _precise(x).mT.reshape(1, groups, samples),
             self.weight.reshape(-1),
             self.bias.reshape(-1),
             1,
@@ -99,7 +99,8 @@ class RadialBall(nn.Module):
         self.register_buffer("radius", torch.tensor(radii, dtype=torch.float64)[:, None], persistent=False)
 
     def forward(self, x: Float[Tensor, "t n d"]) -> Float[Tensor, "t n d"]:
-        return radial_ball(x.contiguous(), self.radius.to(x.dtype), self.p)
+        x = _precise(x).contiguous()
+        return radial_ball(x, self.radius.to(x.dtype), self.p)
 
 
 class RadialSphere(nn.Module):
@@ -112,4 +113,10 @@ class RadialSphere(nn.Module):
         self.register_buffer("radius", torch.tensor(radii, dtype=torch.float64)[:, None], persistent=False)
 
     def forward(self, x: Float[Tensor, "t n d"]) -> Float[Tensor, "t n d"]:
-        return radial_sphere(x.contiguous(), self.radius.to(x.dtype))
+        x = _precise(x).contiguous()
+        return radial_sphere(x, self.radius.to(x.dtype))
+
+
+def _precise(x: Tensor) -> Tensor:
+    """Norms are not for bfloat16, in which features come under autocast."""
+    return x.float() if x.dtype == torch.bfloat16 else x

@@ -19,6 +19,7 @@ from nc_bench.models.one_trial import with_trial_axis
 from nc_bench.recording import Split
 from nc_bench.streams import Stream, generator, global_stream
 from nc_bench.training.constraints import parameter_sets
+from nc_bench.training.forward import TrainingForward
 from nc_bench.training.objective import Objective
 from nc_bench.training.optimizers import LineSearch
 from nc_bench.training.rules import build_rule
@@ -31,8 +32,8 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 class Ensemble:
     """Model, data, update rule and step count of t trials; nothing else changes while training.
 
-    Raises ConfigError for a batch larger than the data, a last batch that batch norm cannot normalise, or class
-    weights for another number of classes.
+    Raises ConfigError for a batch larger than the data, a last batch that batch norm cannot normalise, class weights
+    for another number of classes, or a way to be fast that the device does not have.
     """
 
     def __init__(self, configs: Sequence[Config], dataset: Dataset, device: torch.device) -> None:
@@ -52,6 +53,7 @@ class Ensemble:
             configs, input_shape=dataset.train_inputs.shape[1:], samples=self.samples, classes=self.classes
         ).to(device, dtype)
         _check_last_batch(self.model, self.batch_size, self.samples)
+        self.forward = TrainingForward(self.model, first, device)
         self.sets = parameter_sets(configs, device)
         self.sets.project(self.model)
         self.rule = build_rule(self.model, configs)
@@ -173,8 +175,8 @@ class Ensemble:
     def _differentiate(self, batch: Int64[Tensor, "t b"], inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss, and with feature decay, of these samples; the parameters are left with gradients."""
         with self._noise():
-            features = self.model.backbone(inputs)
-        loss = self.objective.loss(self.model.outputs(features), self.labels.gather(1, batch))
+            features, outputs = self.forward(inputs)
+        loss = self.objective.loss(outputs, self.labels.gather(1, batch))
         objective = loss
         if self.objective.decays_features:
             objective = loss + self.objective.feature_penalty(features)

@@ -24,7 +24,7 @@ class Hooks:
     `rows` takes the new rows by trial; `recorded` the epoch, the trials that have rows and what was measured;
     `epoch_done` the epoch and the trials that finished it; `save` writes checkpoints of the trials given; `ended` takes
     a trial and its status when there is no more to come. `stops` tells the epoch with which a trial stops early, as far
-    as its rows so far have it; inf for none.
+    as its rows so far have it; inf for none. `measured` takes seconds that went into recording, as they pass.
     """
 
     rows: Callable[[dict[int, list[Row]]], None]
@@ -33,6 +33,7 @@ class Hooks:
     save: Callable[[Sequence[int]], None]
     ended: Callable[[int, str], None]
     stops: Callable[[int], float]
+    measured: Callable[[float], None]
 
 
 def train(
@@ -95,6 +96,7 @@ def _record(
     hooks: Hooks,
 ) -> list[int]:
     """Measure both splits and hand on these trials' rows; returns those without rows: their risk is not finite."""
+    began = time.perf_counter()
     train_split = ensemble.train_split()
     train = recorder.record(train_split)
     split = ensemble.test_split()
@@ -108,7 +110,7 @@ def _record(
     for trial in trials:
         if not math.isfinite(train.metrics[trial]["risk"]):
             continue
-        now, rate = seconds(trial), ensemble.configs[trial].optimizer.lr * scale
+        clock, rate = seconds(trial), ensemble.configs[trial].optimizer.lr * scale
         residual, reason = stationarity[trial]
         columns: dict[str, float | None] = {
             "objective": losses[trial] + penalties[trial],
@@ -116,7 +118,7 @@ def _record(
             "gradient_norm": gradient_norms[trial],
             "stationarity_residual": residual,
         }
-        rows[trial] = _rows(ensemble, "train", train, trial, now, columns)
+        rows[trial] = _rows(ensemble, "train", train, trial, clock, columns)
         reasons = rows[trial][0]["reasons"]
         if reason:
             reasons["stationarity_residual"] = reason
@@ -124,10 +126,12 @@ def _record(
             reasons["gradient_norm"] = "no step has been taken yet"
         if test is not None:
             columns = dict.fromkeys(columns) | {"learning_rate": rate}
-            rows[trial] += _rows(ensemble, "test", test, trial, now, columns)
+            rows[trial] += _rows(ensemble, "test", test, trial, clock, columns)
+    hooks.measured((now := time.perf_counter()) - began)
     if rows:
         hooks.rows(rows)
         hooks.recorded(ensemble.step_count // ensemble.steps_per_epoch, list(rows), train, test)
+    hooks.measured(time.perf_counter() - now)
     return [trial for trial in trials if trial not in rows]
 
 

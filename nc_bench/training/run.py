@@ -42,7 +42,7 @@ def run_training(config: Config, directory: Path, *, resume: bool = False) -> st
     written, and OSError where the directory cannot be written.
     """
     with tqdm(total=config.training.epochs, unit="epoch", disable=None, leave=False) as bar:
-        watch = _Watch(restored=bar.update, advanced=bar.update, rows=lambda rows: _show(bar, rows[0][0]))
+        watch = _Watch(restored=bar.update, advanced=bar.update, rows=lambda rows, speed: _show(bar, rows[0][0], speed))
         (status,) = _run([config], [directory], resume=resume, watch=watch, planes=True)
     return status
 
@@ -69,22 +69,24 @@ def run_ensemble(
 
 @dataclass(frozen=True, kw_only=True)
 class _Watch:
-    """Who is told of epochs found done, of epochs newly done, and of the rows of each recording."""
+    """Who is told of epochs found done, of epochs newly done, and of the rows of each recording and the samples that
+    are trained on per second."""
 
     restored: Callable[[int], Any]
     advanced: Callable[[int], Any]
-    rows: Callable[[list[list[Row]]], Any]
+    rows: Callable[[list[list[Row]], float | None], Any]
 
 
-def _ignore(_: object) -> None:
+def _ignore(*_: object) -> None:
     """For those who do not want to know."""
 
 
-def _show(bar: tqdm[Any], row: Row) -> None:
+def _show(bar: tqdm[Any], row: Row, samples_per_second: float | None) -> None:
     bar.set_postfix(
         risk=f"{row['risk']:.4g}",
         floor=f"{row['risk_floor']:.4g}",
         simplex_efficiency=f"{row['simplex_efficiency']:.3f}",
+        **({"samples/s": f"{samples_per_second:.0f}"} if samples_per_second else {}),
         refresh=False,
     )
 
@@ -199,6 +201,7 @@ class _Company:
             save=self._save,
             ended=finish,
             stops=lambda index: self.trials[index].early_stop.epoch,
+            measured=self._measured,
         )
         try:
             return train(self.ensemble, self.recorder, lambda index: self.trials[index].seconds, stop, hooks)
@@ -210,7 +213,12 @@ class _Company:
     def _rows(self, rows: dict[int, list[Row]]) -> None:
         for index, own in rows.items():
             self.trials[index].append(own)
-        self.watch.rows(list(rows.values()))
+        index, own = next(iter(rows.items()))
+        self.watch.rows(list(rows.values()), self.trials[index].samples_per_second(own[0]["epoch"]))
+
+    def _measured(self, seconds: float) -> None:
+        for trial in self.trials:
+            trial.recording_seconds += seconds
 
     def _recorded(self, epoch: int, trials: Sequence[int], train: Recording, test: Recording | None) -> None:
         splits = (self.ensemble.train_split(), self.ensemble.test_split())

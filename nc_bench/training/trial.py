@@ -38,11 +38,17 @@ class Trial:
         self.epochs_done, self.together = 0, 1
         self.early_stop = EarlyStop(None)
         self._seconds_before, self._start = 0.0, time.perf_counter()
+        self.recording_seconds = 0.0
 
     @property
     def seconds(self) -> float:
         """Wall-clock seconds of training and recording, also over interruptions, company included."""
         return self._seconds_before + time.perf_counter() - self._start
+
+    def samples_per_second(self, epochs: int) -> float | None:
+        """Training samples seen per second of these epochs, recording apart; None before there are any."""
+        training = self.seconds - self.recording_seconds
+        return self.facts["samples"]["train"] * epochs / training if epochs and training > 0 else None
 
     def restore(self, device: torch.device) -> dict[str, Any] | None:
         """The state in the newest whole checkpoint; None where there is none, or only damaged ones, which it says."""
@@ -54,7 +60,7 @@ class Trial:
                 earlier = "the start" if path == paths[-1] else "the checkpoint before it"
                 tqdm.write(f"{error}; falling back to {earlier}", file=sys.stderr)
                 continue
-            self._seconds_before = saved["seconds"]
+            self._seconds_before, self.recording_seconds = saved["seconds"], saved["recording_seconds"]
             state: dict[str, Any] = saved["ensemble"]
             return state
         return None
@@ -68,7 +74,9 @@ class Trial:
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write a checkpoint."""
-        self.run.save_checkpoint(encode({"ensemble": state, "seconds": self.seconds}))
+        self.run.save_checkpoint(
+            encode({"ensemble": state, "seconds": self.seconds, "recording_seconds": self.recording_seconds})
+        )
 
     def append(self, rows: Sequence[Row]) -> None:
         self.run.append(rows)
@@ -131,6 +139,8 @@ class Trial:
                 "epochs": self.config.training.epochs,
                 "stopped_early": self.early_stop.reason if self.epochs_done >= self.early_stop.epoch else None,
                 "seconds": self.seconds,
+                "recording_seconds": self.recording_seconds,
+                "samples_per_second": self.samples_per_second(self.epochs_done),
                 "trained_together": self.together,
                 "started": previous.get("started", datetime.now(UTC).isoformat(timespec="seconds")),
                 "config_hash": config_hash(self.config),

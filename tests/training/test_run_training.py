@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from small_runs import measured, network, table, tiny_dataset
 from nc_bench import load_run
 from nc_bench.config import Config, ConfigError
 from nc_bench.metrics import METRIC_NAMES
+from nc_bench.recording import Recorder
 from nc_bench.runs import RunError
 from nc_bench.training import run_training
 from nc_bench.training.checkpoint import decode
@@ -99,6 +101,22 @@ def test_the_manifest(tmp_path: Path) -> None:
     assert manifest["parameters"] == 5 * 8 + 8 + 2 * 8 + 8 * 4 + 4 + 4 * 3
     assert manifest["versions"]["torch"] == torch.__version__ and manifest["seeds"]["seed"] == 0
     assert manifest["config_hash"] and manifest["threads"] == torch.get_num_threads()
+
+
+def test_the_manifest_tells_training_from_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Recorder.record
+
+    def slowly(self: Recorder, *arguments: Any, **keywords: Any) -> Any:
+        time.sleep(0.05)
+        return record(self, *arguments, **keywords)
+
+    monkeypatch.setattr(Recorder, "record", slowly)
+    assert run_training(small(2), tmp_path) == run_training(small(4), tmp_path, resume=True) == "complete"
+    manifest = load_run(tmp_path).manifest
+    # Two splits in each of four epochs, also those before the run was extended.
+    assert 8 * 0.05 < manifest["recording_seconds"] < manifest["seconds"]
+    training = manifest["seconds"] - manifest["recording_seconds"]
+    assert manifest["samples_per_second"] == pytest.approx(4 * 24 / training, rel=0.2)
 
 
 def test_the_csv_holds_every_bit_of_the_rows(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""The forward pass of a training step: in which precision, memory layout and form. Measurements never use it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nc_bench.config import Config, ConfigError
+from nc_bench.models import Classifier
+
+
+class TrainingForward:
+    """inputs (t, n, ...) -> features (t, n, d) and outputs (t, n, K), in the type of the model's parameters.
+
+    With `training.autocast` the layers that torch's autocast lists run in bfloat16, parameters and update stay as they
+    are; with `training.channels_last` convolutions see images with the channels innermost; with `training.compile`
+    torch.compile makes one program of it, for every size of batch its own, so that a resumed run repeats it.
+    Raises ConfigError where the device has no bfloat16, or torch.compile does not work.
+    """
+
+    def __init__(self, model: Classifier, config: Config, device: torch.device) -> None:
+        self.model, self.device, self.training = model, device, config.training
+        self.run = self._plain
+        if config.training.autocast == "bfloat16":
+            check_bfloat16(device)
+        if config.training.compile:
+            check_compiler(device)
+            self.run = torch.compile(self._plain, dynamic=False)
+
+    def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        if self.training.channels_last:
+            inputs = inputs[0].contiguous(memory_format=torch.channels_last)[None]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.autocast == "bfloat16"):
+            features, outputs = self.run(inputs)
+        dtype = self.model.head.weight.dtype
+        return features.to(dtype), outputs.to(dtype)
+
+    def _plain(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.model.backbone(inputs)
+        return features, self.model.outputs(features)
+
+
+def check_bfloat16(device: torch.device) -> None:
+    """Raises ConfigError where the device cannot multiply in bfloat16."""
+    refusal = f"training.autocast: bfloat16 is not to be had on {device}"
+    # Older GPUs emulate it, slower than float32 would be.
+    if device.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device) < (8, 0):
+        raise ConfigError(f"{refusal} ({torch.cuda.get_device_name(device)}); set training.autocast: none")
+    try:
+        ones = torch.ones(2, 2, device=device, dtype=torch.bfloat16)
+        torch.mm(ones, ones)
+    except (RuntimeError, TypeError) as error:
+        raise ConfigError(f"{refusal} ({_first_line(error)}); set training.autocast: none") from None
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raises ConfigError where torch.compile does not work, as without a C++ compiler."""
+    compiled = torch.compile(_probe, dynamic=False, options={"force_disable_caches": True})
+    try:
+        compiled(torch.ones(2, device=device))
+    except (RuntimeError, ImportError, OSError) as error:
+        raise ConfigError(
+            f"training.compile: torch.compile does not work here ({_first_line(error)}); set training.compile: false"
+        ) from None
+
+
+def _probe(x: Tensor) -> Tensor:
+    return x.sin() + 1
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
