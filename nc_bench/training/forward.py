@@ -29,7 +29,9 @@ class TrainingForward:
 
     def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         if self.training.channels_last:
-            inputs = inputs[0].contiguous(memory_format=torch.channels_last)[None]
+            # With a single channel torch takes either layout for the other, and only a copy has strides that say which.
+            innermost = inputs[0].permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
+            inputs = innermost.permute(0, 3, 1, 2)[None]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.autocast == "bfloat16"):
             features, outputs = self.run(inputs)
         dtype = self.model.head.weight.dtype
@@ -55,7 +57,7 @@ def check_bfloat16(device: torch.device) -> None:
 
 def check_compiler(device: torch.device) -> None:
     """Raises ConfigError where torch.compile does not work, as without a C++ compiler."""
-    compiled = torch.compile(_probe, dynamic=False, options={"force_disable_caches": True})
+    compiled = torch.compile(_probe, dynamic=False, options={"fx_graph_cache": False})
     try:
         compiled(torch.ones(2, device=device))
     except (RuntimeError, ImportError, OSError) as error:
