@@ -20,13 +20,18 @@ FLOOR = math.log1p(9 * math.exp(-5 * math.sqrt(10 / 9)))
 
 def test_they_are_there() -> None:
     assert {path.stem for path in FILES} >= {
+        "cifar10_resnet18",
         "digits_ball",
         "digits_ball_relu",
+        "digits_fixed_head",
         "digits_imbalanced",
         "digits_no_collapse",
+        "digits_tanh",
         "digits_ufm_ball",
         "digits_weight_decay",
+        "images_resnet_small",
         "mnist_mlp",
+        "mnist_resnet18",
     }
 
 
@@ -44,9 +49,10 @@ def test_a_configuration_loads_and_opens_with_what_it_is(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_configuration_runs_for_two_epochs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a small stand-in in the data set's own file format, where the data do not come with the software."""
-    overrides, name = ["device=cpu", "training.epochs=2"], load_config(path).data.name
-    if name in WRITERS:
-        WRITERS[name](tmp_path / "data", monkeypatch)
+    overrides, data = ["device=cpu", "training.epochs=2"], load_config(path).data
+    if data.name in WRITERS:
+        overrides += ["data.samples_per_class=null"]
+        WRITERS[data.name](tmp_path / "data", monkeypatch)
         overrides += [f"data.root={tmp_path / 'data'}", "data.workers=0", "training.batch_size=16"]
     assert run_training(load_config(path, overrides), tmp_path / "run") == "complete"
     rows = load_run(tmp_path / "run").rows
@@ -142,3 +148,23 @@ def test_digits_no_collapse(tmp_path: Path) -> None:
     last = train_rows(run).iloc[-1]
     assert last["simplex_efficiency"] < 0.4 and last["accuracy"] > 0.99
     assert "fails" in verdicts(run).values() and verdicts(run)["nc2_equiangular"] != "holds"
+
+
+@pytest.mark.slow
+def test_digits_fixed_head(tmp_path: Path) -> None:
+    run = trained(tmp_path, "digits_fixed_head")
+    last, test = train_rows(run).iloc[-1], run.rows[run.rows["split"] == "test"].iloc[-1]
+    assert last["simplex_efficiency"] > 0.98 and last["nc2_equiangular"] < 0.02 and last["nc3_duality_centred"] < 0.03
+    assert last["risk"] < 0.04 and test["accuracy"] > 0.96
+    assert verdicts(run)["risk"] == "not applicable"
+
+
+@pytest.mark.slow
+def test_digits_tanh(tmp_path: Path) -> None:
+    run = trained(tmp_path, "digits_tanh")
+    last, test = train_rows(run).iloc[-1], run.rows[run.rows["split"] == "test"].iloc[-1]
+    floor = math.log1p(9 * math.exp(-4 * math.sqrt(10 / 9)))
+    assert floor < last["risk"] <= 1.05 * floor
+    assert last["simplex_efficiency"] > 0.98 and test["accuracy"] > 0.96
+    assert set(verdicts(run).values()) == {"holds"}
+    assert residuals(run) < 1e-6

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from small_runs import network
+from small_runs import network, tiny_images
 
 from nc_bench import load_run
 from nc_bench.config import Config, load_config
@@ -36,6 +36,11 @@ DECAY = {
     1: (1.0357394899397485, 0.07394354263217996, 0.288660054505982),
     2: (0.3992415883974638, 0.09511535478752786, 0.2696439446789815),
     4: (0.34420395209297083, 0.10512874882066386, 0.24174220801239832),
+}
+RESIDUAL = {
+    1: (1.1325405423979324, -0.03203658847831415, 5.168989640845703),
+    2: (1.0282636526309858, 0.04310639983513509, 4.889862835874662),
+    4: (0.8344097303256436, 0.10311209028659885, 2.6456098440458184),
 }
 
 
@@ -71,3 +76,19 @@ def test_a_decayed_network_under_adam(tmp_path: Path) -> None:
         training={"epochs": 4},
     )
     check(config, tmp_path, DECAY, tolerance=1e-7)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("float64", 1e-7)])
+def test_a_residual_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, tolerance: float) -> None:
+    data = tiny_images(train=60, test=12)
+    monkeypatch.setattr("nc_bench.training.run.load_dataset", lambda _: data)
+    config = network(
+        dtype=dtype,
+        model={"name": "resnet18", "width_multiplier": 1 / 16},
+        head={"bias": True},
+        constraints={"features": None, "head": None},
+        objective={"weight_decay": 5e-4},
+        optimizer={"name": "sgd", "lr": 0.02, "momentum": 0.9},
+        training={"epochs": 4, "batch_size": 20},
+    )
+    check(config, tmp_path, RESIDUAL, tolerance=tolerance)
