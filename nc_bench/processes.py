@@ -25,14 +25,6 @@ PATIENCE = timedelta(minutes=30)
 """How long a process waits for one that is alive but late, as rank 0 is while it reads a large data set."""
 
 
-class FailedElsewhere(Exception):
-    """Another process of the group failed and says why; `refused`: what it was asked for cannot be done."""
-
-    def __init__(self, message: str, *, refused: bool) -> None:
-        super().__init__(message)
-        self.refused = refused
-
-
 class LostProcess(RuntimeError):
     """Another process of the group is gone."""
 
@@ -41,8 +33,8 @@ class LostProcess(RuntimeError):
 class Processes:
     """A group of `size` processes, seen by the one with number `rank`; `local_*` count those on this machine.
 
-    All methods but `share` are to be called by all processes, in the same order. What they give is the same on all
-    processes, bit for bit.
+    All methods but `share` and `weight` are to be called by all processes, in the same order. Sums are the same on
+    all processes, bit for bit.
     """
 
     rank: int = 0
@@ -82,48 +74,44 @@ class Processes:
             total = total + other
         return total
 
-    def concatenate(self, shares: Tensor, count: int) -> Tensor:
-        """The `count` rows of which each process holds its share."""
+    def concatenate(self, mine: Tensor, count: int, dim: int = 0) -> Tensor:
+        """The `count` rows along `dim` of which each process holds its share."""
         if self.size == 1:
-            return shares
-        longest = -(-count // self.size)
-        padding = shares.new_zeros(longest - len(shares), *shares.shape[1:])
-        parts = [part for (part,) in self.gather([torch.cat([shares, padding])])]
+            return mine
+        rows, longest = mine.movedim(dim, 0), -(-count // self.size)
+        padding = rows.new_zeros(longest - len(rows), *rows.shape[1:])
+        parts = [part for (part,) in self.gather([torch.cat([rows, padding])])]
         sizes = [count * (rank + 1) // self.size - count * rank // self.size for rank in range(self.size)]
-        return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+        whole = torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+        return whole.movedim(0, dim).contiguous()
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is up on any process. Never waits for a GPU."""
-        return bool(self.total(torch.tensor(int(flag))))
+        return flag if self.size == 1 else bool(self.total(torch.tensor(int(flag))))
 
     def on_first(self, work: Callable[[], T]) -> T:
-        """What `work` gives when only the first process does it; where it fails, all fail."""
+        """What `work` gives where only the first process does it; if it fails, all fail with the same line."""
         if self.size == 1:
             return work()
         done, error = _tried(work) if self.is_first else (None, None)
-        content: list[Any] = [None if done is None else done[0], None if error is None else _described(error)]
+        content: list[Any] = [done, _told(error)]
         dist.broadcast_object_list(content, src=0)
-        if error is not None:
-            raise error
-        if content[1] is not None:
-            raise FailedElsewhere(**content[1])
-        result: T = content[0]
-        return result
+        return self._result(content[0], error, [content[1]])
 
     def together(self, work: Callable[[], T]) -> T:
-        """What `work` gives to each process; where it fails on one, all fail, and the first to fail says why."""
+        """What `work` gives to each process; if it fails on one, all fail with the line of the lowest rank."""
         if self.size == 1:
             return work()
         done, error = _tried(work)
-        errors: list[Any] = [None] * self.size
-        dist.all_gather_object(errors, None if error is None else _described(error))
-        failed = [rank for rank, found in enumerate(errors) if found is not None]
-        if error is not None and failed[0] == self.rank:
-            raise error
-        if failed:
-            raise FailedElsewhere(**errors[failed[0]])
-        assert done is not None
-        return done[0]
+        told: list[Any] = [None] * self.size
+        dist.all_gather_object(told, _told(error))
+        return self._result(done, error, told)
+
+    def first_then_all(self, work: Callable[[], T]) -> T:
+        """As `together`, but the first process is done before the others begin: what it downloads they find."""
+        done: list[T] = []
+        self.on_first(lambda: done.append(work()))
+        return self.together(lambda: done[0] if done else work())
 
     def average_gradients(self, module: nn.Module) -> nn.Module:
         """The module, with gradients averaged over the processes in backward; it starts as rank 0's.
@@ -138,6 +126,19 @@ class Processes:
             for buffer in module.buffers():
                 dist.broadcast(buffer, src=0)
 
+    def _result(self, done: tuple[T] | None, error: Exception | None, told: list[Any]) -> T:
+        failed = [rank for rank, found in enumerate(told) if found is not None]
+        if failed:
+            if error is not None and failed[0] == self.rank:
+                raise error
+            kind, line = told[failed[0]]
+            raise kind(line)
+        assert done is not None
+        return done[0]
+
+
+ALONE = Processes()
+
 
 @contextmanager
 def joined() -> Iterator[Processes]:
@@ -147,7 +148,7 @@ def joined() -> Iterator[Processes]:
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield Processes()
+        yield ALONE
         return
     processes = Processes(
         rank=int(os.environ["RANK"]),
@@ -186,8 +187,12 @@ def _tried(work: Callable[[], T]) -> tuple[tuple[T] | None, Exception | None]:
         return None, error
 
 
-def _described(error: Exception) -> dict[str, Any]:
-    return {"message": str(error), "refused": isinstance(error, ValueError)}
+def _told(error: Exception | None) -> tuple[type[Exception], str] | None:
+    """What the other processes raise: the kinds of errors that commands tell apart, with the same line."""
+    if error is None:
+        return None
+    kinds = (ValueError, OSError, LostProcess)
+    return next((kind for kind in kinds if isinstance(error, kind)), RuntimeError), str(error)
 
 
 @contextmanager

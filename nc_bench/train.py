@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -21,10 +23,10 @@ def main(argv: list[str] | None = None) -> int:
         directory = arguments.out or _default_directory(config, arguments.config.stem, arguments.resume)
         return _train(config, directory, arguments.resume)
     except ValueError as error:
-        print(error, file=sys.stderr)
+        _say(str(error))
         return 2
     except OSError as error:
-        print(f"cannot write the run: {error}; what was whole is kept", file=sys.stderr)
+        _say(f"cannot write the run: {error}; what was whole is kept")
         return 1
     except (MemoryError, RuntimeError) as error:
         # Imported where it is needed, as in _train.
@@ -39,14 +41,35 @@ def main(argv: list[str] | None = None) -> int:
 
 def _train(config: Config, directory: Path, resume: bool) -> int:
     # torch takes a second to import: a wrong configuration is refused before that.
+    from nc_bench.processes import LostProcess
     from nc_bench.reports import present
     from nc_bench.training import run_training
 
-    status = run_training(config, directory, resume=resume)
-    present(directory)
-    if status == "interrupted":
-        print(f"interrupted; go on with --resume --out {directory}")
+    try:
+        status = run_training(config, directory, resume=resume)
+    except LostProcess as error:
+        _say(f"{error}; --resume goes on from the last checkpoint")
+        return 1
+    if os.environ.get("RANK", "0") == "0":
+        present(directory)
+        if status == "interrupted":
+            print(f"interrupted; go on with --resume --out {directory}")
     return EXIT[status]
+
+
+def _say(line: str) -> None:
+    """On the standard error; under torchrun once, though every process and every restart has the same to say."""
+    place = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if place is not None:
+        name = f"said-{hashlib.sha256(line.encode()).hexdigest()[:16]}"
+        try:
+            # The folder of all attempts: LOG/attempt_0/0/error.json.
+            (Path(place).parents[2] / name).touch(exist_ok=False)
+        except FileExistsError:
+            return
+        except OSError:
+            pass  # Said once too often is better than not at all.
+    print(line, file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -55,7 +55,7 @@ def fail() -> None:
 
 PROGRAM = """
 import torch
-from nc_bench.processes import FailedElsewhere, joined
+from nc_bench.processes import joined
 
 with joined() as group:
     rank = group.rank
@@ -63,6 +63,7 @@ with joined() as group:
     assert group.size == 2 and group.is_first == (rank == 0)
     mine = rows[group.share(5)]
     assert len(mine) == 2 + rank and torch.equal(group.concatenate(mine, 5), rows)
+    assert torch.equal(group.concatenate(mine.T, 5, dim=1), rows.T)
     assert group.total(mine.sum()) == rows.sum()
     assert group.gather([torch.tensor(rank), torch.tensor([rank * 2.0])]) == [[0, 0.0], [1, 2.0]]
     assert group.any(rank == 1) and not group.any(False)
@@ -74,19 +75,20 @@ with joined() as group:
             raise ValueError(f"not on {rank}") if rank == 1 else OSError("full")
         return "fine"
 
-    for call, who, said in (
-        (group.on_first, [0], "full"),
-        (group.together, [1], "not on 1"),
-        (group.together, [0, 1], "full"),
+    # Every process raises the same kind of error with the same line.
+    for call, who, kind, said in (
+        (group.on_first, [0], OSError, "full"),
+        (group.together, [1], ValueError, "not on 1"),
+        (group.together, [0, 1], OSError, "full"),
+        (group.first_then_all, [1], ValueError, "not on 1"),
     ):
         try:
             call(lambda: fail(who))
-        except FailedElsewhere as error:
-            assert rank != who[0] and str(error) == said and error.refused == (who == [1])
-        except (ValueError, OSError) as error:
-            assert rank == who[0] and str(error) == said
+        except kind as error:
+            assert str(error) == said
         else:
             raise AssertionError(who)
+    assert group.first_then_all(lambda: rank) == rank
 
     # The batch norm sees other samples on each rank: everyone then has the first one's statistics.
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 1)).double()

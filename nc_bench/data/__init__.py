@@ -3,7 +3,7 @@
 from nc_bench.data.augmentation import Augmentation
 from nc_bench.data.dataset import Dataset
 from nc_bench.data.error import DataError
-from nc_bench.data.images import Images, training_batches
+from nc_bench.data.images import Images, part, training_batches
 from nc_bench.data.labels import noisy_labels, random_labels, training_labels, uniform_labels
 from nc_bench.data.load import load_dataset
 
@@ -14,6 +14,7 @@ __all__ = [
     "Images",
     "load_dataset",
     "noisy_labels",
+    "part",
     "random_labels",
     "training_batches",
     "training_labels",

@@ -86,7 +86,7 @@ class Images:
         """What all of them take as float32 numbers."""
         return math.prod(self.shape) * torch.float32.itemsize
 
-    def select(self, indices: Tensor) -> Images:
+    def select(self, indices: Tensor | slice) -> Images:
         """The images of these numbers, or those where a mask is true, in that order."""
         return dataclasses.replace(self, chosen=self.chosen[indices])
 
@@ -145,6 +145,11 @@ def training_batches(inputs: Tensor | Images, batches: Sequence[Int64[Tensor, "t
     else:
         for batch in batches:
             yield inputs.index_select(0, batch.flatten()).view(*batch.shape, *inputs.shape[1:])
+
+
+def part(inputs: Tensor | Images, rows: slice) -> Tensor | Images:
+    """Some of the inputs, held or to be read as all of them are."""
+    return inputs.select(rows) if isinstance(inputs, Images) else inputs[rows]
 
 
 class _Reader(Dataset[Tensor | DataError]):

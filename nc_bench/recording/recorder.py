@@ -11,9 +11,10 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from nc_bench.config import Config
-from nc_bench.data import Images
+from nc_bench.data import Images, part
 from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoLooks, measure_features
 from nc_bench.models import Classifier
+from nc_bench.processes import ALONE, Processes
 from nc_bench.recording.measuring import measuring
 from nc_bench.recording.residuals import ConstraintWatch
 from nc_bench.recording.stages import Stage
@@ -68,6 +69,8 @@ class Recorder:
 
     `stages` (see `recorded_stages`) are measured besides the penultimate layer, without the head. Features beyond
     `budget` bytes, of all layers together, are computed a second time instead of being kept; the numbers are the same.
+    Each of several processes measures its share of the samples, each sample once, in the state of rank 0's batch norm;
+    all get the metrics, and the kept features, of all samples.
     """
 
     def __init__(
@@ -78,7 +81,9 @@ class Recorder:
         *,
         stages: Sequence[Stage] = (),
         budget: int = FEATURE_BUDGET,
+        processes: Processes = ALONE,
     ) -> None:
+        self.processes = processes
         self.model, self.configs, self.classes, self.budget = model, configs, classes, budget
         self.stages = {stage.name: stage for stage in stages}
 
@@ -100,7 +105,8 @@ class Recorder:
             bias=None if self.model.head.bias is None else _double(self.model.head.bias),
             output_map=self.model.output_ball,
         )
-        watch = ConstraintWatch(self.configs)
+        watch = ConstraintWatch(self.configs, self.processes.gather)
+        self.processes.share_buffers(self.model)
         with measuring(self.model):
             take = self._kept if self.keeps(split) else self._computed_twice
             layers = take(split, head, centres or {}, watch)
@@ -117,6 +123,7 @@ class Recorder:
         self, split: Split, head: Head, centres: Mapping[str, Tensor], watch: ConstraintWatch
     ) -> dict[str, Layer]:
         parts: dict[str, list[Tensor]] = {}
+        share, gather = self.processes.share(split.labels.shape[1]), self.processes.gather
         for batch, _ in self._batches(split, watch):
             for name, features in batch.items():
                 parts.setdefault(name, []).append(features)
@@ -125,16 +132,22 @@ class Recorder:
             features = torch.cat(parts.pop(name), 1)
             its_head = head if name == PENULTIMATE else None
             measured = measure_features(
-                features, split.labels, classes=self.classes, head=its_head, centres=centres.get(name)
+                features,
+                split.labels[:, share],
+                classes=self.classes,
+                head=its_head,
+                centres=centres.get(name),
+                gather=gather,
             )
-            layers[name] = _layer(measured, features)
+            layers[name] = _layer(measured, self.processes.concatenate(features, split.labels.shape[1], dim=1))
         return layers
 
     def _computed_twice(
         self, split: Split, head: Head, centres: Mapping[str, Tensor], watch: ConstraintWatch
     ) -> dict[str, Layer]:
-        looks = {name: TwoLooks(self.classes, None, centres.get(name)) for name in self.stages}
-        looks[PENULTIMATE] = TwoLooks(self.classes, head, centres.get(PENULTIMATE))
+        gather = self.processes.gather
+        looks = {name: TwoLooks(self.classes, None, centres.get(name), gather) for name in self.stages}
+        looks[PENULTIMATE] = TwoLooks(self.classes, head, centres.get(PENULTIMATE), gather)
         for second in (False, True):
             for batch, labels in self._batches(split, watch):
                 for name, features in batch.items():
@@ -142,13 +155,15 @@ class Recorder:
         return {name: _layer(look.result(), None) for name, look in looks.items()}
 
     def _batches(self, split: Split, watch: ConstraintWatch) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        """Features of every layer by name, the penultimate last, and their labels."""
+        """Features of every layer by name, the penultimate last, and their labels, of this process's share."""
+        share = self.processes.share(split.labels.shape[1])
+        mine, own_labels = part(split.inputs, share), split.labels[:, share]
         trials = len(split.labels)
         width = max(math.prod(split.inputs.shape[1:]), *self.widths.values())
         rows = max(1, BATCH_ELEMENTS // (trials * width))
         outputs = {stage.module: stage.features for stage in self.stages.values()}
         with FeatureTap(self.model, self.model.head, outputs=outputs) as tap:
-            for inputs, labels in zip(split.inputs.split(rows), split.labels.split(rows, 1), strict=True):
+            for inputs, labels in zip(mine.split(rows), own_labels.split(rows, 1), strict=True):
                 logits = self.model(inputs.expand(trials, *inputs.shape))
                 features = {name: _measurable(tap.outputs[stage.module]) for name, stage in self.stages.items()}
                 features[PENULTIMATE] = _measurable(tap.features)

@@ -10,21 +10,23 @@ from torch import Tensor
 
 from nc_bench.config import Config, LpBall
 from nc_bench.geometry.balls import ball_residual, sphere_residual
+from nc_bench.metrics.gather import Gather, alone
 
 
 class ConstraintWatch:
     """Sees every batch of a measurement; residuals are max(0, norm/radius - 1), only for bounds that were set.
 
-    On a sphere |norm/radius - 1|. NaN where the norm is.
+    On a sphere |norm/radius - 1|. NaN where the norm is. `gather` brings together what several processes saw.
     """
 
-    def __init__(self, configs: Sequence[Config]) -> None:
+    def __init__(self, configs: Sequence[Config], gather: Gather = alone) -> None:
+        self.gather = gather
         features = [c.constraints.features for c in configs if c.constraints.features]
         outputs = [c.constraints.outputs for c in configs if c.constraints.outputs]
         self.balls: dict[str, Sequence[LpBall]] = {"feature_residual": features, "output_residual": outputs}
         self.feature_set = features[0].set if features else "ball"
         self.head = [c.constraints.head for c in configs if c.constraints.head]
-        self.squares, self.rows = torch.zeros((), dtype=torch.float64), 0
+        self.squares, self.rows = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.int64)
         self.largest: dict[str, Tensor] = {}
 
     def see(self, features: Float[Tensor, "t n d"], outputs: Float[Tensor, "t n k"]) -> None:
@@ -33,7 +35,8 @@ class ConstraintWatch:
             balls = self.balls[name]
             kind = self.feature_set if name == "feature_residual" else "ball"
             if balls and kind == "mean_square":
-                self._add_squares(rows.detach(), [ball.radius for ball in balls])
+                self.squares = self.squares.to(rows.device) + rows.detach().double().square().sum((1, 2))
+                self.rows = self.rows.to(rows.device) + rows.shape[1]
             elif balls:
                 radii = rows.new_tensor([[ball.radius] for ball in balls], dtype=torch.float64)
                 on_sphere = kind == "sphere"
@@ -43,7 +46,11 @@ class ConstraintWatch:
 
     def residuals(self, weight: Float64[Tensor, "t k d"]) -> dict[str, list[float]]:
         """One number per trial for every bound; call it after all batches."""
-        found = {name: largest.tolist() for name, largest in self.largest.items()}
+        found = {}
+        if self.feature_set == "mean_square":
+            found["feature_residual"] = self._mean_square_excess().tolist()
+        for name, largest in self.largest.items():
+            found[name] = torch.stack([theirs for (theirs,) in self.gather([largest])]).amax(0).tolist()
         radii = [bound.radius for bound in self.head]
         if radii and self.head[0].set == "mean_square":
             norms = weight.square().sum(-1).mean(-1).sqrt()
@@ -56,9 +63,9 @@ class ConstraintWatch:
             found["head_residual"] = (norms / norms.new_tensor(radii) - 1).clamp(min=0).tolist()
         return found
 
-    def _add_squares(self, features: Float[Tensor, "t n d"], radii: Sequence[float]) -> None:
-        """Excess of the root mean square over all batches so far."""
-        self.squares = self.squares.to(features.device) + features.double().square().sum((1, 2))
-        self.rows += features.shape[1]
-        excess = (self.squares / self.rows).sqrt() / self.squares.new_tensor(radii) - 1
-        self.largest["feature_residual"] = excess.clamp(min=0)
+    def _mean_square_excess(self) -> Float64[Tensor, "t"]:
+        """Excess of the root mean square over all samples."""
+        parts = self.gather([self.squares, self.rows])
+        squares, rows = (torch.stack(column).sum(0) for column in zip(*parts, strict=True))
+        radii = squares.new_tensor([ball.radius for ball in self.balls["feature_residual"]])
+        return ((squares / rows).sqrt() / radii - 1).clamp(min=0)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -16,6 +16,7 @@ from nc_bench.data import Augmentation, Dataset, Images, training_batches, train
 from nc_bench.models import Classifier, build_classifier
 from nc_bench.models.layers import StackedBatchNorm
 from nc_bench.models.one_trial import with_trial_axis
+from nc_bench.processes import ALONE, Processes
 from nc_bench.recording import Split
 from nc_bench.streams import Stream, generator, global_stream
 from nc_bench.training.constraints import parameter_sets
@@ -32,11 +33,15 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 class Ensemble:
     """Model, data, update rule and step count of t trials; nothing else changes while training.
 
-    Raises ConfigError for a batch larger than the data, a last batch that batch norm cannot normalise, class weights
-    for another number of classes, or a way to be fast that the device does not have.
+    Each of several processes takes its share of every batch, and all take the same step: that of the whole batch.
+    Raises ConfigError for a batch larger than the data, or too small to be shared, a last batch that batch norm
+    cannot normalise, class weights for another number of classes, or a way to be fast that the device does not have.
     """
 
-    def __init__(self, configs: Sequence[Config], dataset: Dataset, device: torch.device) -> None:
+    def __init__(
+        self, configs: Sequence[Config], dataset: Dataset, device: torch.device, processes: Processes = ALONE
+    ) -> None:
+        self.processes = processes
         first, dtype = configs[0], DTYPES[configs[0].dtype]
         data = dataset.to(device, dtype)
         self.configs, self.device, self.classes = configs, device, data.classes
@@ -53,7 +58,8 @@ class Ensemble:
             configs, input_shape=dataset.train_inputs.shape[1:], samples=self.samples, classes=self.classes
         ).to(device, dtype)
         _check_last_batch(self.model, self.batch_size, self.samples)
-        self.forward = TrainingForward(self.model, first, device)
+        _check_shares(self.model, processes.size, self.batch_size, self.samples, len(self.test_labels))
+        self.forward = TrainingForward(self.model, first, device, processes)
         self.sets = parameter_sets(configs, device)
         self.sets.project(self.model)
         self.rule = build_rule(self.model, configs)
@@ -83,8 +89,9 @@ class Ensemble:
         order = self._order(epoch)
         batches = order.split(self.batch_size, 1)[done:]
         augment = self._augmentation(epoch)
-        for batch, inputs in zip(batches, training_batches(self.inputs, batches), strict=True):
-            self._step(batch, inputs if augment is None else augment(inputs, batch))
+        shares = [self._share(batch) for batch in batches]
+        for batch, own, inputs in zip(batches, shares, training_batches(self.inputs, shares), strict=True):
+            self._step(batch, inputs if augment is None else augment(inputs, own))
             self.step_count += 1
             yield
 
@@ -95,7 +102,7 @@ class Ensemble:
 
     def finite(self) -> list[bool]:
         """For every trial, whether each loss of the epoch so far was finite. Waits for the device."""
-        return self.epoch_loss.isfinite().tolist()
+        return self.processes.total(self.epoch_loss).isfinite().tolist()
 
     def gradient_norms(self) -> list[float]:
         """Norm of the gradient in the last step of the latest epoch, per trial; NaN before there is one."""
@@ -168,19 +175,23 @@ class Ensemble:
         self.epoch_loss += loss
         if (self.step_count + 1) % self.steps_per_epoch == 0:
             self._gradient_norms = self.rule.gradient_norms(len(self.configs))
-        search = LineSearch(value=objective, evaluate=lambda: self._evaluate_again(batch, inputs))
+        search = LineSearch(
+            value=lambda: self._of_all(objective, batch), evaluate=lambda: self._evaluate_again(batch, inputs)
+        )
         self.rule.step(self.learning_rate_factor(), search)
         self.sets.project(self.model)
 
     def _differentiate(self, batch: Int64[Tensor, "t b"], inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss, and with feature decay, of these samples; the parameters are left with gradients."""
+        """Mean loss, and with feature decay, of this process's share of a batch, which are the inputs; the parameters
+        are left with the gradients of the whole batch."""
+        weight, own = self.processes.weight(batch.shape[1]), self._share(batch)
         with self._noise():
             features, outputs = self.forward(inputs)
-        loss = self.objective.loss(outputs, self.labels.gather(1, batch))
+        loss = self.objective.loss(outputs, self.labels.gather(1, own))
         objective = loss
         if self.objective.decays_features:
             objective = loss + self.objective.feature_penalty(features)
-        objective.sum().backward()
+        objective.backward(torch.full_like(objective, weight))
         return loss.detach(), objective.detach()
 
     @torch.enable_grad()
@@ -190,13 +201,22 @@ class Ensemble:
         _, objective = self._differentiate(batch, inputs)
         for buffer, old in zip(self.model.buffers(), before, strict=True):
             buffer.copy_(old)
-        return objective
+        return self._of_all(objective, batch)
+
+    def _share(self, batch: Int64[Tensor, "t b"]) -> Int64[Tensor, "t s"]:
+        return batch[:, self.processes.share(batch.shape[1])]
+
+    def _of_all(self, mean: Float[Tensor, "t"], batch: Int64[Tensor, "t b"]) -> Float[Tensor, "t"]:
+        """The mean over a batch, from that over this process's share."""
+        return self.processes.total(mean * (self.processes.weight(batch.shape[1]) / self.processes.size))
 
     def _noise(self) -> AbstractContextManager[None]:
-        """What dropout and the like draw in this step: a function of the seed and the step, so a resumed run's too."""
+        """What dropout and the like draw in this step: a function of the seed, the step and the rank, so a resumed
+        run's too."""
         if not self.model.stochastic:
             return nullcontext()
-        return global_stream(self.configs[0].seed, Stream.MODEL_NOISE, self.step_count, device=self.device)
+        draw = self.step_count * self.processes.size + self.processes.rank
+        return global_stream(self.configs[0].seed, Stream.MODEL_NOISE, draw, device=self.device)
 
     def _augmentation(self, epoch: int) -> Augmentation | None:
         settings = getattr(self.configs[0].data, "augment", None)
@@ -225,9 +245,24 @@ def _checked_batch_size(config: Config, samples: int) -> int:
 
 
 def _check_last_batch(model: Classifier, size: int, samples: int) -> None:
-    normalised = any(isinstance(module, StackedBatchNorm | _BatchNorm) for module in model.modules())
-    if normalised and (samples % size or size) == 1:
+    if _normalises_batches(model) and (samples % size or size) == 1:
         raise ConfigError(
             f"training.batch_size: {size} leaves one of {samples} samples in the last batch, "
             "which batch norm cannot normalise"
         )
+
+
+def _check_shares(model: Classifier, processes: int, batch_size: int, samples: int, tests: int) -> None:
+    """Every process has a sample of every batch and of both splits, and two of a batch that its batch norm sees."""
+    last, least = samples % batch_size or batch_size, 2 if _normalises_batches(model) else 1
+    if processes > 1 and last < least * processes:
+        raise ConfigError(
+            f"training.batch_size: {batch_size} leaves {last} of {samples} samples in the last batch, too few for "
+            f"{processes} processes with at least {least} each"
+        )
+    if 0 < tests < processes:
+        raise ConfigError(f"data.name: {tests} test samples are too few for {processes} processes")
+
+
+def _normalises_batches(model: Classifier) -> bool:
+    return any(isinstance(module, StackedBatchNorm | _BatchNorm) for module in model.modules())

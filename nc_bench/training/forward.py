@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nc_bench.config import Config, ConfigError
 from nc_bench.models import Classifier
+from nc_bench.processes import ALONE, Processes
 
 
 class TrainingForward:
@@ -14,18 +18,23 @@ class TrainingForward:
 
     With `training.autocast` the layers that torch's autocast lists run in bfloat16, parameters and update stay as they
     are; with `training.channels_last` convolutions see images with the channels innermost; with `training.compile`
-    torch.compile makes one program of it, for every size of batch its own, so that a resumed run repeats it.
+    torch.compile makes one program of it, for every size of batch its own, so that a resumed run repeats it. Of several
+    processes each gives its own inputs, and gets gradients averaged over all.
     Raises ConfigError where the device has no bfloat16, or torch.compile does not work.
     """
 
-    def __init__(self, model: Classifier, config: Config, device: torch.device) -> None:
-        self.model, self.device, self.training = model, device, config.training
-        self.run = self._plain
+    def __init__(self, model: Classifier, config: Config, device: torch.device, processes: Processes = ALONE) -> None:
+        self.model, self.device, self.training, self.processes = model, device, config.training, processes
         if config.training.autocast == "bfloat16":
             check_bfloat16(device)
         if config.training.compile:
             check_compiler(device)
-            self.run = torch.compile(self._plain, dynamic=False)
+
+    @cached_property
+    def run(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """x -> f(x), h(x); made in the first step, because all processes have to make it together."""
+        joint = self.processes.average_gradients(_FeaturesAndOutputs(self.model))
+        return torch.compile(joint, dynamic=False) if self.training.compile else joint
 
     def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         if self.training.channels_last:
@@ -37,7 +46,13 @@ class TrainingForward:
         dtype = self.model.head.weight.dtype
         return features.to(dtype), outputs.to(dtype)
 
-    def _plain(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+
+class _FeaturesAndOutputs(nn.Module):
+    def __init__(self, model: Classifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         features = self.model.backbone(inputs)
         return features, self.model.outputs(features)
 

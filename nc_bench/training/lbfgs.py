@@ -41,7 +41,7 @@ class LbfgsRule(UpdateRule):
         """One iteration from the gradient at hand, with as many evaluations as its line search asks for."""
         assert search is not None, "L-BFGS evaluates the objective along a line"
         self.steps += 1
-        values = iter([search.value])
+        values = iter([search.value()])
 
         def evaluate() -> Tensor:
             value = next(values, None)

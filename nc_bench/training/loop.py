@@ -45,7 +45,7 @@ def train(
     others go on as if it were not there. So they do where a trial stops early, which is recorded, saved and complete.
     `seconds` tells a trial's clock.
     """
-    training = ensemble.configs[0].training
+    training, processes = ensemble.configs[0].training, ensemble.processes
     wanted = recorded_epochs(ensemble.configs[0].record.every, training.epochs)
     statuses: dict[int, str] = {}
     alive = list(range(len(ensemble.configs)))
@@ -65,7 +65,7 @@ def train(
     saved = time.monotonic()
     while ensemble.step_count < ensemble.total_steps and alive:
         for _ in ensemble.steps_of_epoch():
-            if stop:
+            if processes.any(bool(stop)):
                 break
         epoch, within = divmod(ensemble.step_count, ensemble.steps_per_epoch)
         if within:
@@ -78,11 +78,13 @@ def train(
             end(_record(ensemble, recorder, due, seconds, hooks), "diverged")
         hooks.epoch_done(epoch, alive)
         stopped = [trial for trial in alive if hooks.stops(trial) <= epoch]
-        if stop or stopped or time.monotonic() - saved >= training.checkpoint_seconds or epoch == training.epochs:
+        interrupted = processes.any(bool(stop))
+        overdue = processes.any(time.monotonic() - saved >= training.checkpoint_seconds)
+        if interrupted or stopped or overdue or epoch == training.epochs:
             hooks.save(alive)
             saved = time.monotonic()
         end(stopped, "complete")
-        if stop:
+        if interrupted:
             break
     end(list(alive), "complete" if ensemble.step_count == ensemble.total_steps else "interrupted")
     return [statuses[trial] for trial in sorted(statuses)]

@@ -22,12 +22,12 @@ from nc_bench.training.slots import Slots, per_trial
 
 @dataclass(frozen=True, kw_only=True)
 class LineSearch:
-    """The objective (t,) at the parameters and gradients at hand, and what evaluates both again at other ones.
+    """What tells the objective (t,) at the parameters and gradients at hand, and what evaluates both at other ones.
 
     Both are without weight decay, which a rule adds itself.
     """
 
-    value: Float[Tensor, "t"]
+    value: Callable[[], Float[Tensor, "t"]]
     evaluate: Callable[[], Float[Tensor, "t"]]
 
 

@@ -12,15 +12,25 @@ from typing import Any
 import torch
 
 from nc_bench.config import ConfigError
+from nc_bench.processes import ALONE, Processes
 
 
-def resolve_device(name: str) -> torch.device:
-    """The device of this name; auto takes a GPU where there is one. ConfigError if there is no such device."""
+def resolve_device(name: str, processes: Processes = ALONE) -> torch.device:
+    """The device of this name; auto takes a GPU where there is one for each process, cuda the process's own.
+
+    ConfigError if there is no such device, or one GPU is asked for by several processes.
+    """
+    gpus = torch.cuda.device_count()
+    several = f" by {processes.local_size} processes" if processes.size > 1 else ""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if processes.local_size <= gpus else "cpu"
     device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device: {name} asked for, but torch sees {torch.cuda.device_count()} CUDA devices")
+    if device.type == "cuda" and device.index is None and processes.size > 1:
+        device = torch.device("cuda", processes.local_rank)
+    elif device.type == "cuda" and processes.size > 1:
+        raise ConfigError(f"device: {name} is one GPU, and there are {processes.size} processes; say cuda or auto")
+    if device.type == "cuda" and (device.index or 0) >= gpus:
+        raise ConfigError(f"device: {name} asked for{several}, but torch sees {gpus} CUDA devices")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device: mps asked for, but torch sees no such device")
     return device

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from tqdm import tqdm
 from nc_bench.config import Config
 from nc_bench.data import load_dataset
 from nc_bench.metrics import null_baseline
+from nc_bench.processes import ALONE, Processes, joined
 from nc_bench.recording import Recorder, Recording, recorded_stages
 from nc_bench.recording.feature_files import check_features_can_be_kept
+from nc_bench.recording.stages import Stage
 from nc_bench.runs import RunDirectory
 from nc_bench.training.early_stop import EarlyStop
 from nc_bench.training.ensemble import Ensemble
@@ -38,12 +41,17 @@ def run_training(config: Config, directory: Path, *, resume: bool = False) -> st
 
     "complete" (also where a rule of `training.stop` ended it), "diverged" (the last finite epoch is kept),
     "interrupted" (by a signal; resumable). A complete or diverged run that is resumed is left as it is, unless it is
-    given more epochs or another rule. Raises ConfigError, DataError or RunError, each one line, before anything is
+    given more epochs or another rule. Where torchrun started several processes, they train it together, and all get
+    its status. Raises ConfigError, DataError or RunError, each one line, before anything is
     written, and OSError where the directory cannot be written.
     """
-    with tqdm(total=config.training.epochs, unit="epoch", disable=None, leave=False) as bar:
-        watch = _Watch(restored=bar.update, advanced=bar.update, rows=lambda rows, speed: _show(bar, rows[0][0], speed))
-        (status,) = _run([config], [directory], resume=resume, watch=watch, planes=True)
+    with joined() as processes:
+        silent = None if processes.is_first else True
+        with tqdm(total=config.training.epochs, unit="epoch", disable=silent, leave=False) as bar:
+            watch = _Watch(
+                restored=bar.update, advanced=bar.update, rows=lambda rows, speed: _show(bar, rows[0][0], speed)
+            )
+            (status,) = _run([config], [directory], processes, resume=resume, watch=watch, planes=True)
     return status
 
 
@@ -64,7 +72,7 @@ def run_ensemble(
     """
     check_stackable(configs)
     watch = _Watch(restored=_ignore, advanced=progress or _ignore, rows=_ignore)
-    return _run(configs, directories, resume=resume, watch=watch, planes=False)
+    return _run(configs, directories, ALONE, resume=resume, watch=watch, planes=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,30 +100,37 @@ def _show(bar: tqdm[Any], row: Row, samples_per_second: float | None) -> None:
 
 
 def _run(
-    configs: Sequence[Config], directories: Sequence[Path], *, resume: bool, watch: _Watch, planes: bool
+    configs: Sequence[Config],
+    directories: Sequence[Path],
+    processes: Processes,
+    *,
+    resume: bool,
+    watch: _Watch,
+    planes: bool,
 ) -> list[str]:
-    device, dataset = resolve_device(configs[0].device), load_dataset(configs[0].data)
+    device = processes.together(lambda: resolve_device(configs[0].device, processes))
+    dataset = processes.first_then_all(lambda: load_dataset(configs[0].data))
     # What contradicts the data is found here, before a directory is touched.
-    ensemble = Ensemble(configs, dataset, device)
+    ensemble = processes.together(lambda: Ensemble(configs, dataset, device, processes))
     runs = [RunDirectory(directory) for directory in directories]
-    if not all(run.checkpoints() for run in runs):
-        warm_start(ensemble)
+    if not processes.on_first(lambda: all(run.checkpoints() for run in runs)):
+        processes.together(lambda: warm_start(ensemble))
     stages = recorded_stages(ensemble.model, configs[0].record, ensemble.inputs)
-    recorder = Recorder(ensemble.model, ensemble.configs, ensemble.classes, stages=stages)
+    recorder = _recorder(ensemble, stages)
     check_features_can_be_kept(recorder, configs[0].record, ensemble.train_split(), ensemble.test_split())
     facts, class_counts = _facts(ensemble, recorder, device), ensemble.class_counts
     statuses, waiting = [""] * len(configs), dict[int, Trial]()
     try:
         for index, (config, run) in enumerate(zip(configs, runs, strict=True)):
-            if run.claim(config, resume=resume) and _is_over(run, config):
-                statuses[index] = str(run.manifest()["status"])
-            else:
-                waiting[index] = Trial(config, run, {"class_counts": class_counts[index], **facts})
+            statuses[index] = processes.on_first(partial(_claimed, run, config, resume))
+            if not statuses[index]:
+                its_facts = {"class_counts": class_counts[index], **facts}
+                waiting[index] = Trial(config, run, its_facts, processes)
         with listening() as stop:
-            for indices, states in _at_equal_steps(waiting, device):
+            for indices, states in _at_equal_steps(waiting):
                 if len(indices) < len(configs):
-                    ensemble = Ensemble([configs[index] for index in indices], dataset, device)
-                    recorder = Recorder(ensemble.model, ensemble.configs, ensemble.classes, stages=stages)
+                    ensemble = Ensemble([configs[index] for index in indices], dataset, device, processes)
+                    recorder = _recorder(ensemble, stages)
                 company = _Company(ensemble, recorder, [waiting[index] for index in indices], watch, planes)
                 for index, status in zip(indices, company.go(states, stop), strict=True):
                     statuses[index] = status
@@ -123,6 +138,17 @@ def _run(
         for run in runs:
             run.release()
     return statuses
+
+
+def _recorder(ensemble: Ensemble, stages: Sequence[Stage]) -> Recorder:
+    return Recorder(ensemble.model, ensemble.configs, ensemble.classes, stages=stages, processes=ensemble.processes)
+
+
+def _claimed(run: RunDirectory, config: Config, resume: bool) -> str:
+    """Take the directory; the status of the run that it holds if that is over, else ""."""
+    if run.claim(config, resume=resume) and _is_over(run, config):
+        return str(run.manifest()["status"])
+    return ""
 
 
 def _is_over(run: RunDirectory, config: Config) -> bool:
@@ -133,11 +159,11 @@ def _is_over(run: RunDirectory, config: Config) -> bool:
     return bool(manifest["epochs_done"] >= end)
 
 
-def _at_equal_steps(trials: dict[int, Trial], device: torch.device) -> list[tuple[list[int], list[dict[str, Any]]]]:
+def _at_equal_steps(trials: dict[int, Trial]) -> list[tuple[list[int], list[dict[str, Any]]]]:
     """Indices of trials that go on from the same step, and their states: none where they start."""
     found: dict[int, list[tuple[int, dict[str, Any] | None]]] = {}
     for index, trial in trials.items():
-        state = trial.restore(device)
+        state = trial.restore()
         found.setdefault(0 if state is None else state["step"], []).append((index, state))
     return [
         ([index for index, _ in members], [state for _, state in members if state is not None])
@@ -155,6 +181,7 @@ def _facts(ensemble: Ensemble, recorder: Recorder, device: torch.device) -> dict
         "feature_width": ensemble.model.width,
         "parameters": sum(parameter.numel() for parameter in ensemble.model.parameters()) // trials,
         **({"muon_moves": moved} if (moved := muon_moves(ensemble.model, ensemble.configs)) else {}),
+        "processes": ensemble.processes.size,
         **provenance(device),
     }
 
@@ -207,7 +234,7 @@ class _Company:
             return train(self.ensemble, self.recorder, lambda index: self.trials[index].seconds, stop, hooks)
         except Exception:
             for trial in unfinished.values():
-                trial.describe("failed")
+                trial.fail()
             raise
 
     def _rows(self, rows: dict[int, list[Row]]) -> None:

@@ -6,12 +6,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from nc_bench.config import Config, config_hash
+from nc_bench.processes import Processes
 from nc_bench.recording import Recording, Split
 from nc_bench.recording.feature_files import SPLITS, kept_splits, write_features
 from nc_bench.recording.plane import write_plane
@@ -29,11 +31,12 @@ Row = dict[str, Any]
 class Trial:
     """A claimed directory and how far its trial has come.
 
-    `facts` are what its manifest says of the data, the model and the process.
+    `facts` are what its manifest says of the data, the model and the process. Of several processes only the first
+    reads and writes the directory; what it reads, and why it cannot write, all get.
     """
 
-    def __init__(self, config: Config, run: RunDirectory, facts: Mapping[str, Any]) -> None:
-        self.config, self.run, self.facts = config, run, facts
+    def __init__(self, config: Config, run: RunDirectory, facts: Mapping[str, Any], processes: Processes) -> None:
+        self.config, self.run, self.facts, self.processes = config, run, facts, processes
         self.expected = expectations(config, facts["class_counts"], facts["feature_width"])
         self.epochs_done, self.together = 0, 1
         self.early_stop = EarlyStop(None)
@@ -50,42 +53,53 @@ class Trial:
         training = self.seconds - self.recording_seconds
         return self.facts["samples"]["train"] * epochs / training if epochs and training > 0 else None
 
-    def restore(self, device: torch.device) -> dict[str, Any] | None:
+    def restore(self) -> dict[str, Any] | None:
         """The state in the newest whole checkpoint; None where there is none, or only damaged ones, which it says."""
+        saved = self.processes.on_first(self._newest)
+        if saved is None:
+            return None
+        self._seconds_before, self.recording_seconds = saved["seconds"], saved["recording_seconds"]
+        state: dict[str, Any] = saved["ensemble"]
+        return state
+
+    def _newest(self) -> dict[str, Any] | None:
         paths = self.run.checkpoints()
         for path in paths:
             try:
-                saved = decode(path, device)
+                return decode(path, torch.device("cpu"))
             except DamagedCheckpoint as error:
                 earlier = "the start" if path == paths[-1] else "the checkpoint before it"
                 tqdm.write(f"{error}; falling back to {earlier}", file=sys.stderr)
-                continue
-            self._seconds_before, self.recording_seconds = saved["seconds"], saved["recording_seconds"]
-            state: dict[str, Any] = saved["ensemble"]
-            return state
         return None
 
     def begin(self, step: int, epochs_done: int, together: int) -> None:
         """Go on at this step as one of so many trials: rows that are newer are dropped."""
         self._start, self.epochs_done, self.together = time.perf_counter(), epochs_done, together
-        self.run.cut(step if step else -1)
-        self.early_stop = EarlyStop(self.config.training.stop, self.run.rows())
+        self.processes.on_first(lambda: self.run.cut(step if step else -1))
+        self.early_stop = EarlyStop(self.config.training.stop, self.processes.on_first(self.run.rows))
         self.describe("running")
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write a checkpoint."""
-        self.run.save_checkpoint(
-            encode({"ensemble": state, "seconds": self.seconds, "recording_seconds": self.recording_seconds})
-        )
+        seconds = {"seconds": self.seconds, "recording_seconds": self.recording_seconds}
+        self.processes.on_first(lambda: self.run.save_checkpoint(encode({"ensemble": state, **seconds})))
 
     def append(self, rows: Sequence[Row]) -> None:
-        self.run.append(rows)
-        for row in rows:
+        # The first process's rows count for all: whether they stop early may hang on the last bit.
+        for row in self.processes.on_first(lambda: self._append(rows)):
             self.early_stop.see(row)
+
+    def _append(self, rows: Sequence[Row]) -> Sequence[Row]:
+        self.run.append(rows)
+        return rows
 
     def finish(self, status: str, null: Mapping[str, float]) -> None:
         """Judge the rows that were written, against random directions `null` too, and close the manifest."""
-        self.run.finish(judge(self.config, self.expected, rows_to_frame(self.run.rows()), null))
+
+        def conclude() -> None:
+            self.run.finish(judge(self.config, self.expected, rows_to_frame(self.run.rows()), null))
+
+        self.processes.on_first(conclude)
         self.describe(status)
 
     def keep_features(
@@ -99,7 +113,8 @@ class Trial:
         """Write the features of the splits that are to be kept; `index` is this trial's position in the ensemble."""
         for name, recording, split in zip(SPLITS, recordings, splits, strict=True):
             if name in kept_splits(self.config.record) and recording is not None and split is not None:
-                write_features(
+                write = partial(
+                    write_features,
                     self.run.path,
                     epoch=epoch,
                     step=step,
@@ -108,9 +123,13 @@ class Trial:
                     samples=split,
                     trial=index,
                 )
+                self.processes.on_first(write)
 
     def draw(self, epoch: int, train: Recording, test: Recording | None, splits: tuple[Split, Split | None]) -> None:
         """Keep the picture of the first recorded epoch and of the last one; without a class there is no simplex."""
+        self.processes.on_first(lambda: self._draw(epoch, train, test, splits))
+
+    def _draw(self, epoch: int, train: Recording, test: Recording | None, splits: tuple[Split, Split | None]) -> None:
         folder = self.run.path / FEATURES
         first = not any(folder.glob("plane-*"))
         wanted = first or epoch >= min(self.config.training.epochs, self.early_stop.epoch)
@@ -131,6 +150,14 @@ class Trial:
 
     def describe(self, status: str) -> None:
         """Write the manifest."""
+        self.processes.on_first(lambda: self._describe(status))
+
+    def fail(self) -> None:
+        """Write that the run failed, without asking other processes, which may be gone."""
+        if self.processes.is_first:
+            self._describe("failed")
+
+    def _describe(self, status: str) -> None:
         previous = self.run.manifest()
         self.run.write_manifest(
             {

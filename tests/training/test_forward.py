@@ -139,7 +139,7 @@ def test_a_compiled_run_is_resumed_bit_for_bit(tmp_path: Path, monkeypatch: pyte
     assert measured(tmp_path / "resumed") == measured(tmp_path / "whole")
     plain, compiled = step(mlp()), step(mlp(compile=True))
     assert distance(compiled, plain) < 1e-4
-    assert compiled.forward.run is not compiled.forward._plain
+    assert type(compiled.forward.run).__name__ == "OptimizedModule"
 
 
 @pytest.mark.slow
@@ -160,4 +160,4 @@ def test_no_compiler(tmp_path: Path) -> None:
 
 def test_only_what_is_asked_for_is_done() -> None:
     ensemble = ensemble_of(small())
-    assert isinstance(ensemble.forward, TrainingForward) and ensemble.forward.run == ensemble.forward._plain
+    assert isinstance(ensemble.forward, TrainingForward) and type(ensemble.forward.run).__name__ != "OptimizedModule"

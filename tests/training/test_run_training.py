@@ -17,6 +17,7 @@ from small_runs import measured, network, table, tiny_dataset
 from nc_bench import load_run
 from nc_bench.config import Config, ConfigError
 from nc_bench.metrics import METRIC_NAMES
+from nc_bench.processes import Processes
 from nc_bench.recording import Recorder
 from nc_bench.runs import RunError
 from nc_bench.training import run_training
@@ -285,3 +286,11 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_device("auto").type == "cuda" and resolve_device("cuda:0").index == 0
     with pytest.raises(ConfigError, match="cuda:1 asked for, but torch sees 1 "):
         resolve_device("cuda:1")
+    several = Processes(rank=1, size=2, local_rank=1, local_size=2)
+    assert resolve_device("auto", several).type == "cpu"
+    with pytest.raises(ConfigError, match="cuda asked for by 2 processes, but torch sees 1 "):
+        resolve_device("cuda", several)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("auto", several) == resolve_device("cuda", several) == torch.device("cuda:1")
+    with pytest.raises(ConfigError, match=r"^device: cuda:0 is one GPU, and there are 2 processes"):
+        resolve_device("cuda:0", several)
