@@ -51,7 +51,7 @@ def test_a_run_is_trained_and_presented_and_a_finished_one_presented_again(
     table = (out / "metrics.csv").read_bytes()
     assert main(["--config", str(config), "--out", str(out), "--resume"]) == 0
     again = capsys.readouterr()
-    assert again.out == first.out and again.err == ""
+    assert again.out == first.out and again.err == f"{out}: complete already, so nothing is trained\n"
     assert (out / "metrics.csv").read_bytes() == table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -49,7 +50,10 @@ def run_training(config: Config, directory: Path, *, resume: bool = False) -> st
         silent = None if processes.is_first else True
         with tqdm(total=config.training.epochs, unit="epoch", disable=silent, leave=False) as bar:
             watch = _Watch(
-                restored=bar.update, advanced=bar.update, rows=lambda rows, speed: _show(bar, rows[0][0], speed)
+                over=partial(_say_over, directory) if processes.is_first else _ignore,
+                restored=bar.update,
+                advanced=bar.update,
+                rows=lambda rows, speed: _show(bar, rows[0][0], speed),
             )
             (status,) = _run([config], [directory], processes, resume=resume, watch=watch, planes=True)
     return status
@@ -71,18 +75,23 @@ def run_ensemble(
     that cannot be stacked (see `groups`).
     """
     check_stackable(configs)
-    watch = _Watch(restored=_ignore, advanced=progress or _ignore, rows=_ignore)
+    watch = _Watch(over=_ignore, restored=_ignore, advanced=progress or _ignore, rows=_ignore)
     return _run(configs, directories, ALONE, resume=resume, watch=watch, planes=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Watch:
-    """Who is told of epochs found done, of epochs newly done, and of the rows of each recording and the samples that
-    are trained on per second."""
+    """Who is told the status of a trial that was over before, of epochs found done, of epochs newly done, and of the
+    rows of each recording and the samples that are trained on per second."""
 
+    over: Callable[[str], Any]
     restored: Callable[[int], Any]
     advanced: Callable[[int], Any]
     rows: Callable[[list[list[Row]], float | None], Any]
+
+
+def _say_over(directory: Path, status: str) -> None:
+    tqdm.write(f"{directory}: {status} already, so nothing is trained", file=sys.stderr)
 
 
 def _ignore(*_: object) -> None:
@@ -123,7 +132,9 @@ def _run(
     try:
         for index, (config, run) in enumerate(zip(configs, runs, strict=True)):
             statuses[index] = processes.on_first(partial(_claimed, run, config, resume))
-            if not statuses[index]:
+            if statuses[index]:
+                watch.over(statuses[index])
+            else:
                 its_facts = {"class_counts": class_counts[index], **facts}
                 waiting[index] = Trial(config, run, its_facts, processes)
         with listening() as stop:
