@@ -130,7 +130,7 @@ def _tables(outcome: Outcome) -> str:
     parts = ["Mean ± standard deviation over seeds [95 % bootstrap interval of the mean], last epoch.\n"]
     if study.best is not None:
         largest = "largest" if study.best.of == "max" else "smallest"
-        parts.append(f"At the setting with the {largest} mean of {study.best.measure}:\n")
+        parts.append(f"At the setting with the {largest} mean of {study.best.measure}, of those that have converged:\n")
         others = [name for name in outcome.columns if name not in study.rows]
         shown = [*study.rows, *others]
         parts.append(markdown_table(cell_statistics(outcome.selected, shown, list(study.measures)), shown))

@@ -95,11 +95,19 @@ def test_the_best_setting_has_all_its_seeds() -> None:
             "lr": [1, 1, 2, 2, 3, 3],
             "seed": [0, 1] * 3,
             "x": [0.5, 0.7, 0.9, math.nan, 0.8, 0.2],
+            "converged": True,
         }
     )
     assert list(at_best(runs, ["arm"], ["lr"], "x", largest=True)["lr"]) == [1, 1]
     assert list(at_best(runs, ["arm"], ["lr"], "x", largest=False)["lr"]) == [3, 3]
     assert at_best(runs[2:4], ["arm"], ["lr"], "x", largest=True).empty
+
+
+def test_the_best_setting_has_converged_if_one_has() -> None:
+    runs = pd.DataFrame({"arm": "a", "lr": [1, 1, 2, 2], "seed": [0, 1] * 2, "x": [0.5, 0.7, 0.9, 0.8]})
+    one_setting, none = [True, True, True, False], [False] * 4
+    assert list(at_best(runs.assign(converged=one_setting), ["arm"], ["lr"], "x", largest=True)["lr"]) == [1, 1]
+    assert list(at_best(runs.assign(converged=none), ["arm"], ["lr"], "x", largest=True)["lr"]) == [2, 2]
 
 
 def test_tables_say_mean_deviation_and_interval() -> None:
