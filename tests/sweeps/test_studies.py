@@ -121,7 +121,8 @@ def test_best_settings_are_compared_and_the_whole_grid_is_counted() -> None:
     runs.loc[chosen, "nc3_duality_centred"] = 0.5
     assert len(outcome.selected[outcome.selected["arm"] == "AdamW"]) == 3
     answer = answer_text(outcome)
-    assert answer.startswith("NC3 is lost under decoupled decay with AdamW") and "AdamW 0%" in answer
+    assert answer.startswith("NC3 as it is published is lost under decoupled decay with none; centred, ")
+    assert "softmax sees, with AdamW (lost: " in answer and "AdamW 0%" in answer
 
 
 def test_an_answer_that_needs_what_the_grid_has_not_says_so() -> None:
