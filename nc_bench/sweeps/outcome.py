@@ -86,7 +86,7 @@ def present(grid: Grid, folder: SweepFolder, results: Path, command: str) -> str
     answer = answer_text(outcome)
     results.mkdir(parents=True, exist_ok=True)
     write_text(results / "table.md", _tables(outcome))
-    write_text(results / "table.csv", outcome.grid_cells.to_csv(index=False, float_format="%.6g"))
+    write_text(results / "table.csv", outcome.grid_cells.to_csv(index=False, float_format="%.5g"))
     write_text(results / "table.tex", latex_table(outcome.cells, study.rows))
     if study.compare is not None:
         write_text(results / "differences.csv", outcome.differences.to_csv(index=False, float_format="%.6g"))
