@@ -11,7 +11,8 @@ from torch import Tensor
 from nc_bench.metrics import class_geometry as geometry
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.names import METRIC_NAMES
-from nc_bench.metrics.second_look import SampleSums, SecondLook
+from nc_bench.metrics.sample_sums import SampleSums
+from nc_bench.metrics.second_look import SecondLook
 from nc_bench.metrics.undefined import Condition
 
 PerTrial = Float64[Tensor, "t"]

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from nc_bench.geometry.moments import flat_slots
@@ -27,55 +26,11 @@ from nc_bench.metrics.class_geometry import (
     singular_directions,
     zeroed_unless,
 )
-from nc_bench.metrics.gather import Gather
 from nc_bench.metrics.head import Head
+from nc_bench.metrics.sample_sums import SampleSums
 
 FLOAT32_TABLES, FLOAT32_DEVIATION = (1e-10, 1e15), 1e18
 """Largest entries of the tables, and length of deviations, whose products and their squares float32 holds."""
-
-
-@dataclass(kw_only=True)
-class SampleSums:
-    """Sums and maxima over samples; they add up over chunks, and over processes."""
-
-    squared_deviation: Float64[Tensor, "t k"]
-    span_squares: Float64[Tensor, "t r"]
-    largest_deviation: Float64[Tensor, "t"]
-    largest_norm: Float64[Tensor, "t"]
-    largest_centred_norm: Float64[Tensor, "t"]
-    nearest_correct: Float64[Tensor, "t"]
-    loss: Float64[Tensor, "t k"]
-    log_risk_balanced: Float64[Tensor, "t"]
-    correct: Float64[Tensor, "t"]
-    mismatched: Float64[Tensor, "t"]
-    output_shift: Float64[Tensor, "t c k"]
-    output_squares: Float64[Tensor, "t k"]
-
-    def add(self, other: SampleSums) -> None:
-        """Take in the sums over other samples."""
-        for field in fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            combine = _COMBINE.get(field.name, torch.add)
-            setattr(self, field.name, combine(mine, theirs))
-
-    def of_all(self, gather: Gather) -> SampleSums:
-        """The sums over the samples of all processes."""
-        names = [field.name for field in fields(self)]
-        total, *others = (
-            SampleSums(**dict(zip(names, tensors, strict=True)))
-            for tensors in gather([getattr(self, name) for name in names])
-        )
-        for other in others:
-            total.add(other)
-        return total
-
-
-_COMBINE = {
-    "largest_deviation": torch.maximum,
-    "largest_norm": torch.maximum,
-    "largest_centred_norm": torch.maximum,
-    "log_risk_balanced": torch.logaddexp,
-}
 
 
 class SecondLook:
@@ -113,7 +68,8 @@ class SecondLook:
         self.head: Head | None = None
         if head is not None:
             self._take_head(head)
-        self._prepared: dict[torch.dtype, tuple[Tensor, Tensor, float]] = {}
+        self._narrow: bool | Bool[Tensor, "t"] | None = None
+        self._prepared: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
 
     def _take_head(self, head: Head) -> None:
         self.head_usable = head.usable()
@@ -130,12 +86,24 @@ class SecondLook:
             self.row_outputs = self.class_outputs = self.logits.outputs(self.means)
 
     def __call__(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> SampleSums:
+        narrow = False if features.dtype == torch.float64 else self._fits_float32()
+        if isinstance(narrow, bool):
+            return self._sums(features, labels, torch.float32 if narrow else torch.float64)
+        # Rare, and worth both: what one trial's tables need must not change a digit of the others.
+        return SampleSums.chosen(
+            narrow, self._sums(features, labels, torch.float32), self._sums(features, labels, torch.float64)
+        )
+
+    def _sums(
+        self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"], precision: torch.dtype
+    ) -> SampleSums:
+        reach = FLOAT32_DEVIATION if precision == torch.float32 else LARGEST
         slots = flat_slots(labels, self.classes)
         exact = features.to(torch.float64)
         deviations = exact - self._pick(self.means, slots)
         squares = torch.linalg.vector_norm(deviations, dim=-1).square()
-        products, to_rows, reach = self._products(features.dtype)
-        projected = deviations.to(products.dtype) @ products
+        products, to_rows = self._products(precision)
+        projected = deviations.to(precision) @ products
         span = projected[..., : self.basis.shape[-2]]
         along = span @ to_rows
         along_own = along.gather(-1, labels[..., None])[..., 0].to(torch.float64)
@@ -162,23 +130,29 @@ class SecondLook:
             self._outputs(sums, exact, projected, squares, nearest, labels, slots)
         return sums
 
-    def _products(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, float]:
-        """What deviations of features of this precision are multiplied with.
+    def _fits_float32(self) -> bool | Bool[Tensor, "t"]:
+        """For which trials float32 holds products with the tables; True or False where all are alike."""
+        if self._narrow is None:
+            narrow = torch.stack([in_range(table, FLOAT32_TABLES) for table in self._tables()]).all(0)
+            alike = bool(narrow.all()) or not bool(narrow.any())
+            self._narrow = bool(narrow[0]) if alike else narrow
+        return self._narrow
 
-        Side by side (t, d, m); then span -> rows of M (t, r, K); and the length of deviations that is too long.
-        """
-        if dtype not in self._prepared:
-            tables = [self.means.mean(-2, keepdim=True)]
-            if self.head is not None:
-                tables.append(self.logits.weight)
-            if self.centres is not None:
-                tables.append(self.centres)
-            narrow = dtype != torch.float64 and all(in_range(table, FLOAT32_TABLES).all() for table in tables)
-            precision, reach = (torch.float32, FLOAT32_DEVIATION) if narrow else (torch.float64, LARGEST)
-            side_by_side = torch.cat([self.basis, *tables], -2).mT.to(precision)
+    def _tables(self) -> list[Float64[Tensor, "t m d"]]:
+        tables = [self.means.mean(-2, keepdim=True)]
+        if self.head is not None:
+            tables.append(self.logits.weight)
+        if self.centres is not None:
+            tables.append(self.centres)
+        return tables
+
+    def _products(self, precision: torch.dtype) -> tuple[Tensor, Tensor]:
+        """What deviations are multiplied with, side by side (t, d, m); then span -> rows of M (t, r, K)."""
+        if precision not in self._prepared:
+            side_by_side = torch.cat([self.basis, *self._tables()], -2).mT.to(precision)
             to_rows = (self.left * self.singular[..., None, :]).mT.to(precision)
-            self._prepared[dtype] = (side_by_side, to_rows, reach)
-        return self._prepared[dtype]
+            self._prepared[precision] = (side_by_side, to_rows)
+        return self._prepared[precision]
 
     def _nearest(
         self, exact: Tensor, projected: Tensor, along: Tensor, squares: Tensor, slots: Tensor

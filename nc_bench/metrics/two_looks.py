@@ -12,7 +12,8 @@ from nc_bench.geometry.moments import class_sums
 from nc_bench.metrics.assembly import assemble
 from nc_bench.metrics.gather import Gather, alone
 from nc_bench.metrics.head import Head
-from nc_bench.metrics.second_look import SampleSums, SecondLook
+from nc_bench.metrics.sample_sums import SampleSums
+from nc_bench.metrics.second_look import SecondLook
 from nc_bench.metrics.undefined import mask_undefined
 
 

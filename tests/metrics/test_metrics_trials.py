@@ -101,14 +101,26 @@ def test_a_broken_trial_leaves_its_neighbours_alone(dtype: type) -> None:
     features = random.standard_normal((4, 6))[labels] + 0.1 * random.standard_normal((20, 6))
     weight, bias = random.standard_normal((4, 6)), random.standard_normal(4)
     sound = Problem(features=features.astype(dtype), labels=labels, weight=weight, bias=bias)
-    alone = collapse_metrics(*sound.arguments())
-    for kind, broken in broken_trials(sound).items():
+    alone, *_ = together(sound, sound, sound)
+    assert alone == pytest.approx(collapse_metrics(*sound.arguments()), rel=1e-12, abs=1e-15)
+    for broken in broken_trials(sound).values():
         before, _, after = together(sound, broken, sound)
-        # Products that float32 cannot hold are taken in float64, for all trials at once.
-        relative = 1e-6 if dtype is np.float32 and kind == "huge" else 1e-12
-        for metrics in (before, after):
-            assert metrics.reasons == {}
-            assert metrics == pytest.approx(alone, rel=relative, abs=1e-15)
+        assert before.reasons == after.reasons == {}
+        assert before == after == alone
+
+
+def test_what_float32_cannot_hold_is_measured_in_float64_beside_what_it_can() -> None:
+    """Lengths of 1e17 have squares that float32 holds, but not the squares of their squares."""
+    random = np.random.default_rng(1)
+    labels = np.arange(40) % 4
+    features = (random.standard_normal((4, 6))[labels] + 0.1 * random.standard_normal((40, 6))).astype(np.float32)
+    weight = random.standard_normal((4, 6))
+    sound = Problem(features=features, labels=labels, weight=weight, bias=None)
+    large = sound.changed(features=features * np.float32(2**60))
+    _, beside = together(sound, large)
+    exact = collapse_metrics(large.features.astype(np.float64), labels, weight)
+    assert beside.reasons == exact.reasons
+    assert beside == pytest.approx(exact, rel=1e-12, nan_ok=True)
 
 
 def trained_and_tested(seed: int) -> tuple[Problem, Problem]:

@@ -1,0 +1,63 @@
+"""What the second look sums up over samples, trial by trial; sums over chunks, and over processes, add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float64
+from torch import Tensor
+
+from nc_bench.metrics.gather import Gather
+
+
+@dataclass(kw_only=True)
+class SampleSums:
+    """Sums and maxima over samples; they add up over chunks, and over processes."""
+
+    squared_deviation: Float64[Tensor, "t k"]
+    span_squares: Float64[Tensor, "t r"]
+    largest_deviation: Float64[Tensor, "t"]
+    largest_norm: Float64[Tensor, "t"]
+    largest_centred_norm: Float64[Tensor, "t"]
+    nearest_correct: Float64[Tensor, "t"]
+    loss: Float64[Tensor, "t k"]
+    log_risk_balanced: Float64[Tensor, "t"]
+    correct: Float64[Tensor, "t"]
+    mismatched: Float64[Tensor, "t"]
+    output_shift: Float64[Tensor, "t c k"]
+    output_squares: Float64[Tensor, "t k"]
+
+    def add(self, other: SampleSums) -> None:
+        """Take in the sums over other samples."""
+        for field in fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            combine = _COMBINE.get(field.name, torch.add)
+            setattr(self, field.name, combine(mine, theirs))
+
+    @staticmethod
+    def chosen(which: Bool[Tensor, "t"], these: SampleSums, others: SampleSums) -> SampleSums:
+        """Some trials' sums from `these`, the rest from `others`."""
+        names = [field.name for field in fields(SampleSums)]
+        pairs = [(getattr(these, name), getattr(others, name)) for name in names]
+        sums = [torch.where(which.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs]
+        return SampleSums(**dict(zip(names, sums, strict=True)))
+
+    def of_all(self, gather: Gather) -> SampleSums:
+        """The sums over the samples of all processes."""
+        names = [field.name for field in fields(self)]
+        total, *others = (
+            SampleSums(**dict(zip(names, tensors, strict=True)))
+            for tensors in gather([getattr(self, name) for name in names])
+        )
+        for other in others:
+            total.add(other)
+        return total
+
+
+_COMBINE = {
+    "largest_deviation": torch.maximum,
+    "largest_norm": torch.maximum,
+    "largest_centred_norm": torch.maximum,
+    "log_risk_balanced": torch.logaddexp,
+}
