@@ -12,7 +12,7 @@ from nc_bench.config.contradictions import contradictions
 from nc_bench.config.data import Data
 from nc_bench.config.model import MODEL_BY_NAME, Head, Model
 from nc_bench.config.objective import Objective
-from nc_bench.config.optimizer import ConstantSchedule, Optimizer, Schedule
+from nc_bench.config.optimizer import ConstantSchedule, DecoupledDecay, Optimizer, Schedule
 from nc_bench.config.section import Section
 from nc_bench.config.training import Record, Training
 from nc_bench.config.values import NonNegativeInteger
@@ -52,3 +52,15 @@ class Config(Section):
         if problems := contradictions(self):
             raise ValueError("\n".join(problems))
         return self
+
+    @property
+    def coupled_decays(self) -> tuple[float, float]:
+        """Coupled decay of backbone and head."""
+        return self.objective.weight_decay, self.objective.decay_of_head
+
+    @property
+    def decoupled_decays(self) -> tuple[float, float]:
+        """Decoupled decay of backbone and head; zero under an optimiser that has none."""
+        if isinstance(self.optimizer, DecoupledDecay):
+            return self.optimizer.decoupled_decay, self.optimizer.decoupled_decay_of_head
+        return 0.0, 0.0

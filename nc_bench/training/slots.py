@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nc_bench.config import Config, DecoupledDecay, FirstOrder, Muon
+from nc_bench.config import Config, FirstOrder, Muon
 from nc_bench.models import Classifier
 from nc_bench.models.backbones import FeatureTable
 from nc_bench.models.layers import StackedLinear
@@ -97,7 +97,7 @@ def slots_of(model: Classifier, configs: Sequence[Config]) -> Slots:
         """Learning rate, coupled and decoupled decay, each for all trials, and whether it is one of the matrices."""
         inside = id(parameter) in backbone
         rates = [_rate(c, inside=inside, is_matrix=id(parameter) in matrices) for c in configs]
-        decays = [(_coupled(c)[not inside], _decoupled(c)[not inside]) for c in configs]
+        decays = [(c.coupled_decays[not inside], c.decoupled_decays[not inside]) for c in configs]
         coupled, decoupled = zip(*decays, strict=True) if id(parameter) in decayed else (none, none)
         return tuple(rates), coupled, decoupled, (float(id(parameter) in matrices),)
 
@@ -160,18 +160,6 @@ def _joined(members: Sequence[Tensor], trials: int) -> Float[Tensor, "t p"]:
     for member, part in zip(members, buffer.split([row.shape[1] for row in rows], 1), strict=True):
         member.data = part.view_as(member)
     return buffer
-
-
-def _coupled(config: Config) -> tuple[float, float]:
-    """Of the backbone and of the head."""
-    return config.objective.weight_decay, config.objective.decay_of_head
-
-
-def _decoupled(config: Config) -> tuple[float, float]:
-    """Of the backbone and of the head."""
-    if isinstance(config.optimizer, DecoupledDecay):
-        return config.optimizer.decoupled_decay, config.optimizer.decoupled_decay_of_head
-    return 0.0, 0.0
 
 
 def per_trial(numbers: Sequence[float], like: Tensor) -> Float[Tensor, "t 1"]:

@@ -11,7 +11,7 @@ from small_runs import network, table
 
 from nc_bench.config import Config, Mlp, Unconstrained
 from nc_bench.models.layers import ACTIVATIONS
-from nc_bench.runs.expectations import ACTIVATION_RANGE, COLLAPSED, Expectation, expectations
+from nc_bench.runs.expectations import ACTIVATION_RANGE, CONCENTRATED, SIMPLEX, Expectation, expectations
 
 DIGITS = (139, 142, 138, 143, 141, 142, 141, 139, 135, 140)
 EQUAL = (10,) * 10
@@ -36,12 +36,23 @@ def proved(config: Config, counts: tuple[int, ...] = DIGITS) -> Expectation:
 
 
 def refused(config: Config, counts: tuple[int, ...] = DIGITS) -> str:
-    """The reason why there is no prediction; the simplex is expected all the same, as observed, not proved."""
-    risk, simplex = expectations(config, counts, width(config))
+    """The reason why there is no prediction; collapse is expected all the same, as observed, not proved."""
+    risk, concentrated, simplex = expectations(config, counts, width(config))
     assert list(risk.values) == ["risk"] and math.isnan(risk.values["risk"]) and risk.not_applicable
-    assert simplex.values == dict.fromkeys(COLLAPSED, 0.0) and simplex.not_applicable == ""
-    assert simplex.assumption == f"observed on networks, not proved for this one: {risk.not_applicable}"
+    assert concentrated.values == dict.fromkeys(CONCENTRATED, 0.0) and concentrated.not_applicable == ""
+    assert tuple(simplex.values) == SIMPLEX
+    for observed in (concentrated, simplex):
+        assert observed.assumption == f"observed on networks, not proved for this one: {risk.not_applicable}"
+        assert not observed.proved
     return risk.not_applicable
+
+
+def no_simplex(config: Config, counts: tuple[int, ...] = EQUAL) -> str:
+    """Why no simplex is expected, "" if it is."""
+    simplex = expectations(config, counts, width(config))[-1]
+    assert set(simplex.values.values()) == {0.0} or all(map(math.isnan, simplex.values.values()))
+    assert math.isnan(simplex.values["nc2_etf"]) is bool(simplex.not_applicable)
+    return simplex.not_applicable
 
 
 @pytest.mark.parametrize("counts", [DIGITS, EQUAL, (1000, *EQUAL[1:])])
@@ -131,8 +142,18 @@ def test_bounded_outputs(config: Any) -> None:
 
 def test_outputs_of_a_narrow_network_do_not_reach_their_simplex() -> None:
     outputs = {**FREE, "outputs": {"radius": 2.0}}
-    assert "8" in refused(network(model=mlp(widths=[8]), constraints=outputs))
-    assert proved(network(model=mlp(widths=[9]), constraints=outputs))
+    signed = {"activation": "tanh"}
+    assert "8" in refused(network(model=mlp(widths=[8], **signed), constraints=outputs))
+    assert proved(network(model=mlp(widths=[9], **signed), constraints=outputs))
+
+
+def test_non_negative_features_need_a_dimension_more_or_a_bias_for_the_optimal_outputs() -> None:
+    """With K - 1 of them some combination of the K features vanishes, which of the outputs is their sum alone: the
+    features would sum to zero."""
+    outputs = {**FREE, "outputs": {"radius": 2.0}}
+    assert "non-negative features need 10" in refused(network(model=mlp(widths=[9]), constraints=outputs))
+    assert proved(network(model=mlp(widths=[10]), constraints=outputs))
+    assert proved(network(model=mlp(widths=[9]), constraints=outputs, head={"bias": True}))
 
 
 def test_decayed_tables_of_equal_class_sizes() -> None:
@@ -271,7 +292,7 @@ def test_bounds_in_the_mean_square() -> None:
     sets = {"features": {"radius": 2.0, "set": "mean_square"}, "head": {"radius": 1.5, "set": "mean_square"}}
     values = proved(table(constraints=sets), EQUAL).values
     assert values["risk"] == pytest.approx(math.log1p(9 * math.exp(-10 / 9 * 3)), rel=1e-12)
-    assert "weights" in refused(table(constraints=sets), DIGITS)
+    assert refused(table(constraints=sets), DIGITS) == "the class sizes differ (135 to 143)"
     mixed = {**sets, "head": {"radius": 1.5}}
     assert "one is bounded in the mean square" in refused(table(constraints=mixed), EQUAL)
     nonnegative = {"name": "unconstrained", "widths": [12], "nonnegative": True}
@@ -314,5 +335,59 @@ def test_decay_of_any_network(make: Any) -> None:
     assert "weight decay acts on every layer" in refused(make(constraints=FREE, objective={"weight_decay": 5e-4}))
 
 
-def test_a_linear_network_fills_the_ball() -> None:
-    assert proved(network(model=mlp(activation="identity"))).values["risk"] == pytest.approx(SIMPLEX_RISK, rel=1e-14)
+@pytest.mark.parametrize("constraints", [{}, {**FREE, "outputs": {"radius": 2.0}}])
+@pytest.mark.parametrize(
+    ("model", "linear"),
+    [
+        (mlp(activation="identity"), True),
+        (mlp(widths=[12], final_activation=False), True),
+        (mlp(widths=[12]), False),
+        (mlp(final_activation=False), False),
+    ],
+)
+def test_a_linear_network_does_not_choose_its_features_freely(
+    model: dict[str, Any], linear: bool, constraints: dict[str, Any]
+) -> None:
+    config = network(model=model, constraints=constraints)
+    if linear:
+        assert refused(config) == "the features are linear in the inputs, so they cannot be chosen freely"
+    else:
+        assert proved(config)
+
+
+def test_in_the_mean_square_weights_do_not_make_up_for_class_sizes() -> None:
+    """Every feature of a large class counts in the mean of squares, whatever its class weighs in the loss."""
+    sets = {"features": {"radius": 2.0, "set": "mean_square"}, "head": {"radius": 1.5, "set": "mean_square"}}
+    weighted = {"class_weights": [10.0, 1.0, 1.0, 1.0]}
+    assert "differ" in refused(table(constraints=sets, objective=weighted), (1, 10, 10, 10))
+    assert "weights" in refused(table(constraints=sets, objective=weighted), (10,) * 4)
+
+
+def test_clipping_comes_before_decay_and_changes_what_is_minimised() -> None:
+    objective = {"weight_decay": 5e-3, "feature_decay": 1e-4}
+    clipped = {"name": "sgd", "lr": 1.0, "clip_norm": 1.0}
+    assert "clipped" in refused(table(constraints=FREE, objective=objective, optimizer=clipped), EQUAL)
+    assert proved(table(optimizer=clipped), EQUAL)
+
+
+def test_a_simplex_is_expected_only_where_one_has_been_observed() -> None:
+    decayed: dict[str, Any] = {"constraints": FREE, "objective": {"weight_decay": 0.1}}
+    assert no_simplex(network(**decayed)) == no_simplex(network(**decayed), DIGITS) == ""
+    assert no_simplex(network(**decayed), (20, *EQUAL[1:])) == ""
+    assert "equal size" in no_simplex(network(**decayed), (21, *EQUAL[1:]))
+    weighted = {"weight_decay": 0.1, "class_weights": [3.0] + [1.0] * 9}
+    assert "equal size" in no_simplex(network(constraints=FREE, objective=weighted))
+    assert "8 dimensions" in no_simplex(network(model=mlp(widths=[8]), **decayed))
+    assert "frozen" in no_simplex(network(constraints=FREE, head={"trainable": False}))
+    assert no_simplex(network(constraints=FREE, head={"trainable": False, "init": "simplex"})) == ""
+
+
+def test_the_decays_of_backbone_and_head() -> None:
+    config = network(constraints=FREE, objective={"weight_decay": 0.1, "head_decay": 0.2})
+    assert (config.coupled_decays, config.decoupled_decays) == ((0.1, 0.2), (0.0, 0.0))
+    config = network(optimizer={"name": "adamw", "lr": 0.1, "decoupled_decay": 0.1})
+    assert (config.coupled_decays, config.decoupled_decays) == ((0.0, 0.0), (0.1, 0.1))
+    assert network(optimizer={"name": "lbfgs"}, constraints=FREE, training={"batch_size": None}).decoupled_decays == (
+        0.0,
+        0.0,
+    )

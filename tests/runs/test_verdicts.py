@@ -90,6 +90,17 @@ def test_a_table_is_held_to_its_minimiser(name: str, predicted: float, tolerance
         assert (row["verdict"], row["tolerance"]) == (said, tolerance)
 
 
+def test_in_single_precision_a_table_reaches_its_risk_to_rounding() -> None:
+    row = verdict("risk", 0.04 * (1 + 1e-7), predicted=0.04, config=table(dtype="float32"))
+    assert (row["verdict"], row["tolerance"]) == ("holds", 1e-5)
+
+
+def test_without_a_proved_minimiser_a_table_is_held_to_a_networks_tolerance() -> None:
+    observed = Expectation(values={"nc2_etf": 0.0}, assumption="observed", source="somewhere", proved=False)
+    (row, _) = judge(table(), [observed], frame(STILL, nc2_etf=0.01), {})
+    assert (row["verdict"], row["tolerance"]) == ("holds", 0.05)
+
+
 def test_what_still_moves_has_not_failed() -> None:
     moving = [0.5 + 0.01 * epoch for epoch in range(40)]
     assert verdict("nc2_etf", 0.3, efficiencies=moving)["verdict"] == "not converged"
