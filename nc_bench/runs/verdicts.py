@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nc_bench.config import Config, Unconstrained
 from nc_bench.runs.directory import PENULTIMATE
@@ -52,6 +54,10 @@ ALWAYS_ZERO = 1e-9
 CONVERGED_CHANGE = 0.005
 """Change of simplex_efficiency over the last tenth of training above which a run counts as not converged."""
 
+LEARNING_SHARE = 0.05
+"""Share of the training risk's range that the last tenth of the summed learning rate may cover. It covers a tenth where
+a run goes steadily down a slope, as one does that hardly trains."""
+
 LAW_ROUNDING = 1e-9
 
 
@@ -80,14 +86,34 @@ def judge(
 
 
 def converged(train: pd.DataFrame) -> bool:
-    """Whether simplex_efficiency moved by less than CONVERGED_CHANGE over the last tenth of the recorded epochs.
+    """Whether a run has come to rest: simplex_efficiency moves no more, and training has done what it will do.
 
-    Where fewer are recorded, the tenth begins with the last record before it; one record alone says nothing.
+    simplex_efficiency moved by less than CONVERGED_CHANGE over the last tenth of the recorded epochs; and the training
+    error is zero, or the training risk moved by at most LEARNING_SHARE of its range while the last tenth of the summed
+    learning rate was spent, so that a run too slow to have moved at all has not converged, whatever its schedule.
+
+    Where fewer epochs are recorded, the tenth begins with the last record before it; one record alone says nothing.
     """
-    epochs = train["epoch"]
-    begin = epochs[epochs <= epochs.iloc[-1] - 0.1 * (epochs.iloc[-1] - epochs.iloc[0])].iloc[-1]
-    tail = train[epochs >= begin]["simplex_efficiency"]
-    return len(train) > 1 and float(tail.max() - tail.min()) < CONVERGED_CHANGE
+    epochs = train["epoch"].to_numpy()
+    still = _range(train["simplex_efficiency"][_tail(epochs)]) < CONVERGED_CHANGE
+    interpolates = float(train["accuracy"].iloc[-1]) == 1
+    return len(train) > 1 and still and (interpolates or _has_learnt(train, epochs))
+
+
+def _has_learnt(train: pd.DataFrame, epochs: NDArray[np.int64]) -> bool:
+    rates = train["learning_rate"].to_numpy()
+    spent = np.cumsum(np.diff(epochs) * (rates[1:] + rates[:-1]) / 2, dtype=np.float64)
+    return _range(train["risk"][_tail(np.append(0.0, spent))]) <= LEARNING_SHARE * _range(train["risk"])
+
+
+def _tail(progress: NDArray[Any]) -> slice:
+    """The records of the last tenth of an increasing quantity, from the last one before it on."""
+    begin = progress[-1] - 0.1 * (progress[-1] - progress[0])
+    return slice(int(np.flatnonzero(progress <= begin)[-1]), None)
+
+
+def _range(values: pd.Series) -> float:
+    return float(values.max() - values.min())
 
 
 def _verdict(

@@ -7,11 +7,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from nc_bench.config import ConfigError
-from nc_bench.metrics.names import METRIC_NAMES
+from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
+from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.sweeps.collect import DERIVED, STATIONARITY
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.studies import ANSWERS
-from nc_bench.sweeps.study import Study
+from nc_bench.sweeps.study import Measure, Study
 
 COLUMNS = ("objective", "learning_rate", "gradient_norm", STATIONARITY)
 """What rows hold besides METRIC_NAMES, and a study may ask for."""
@@ -27,6 +28,7 @@ def _problems(study: Study, grid: Grid) -> Iterator[str]:
     yield from _unknown("answer", [study.answer], ANSWERS)
     for name, measure in study.measures.items():
         yield from _unknown(f"measures.{name}.metric", [measure.metric], [*METRIC_NAMES, *COLUMNS, *DERIVED])
+        yield from _unmeasured(f"measures.{name}", measure, grid)
     yield from _unknown("rows", study.rows, grid.columns)
     hidden = [column for column in grid.columns if column not in study.rows]
     if hidden and study.best is None:
@@ -47,6 +49,17 @@ def _problems(study: Study, grid: Grid) -> Iterator[str]:
             yield f"figure.{key}: missing, {study.figure.kind} need it"
         else:
             yield from _unknown(f"figure.{key}", [column], grid.columns)
+
+
+def _unmeasured(place: str, measure: Measure, grid: Grid) -> Iterator[str]:
+    """A layer that is not recorded, or one where what is asked for is not measured."""
+    if measure.layer == PENULTIMATE or measure.metric in DERIVED:
+        return
+    recorded = [config.record.layers for config in grid.trials.values()]
+    if not any(layers == "all" or measure.layer in layers for layers in recorded):
+        yield f"{place}.layer: {measure.layer} given, which no trial records (record.layers)"
+    elif measure.metric in HEAD_NAMES or measure.metric in COLUMNS:
+        yield f"{place}.layer: {measure.layer} given, but {measure.metric} is measured at the {PENULTIMATE} layer only"
 
 
 def _unknown(place: str, names: Collection[str], known: Collection[str]) -> Iterator[str]:

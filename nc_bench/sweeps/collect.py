@@ -99,13 +99,8 @@ def _settled(train: Sequence[Mapping[str, Any]]) -> bool:
     residual = _number(train[-1].get(STATIONARITY))
     if not math.isnan(residual):
         return residual < STATIONARY
-    frame = pd.DataFrame(
-        {
-            "epoch": [row["epoch"] for row in train],
-            "simplex_efficiency": [_number(row["simplex_efficiency"]) for row in train],
-        }
-    )
-    return converged(frame)
+    names = ("epoch", "simplex_efficiency", "accuracy", "risk", "learning_rate")
+    return converged(pd.DataFrame({name: [_number(row[name]) for row in train] for name in names}))
 
 
 def _number(value: Any) -> float:

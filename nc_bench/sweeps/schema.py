@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
 from nc_bench.config import ConfigError, read_mapping
 from nc_bench.config.problems import shown
@@ -18,6 +18,10 @@ from nc_bench.sweeps.study import Study
 
 ARM, SEED = "arm", "seed"
 """The columns of every table that no axis may be called by."""
+
+
+def _listed_or_counted(value: Any) -> str:
+    return "seed list" if isinstance(value, list | tuple) else "seed count"
 
 
 class Arm(Section):
@@ -47,9 +51,10 @@ class Sweep(Section):
         default=(),
         description="What is left out: points where every column named has the value, or one of the values, given.",
     )
-    seeds: Count | tuple[NonNegativeInteger, ...] = Field(
-        default=1, description="How many seeds, counted from 0, or a list of them."
-    )
+    seeds: Annotated[
+        Annotated[Count, Tag("seed count")] | Annotated[tuple[NonNegativeInteger, ...], Tag("seed list")],
+        Discriminator(_listed_or_counted),
+    ] = Field(default=1, description="How many seeds, counted from 0, or a list of them.")
     study: Study | None = Field(default=None, description="The question, and how it is answered from the runs.")
 
     @model_validator(mode="after")
@@ -106,7 +111,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
         yield f"{place}: {text}" if place else text
 
 
-_TAGS = frozenset({"str", "dict[str,any]", "constrained-int", "int", "function-before", "tuple[any, ...]"})
+_TAGS = frozenset({"str", "dict[str,any]", "seed count", "seed list"})
 """What pydantic puts into a location for the members of a union."""
 
 

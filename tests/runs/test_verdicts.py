@@ -24,7 +24,8 @@ def frame(efficiencies: list[float], *, gaps: list[float] | None = None, **last:
     rows: list[dict[str, Any]] = []
     for epoch, efficiency in enumerate(efficiencies, 1):
         shared = {"epoch": epoch, "step": epoch, "layer": "penultimate", "seconds": 1.0}
-        shared |= dict.fromkeys(CLAIMS, 77.0) | {"risk_gap": 0.1 if gaps is None else gaps[epoch - 1]}
+        shared |= dict.fromkeys(CLAIMS, 77.0) | {"accuracy": 1.0, "learning_rate": 0.1}
+        shared["risk_gap"] = 0.1 if gaps is None else gaps[epoch - 1]
         rows.append({**shared, "split": "train", "simplex_efficiency": efficiency})
         rows.append({**shared, "split": "test"})
     rows[-2] |= last
@@ -223,3 +224,30 @@ def test_where_few_epochs_are_recorded_the_last_one_before_the_tenth_counts(befo
     rows = frame([0.1, 0.2, before, 0.9])
     train = rows[rows["split"] == "train"].assign(epoch=[1, 100, 251, 300])
     assert converged(train) is still
+
+
+def judged_by_learning(risks: list[float], rates: list[float], accuracy: float) -> bool:
+    rows = frame([0.01] * len(risks))
+    train = rows[rows["split"] == "train"]
+    return converged(train.assign(risk=risks, learning_rate=rates, accuracy=accuracy))
+
+
+CONSTANT = [1.0] * 101
+COSINE = [(1 + math.cos(math.pi * epoch / 100)) / 2 for epoch in range(101)]
+STEPS = [1.0] * 50 + [0.1] * 25 + [0.01] * 26
+
+
+@pytest.mark.parametrize("rates", [CONSTANT, COSINE, STEPS])
+def test_a_run_that_hardly_trains_has_not_converged(rates: list[float]) -> None:
+    """Its efficiency does not move, because nothing does: the risk falls in step with the learning rate."""
+    spent = [sum(rates[:epoch]) for epoch in range(101)]
+    slow = [2.3 - 1e-4 * done / spent[-1] for done in spent]
+    assert not judged_by_learning(slow, rates, accuracy=0.1)
+    learnt = [2.3 * math.exp(-20 * done / spent[-1]) for done in spent]
+    assert judged_by_learning(learnt, rates, accuracy=0.9)
+
+
+def test_at_zero_training_error_little_is_left_to_learn() -> None:
+    risks = [1e-3 + 1e-5 * (epoch % 2) for epoch in range(101)]
+    assert judged_by_learning(risks, CONSTANT, accuracy=1.0)
+    assert not judged_by_learning(risks, CONSTANT, accuracy=0.99)

@@ -153,6 +153,8 @@ def test_draws_depend_on_the_seed_and_the_key() -> None:
         ({"axes": {"seed": [1, 2]}}, "axes.seed: there is a column 'seed' already; give it another label"),
         ({"exclude": [{"lr": 1}]}, "exclude.0.lr: names no column; there are arm, seed"),
         ({"exclude": [{"seed": [0]}]}, "exclude: leaves no trial"),
+        ({"seeds": 0}, "seeds: 0 given, should be greater than or equal to 1"),
+        ({"seeds": [1, -1]}, "seeds.1: -1 given, should be greater than or equal to 0"),
         ({"seeds": [1, 1]}, "seeds: should be distinct, and at least one"),
         ({"settings": {"optimizer.lrr": 1}}, "settings: optimizer.lrr: unknown key; did you mean 'lr'?"),
         ({"study": {**STUDY, "answr": "a"}}, "study.answr: unknown key; did you mean 'answer'?"),
@@ -170,6 +172,10 @@ def test_what_is_wrong_is_one_line_that_says_where(tmp_path: Path, keys: dict[st
             {"measures": {"nc1_quotient": {"metric": "nc1_quotent"}}, "compare": None},
             "study.measures.nc1_quotient.metric: nc1_quotent given; did you mean 'nc1_quotient'?",
         ),
+        (
+            {"measures": {"nc1_quotient": {"metric": "nc1_quotient", "layer": "layer7"}}, "compare": None},
+            "study.measures.nc1_quotient.layer: layer7 given, which no trial records (record.layers)",
+        ),
         ({"compare": {"against": "true"}}, "study.compare.against: true is not among true labels, random labels"),
         (
             {"figure": {"kind": "lines", "measures": ["nc1_quotient"]}},
@@ -179,6 +185,25 @@ def test_what_is_wrong_is_one_line_that_says_where(tmp_path: Path, keys: dict[st
 )
 def test_a_study_that_does_not_fit_its_grid(tmp_path: Path, change: dict[str, Any], line: str) -> None:
     assert lines_of(write_sweep(tmp_path, arms=ARMS, study={**STUDY, **change})) == [line]
+
+
+@pytest.mark.parametrize("layers", [["layer1"], "all"])
+def test_a_study_asks_a_hidden_layer_only_for_what_is_measured_there(tmp_path: Path, layers: Any) -> None:
+    def asks(metric: str) -> list[str]:
+        measures = {"nc1_quotient": {"metric": metric, "layer": "layer1"}}
+        keys: dict[str, Any] = {"settings": {"record.layers": layers}, "arms": ARMS}
+        return lines_of(write_sweep(tmp_path, study={**STUDY, "measures": measures, "compare": None}, **keys))
+
+    for metric in ("risk", "objective"):
+        only = f"layer1 given, but {metric} is measured at the penultimate layer only"
+        assert asks(metric) == [f"study.measures.nc1_quotient.layer: {only}"]
+    path = write_sweep(
+        tmp_path,
+        settings={"record.layers": layers},
+        arms=ARMS,
+        study={**STUDY, "measures": {"nc1_quotient": {"metric": "nc1_quotient", "layer": "layer1"}}},
+    )
+    check_study(load_grid(path), path)
 
 
 def test_columns_that_a_table_does_not_show_need_a_best(tmp_path: Path) -> None:
