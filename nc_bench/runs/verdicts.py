@@ -45,8 +45,8 @@ EXACT_RISK_TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
 EXACT_TOLERANCE = 1e-4
 WORST_SAMPLE_TOLERANCE = 0.5
 """A network is held to 5 %, an unconstrained model with a proved minimiser to what the risk's quadratic minimum leaves
-of 1e-9; in float32 norms and margins are rounded, and the risk with them. `nc1_radius` looks at one sample only, and
-half a radius away that sample is still nearer to its class than to any other."""
+of 1e-9; in float32 norms and margins are rounded, and the risk with them, under autocast as a network's. `nc1_radius`
+looks at one sample only, and half a radius away that sample is still nearer to its class than to any other."""
 
 ALWAYS_ZERO = 1e-9
 """Below this the null says that the metric cannot tell: for two classes every pair of means is a simplex."""
@@ -152,7 +152,7 @@ def _verdict(
 
 
 def _tolerance(config: Config, name: str, random: float, *, proved: bool) -> float:
-    if isinstance(config.model, Unconstrained) and proved:
+    if isinstance(config.model, Unconstrained) and proved and config.training.autocast == "none":
         return EXACT_RISK_TOLERANCE[config.dtype] if name == "risk" else EXACT_TOLERANCE
     if name == "nc1_radius":
         return WORST_SAMPLE_TOLERANCE

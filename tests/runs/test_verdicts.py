@@ -96,6 +96,11 @@ def test_in_single_precision_a_table_reaches_its_risk_to_rounding() -> None:
     assert (row["verdict"], row["tolerance"]) == ("holds", 1e-5)
 
 
+def test_under_autocast_a_table_is_held_to_a_networks_tolerance() -> None:
+    config = table(dtype="float32", training={"autocast": "bfloat16"})
+    assert verdict("risk", 0.04 * 1.01, predicted=0.04, config=config)["tolerance"] == 0.05
+
+
 def test_without_a_proved_minimiser_a_table_is_held_to_a_networks_tolerance() -> None:
     observed = Expectation(values={"nc2_etf": 0.0}, assumption="observed", source="somewhere", proved=False)
     (row, _) = judge(table(), [observed], frame(STILL, nc2_etf=0.01), {})
