@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from nc_bench.sweeps.checks import check_study
-from nc_bench.sweeps.folder import State, SweepFolder
+from nc_bench.sweeps.folder import SLURM_LOGS, State, SweepFolder
 from nc_bench.sweeps.grid import Grid, load_grid
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
         trials = pending(grid.trials, folder.states(grid.trials))
         if trials:
             try:
-                with _terminating(), _workers(arguments, grid) as workers:
+                with _terminating(), _workers(arguments, grid, folder) as workers:
                     run_trials(trials, folder, workers, stacked=arguments.ensemble)
             except KeyboardInterrupt:
                 print("interrupted; the same command goes on", file=sys.stderr)
@@ -111,13 +111,14 @@ def _status(grid: Grid, folder: SweepFolder) -> int:
     return FAILED if failures else FINE
 
 
-def _workers(arguments: argparse.Namespace, grid: Grid) -> AbstractContextManager[Workers]:
-    from nc_bench.sweeps.clusters import gpu_count, local_workers, remote_workers, slurm_workers
+def _workers(arguments: argparse.Namespace, grid: Grid, folder: SweepFolder) -> AbstractContextManager[Workers]:
+    from nc_bench.sweeps.clusters import gpu_count, local_workers, remote_workers
+    from nc_bench.sweeps.slurm import slurm_workers
 
     if arguments.scheduler:
         return remote_workers(arguments.scheduler)
     if arguments.slurm:
-        return slurm_workers(arguments.slurm)
+        return slurm_workers(arguments.slurm, folder.path / SLURM_LOGS)
     return local_workers(arguments.workers, gpus=0 if grid.base.device == "cpu" else gpu_count())
 
 
@@ -154,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="folder of the trials (default: results/runs/<name>)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--workers", type=_count, help="processes on this machine (default: one per GPU, or per core)")
-    where.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler that is running already")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler; its workers see our files")
     where.add_argument("--slurm", type=Path, metavar="FILE", help="YAML file: jobs, cores, memory, walltime, ...")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="print the trials and how long they would take")

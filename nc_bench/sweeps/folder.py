@@ -16,6 +16,7 @@ from nc_bench.runs.files import write_json, write_text
 from nc_bench.sweeps.grid import Grid, trial_id
 
 BASE, TRIALS, FAILURES, TIMINGS, LOCK = "base.yaml", "trials", "failures", "timings.jsonl", ".lock"
+SLURM_LOGS = "slurm"
 
 
 class SweepError(ValueError):
@@ -72,8 +73,8 @@ class SweepFolder:
             self._lock = None
 
     def directory(self, trial: str) -> Path:
-        """The run directory of a trial."""
-        return self.path / TRIALS / trial
+        """The run directory of a trial, absolute: a worker may have another current directory."""
+        return self.path.absolute() / TRIALS / trial
 
     def states(self, trials: Iterable[str]) -> dict[str, State]:
         """Where each trial stands, read from the disk."""

@@ -233,8 +233,9 @@ def test_the_whole_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     "arguments, problem",
     [
         (["--scheduler", "tcp://127.0.0.1:9"], "--scheduler tcp://127.0.0.1:9: no scheduler answers"),
-        (["--slurm", "{}/slurm.yaml"], "sbatch and scancel not found: Slurm's commands are not installed here"),
+        (["--slurm", "{}/slurm.yaml"], "sbatch, scancel, squeue not found: Slurm's commands are not installed here"),
         (["--slurm", "{}/none.yaml"], "cannot be read"),
+        (["--slurm", "{}/vague.yaml"], "vague.yaml: memory: much given, should be a number with a unit, such as 8GB"),
     ],
 )
 def test_where_nothing_can_be_run(
@@ -247,6 +248,7 @@ def test_where_nothing_can_be_run(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("nc_bench.sweeps.clusters.CONNECTION_SECONDS", "1s")
     (tmp_path / "slurm.yaml").write_text("{jobs: 1, cores: 1, memory: 1GB}")
+    (tmp_path / "vague.yaml").write_text("{jobs: 1, cores: 1, memory: much}")
     path = write_sweep(tmp_path)
     asked = [argument.format(tmp_path) for argument in arguments]
     assert main(["--config", str(path), "--out", str(tmp_path / "out"), *asked]) == 2

@@ -1,0 +1,146 @@
+"""Workers that are Slurm jobs, kept at their number while a sweep runs."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from dask.utils import parse_bytes
+from distributed import Client
+from pydantic import AfterValidator, Field, ValidationError
+from tornado.ioloop import PeriodicCallback
+
+from nc_bench.config import ConfigError, read_mapping
+from nc_bench.config.section import Section
+from nc_bench.config.values import Count
+from nc_bench.sweeps.clusters import THREADS, Workers, quiet_dask
+from nc_bench.sweeps.folder import SweepError
+
+if TYPE_CHECKING:
+    from dask_jobqueue.slurm import SLURMCluster
+
+COMMANDS = ("sbatch", "scancel", "squeue")
+
+RENEWAL_SECONDS, POLL_SECONDS = 10.0, 2.0
+
+
+def _amount(text: str) -> str:
+    try:
+        parse_bytes(text)
+    except ValueError:
+        raise ValueError(f"{text} given, should be a number with a unit, such as 8GB") from None
+    return text
+
+
+class Slurm(Section):
+    """What a --slurm file says."""
+
+    jobs: Count = Field(description="Slurm jobs, one worker each.")
+    cores: Count = Field(description="Cores of a job; its worker computes with as many threads.")
+    memory: Annotated[str, AfterValidator(_amount)] = Field(description="Memory of a job, such as 8GB.")
+    walltime: str = Field(default="04:00:00", description="Longest time of a job, hours:minutes:seconds.")
+    partition: str | None = Field(default=None, description="Slurm partition.")
+    account: str | None = Field(default=None, description="Slurm account.")
+    directives: tuple[str, ...] = Field(default=(), description="Further #SBATCH lines, such as --gres=gpu:1.")
+    prologue: tuple[str, ...] = Field(default=(), description="Shell lines before the worker starts.")
+    interface: str | None = Field(default=None, description="Network interface of scheduler and workers, such as ib0.")
+
+
+@contextmanager
+def slurm_workers(path: Path, logs: Path) -> Iterator[Workers]:
+    """Slurm jobs as a file describes them, once the first of them answers; each writes logs/<job>.log.
+
+    A job that ends early, at its walltime or on a lost node, is followed by another one. The results folder has to
+    be seen by the jobs under the same path. Raises ConfigError for the file, and SweepError if Slurm or
+    dask-jobqueue is missing, if Slurm refuses such a job, or if all jobs end before one of their workers answers.
+    """
+    asked = _read(path)
+    missing = [command for command in COMMANDS if shutil.which(command) is None]
+    if missing:
+        raise SweepError(f"--slurm {path}: {', '.join(missing)} not found: Slurm's commands are not installed here")
+    try:
+        from dask_jobqueue.slurm import SLURMCluster
+    except ImportError:
+        raise SweepError(f"--slurm {path}: dask-jobqueue is missing: pip install 'nc_bench[slurm]'") from None
+    logs.mkdir(parents=True, exist_ok=True)
+    name = f"nc_bench-{uuid.uuid4().hex[:8]}"
+    with quiet_dask({}):
+        try:
+            started = SLURMCluster(**_options(asked, name, logs.absolute()), silence_logs=logging.CRITICAL)
+        except RuntimeError as error:
+            raise SweepError(f"--slurm {path}: {str(error).splitlines()[0]}") from None
+        with started as cluster, Client(cluster) as client:
+            _check_accepted(path, cluster.job_script())
+            with _kept_at(cluster, asked.jobs):
+                _wait_for_first(cluster, name, path, logs)
+                yield Workers(client=client, number=asked.jobs, threads=asked.cores, gpus=0)
+
+
+def _options(asked: Slurm, name: str, logs: Path) -> dict[str, Any]:
+    # The workers are other processes than those of `local_workers`, so that their settings go by the environment.
+    environment = {variable: str(asked.cores) for variable in THREADS} | {"DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
+    return {
+        "cores": 1,
+        "job_cpu": asked.cores,
+        "processes": 1,
+        "memory": asked.memory,
+        "walltime": asked.walltime,
+        "queue": asked.partition,
+        "account": asked.account,
+        "job_name": name,
+        "job_extra_directives": [f'--output="{logs}/%j.log"', *asked.directives],
+        "job_script_prologue": [f"export {key}={value}" for key, value in environment.items()] + [*asked.prologue],
+        "interface": asked.interface,
+        "scheduler_options": {"dashboard_address": ":0"},
+    }
+
+
+def _check_accepted(path: Path, script: str) -> None:
+    """Ask Slurm whether it would take this job, without submitting it."""
+    answer = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True)
+    if answer.returncode != 0:
+        reason = " ".join(answer.stderr.split()) or f"exit status {answer.returncode}"
+        raise SweepError(f"--slurm {path}: Slurm refuses the job ({reason})")
+
+
+@contextmanager
+def _kept_at(cluster: SLURMCluster, jobs: int) -> Iterator[None]:
+    """Submit so many jobs, and again when one has gone: Dask forgets a lost job, but replaces it only when asked."""
+    loop = cluster.loop
+    assert loop is not None
+    renewal = PeriodicCallback(lambda: cluster.scale(jobs=jobs), 1000 * RENEWAL_SECONDS)
+    cluster.scale(jobs=jobs)
+    loop.add_callback(renewal.start)
+    try:
+        yield
+    finally:
+        loop.add_callback(renewal.stop)
+
+
+def _wait_for_first(cluster: SLURMCluster, name: str, path: Path, logs: Path) -> None:
+    """Return when a worker answers, however long the queue is; SweepError when no job is left that could have one."""
+    print(f"waiting for the first Slurm job (squeue --name={name}); they write to {logs}", file=sys.stderr)
+    ask = ["squeue", "--noheader", "--format=%A", f"--name={name}"]
+    while not cluster.scheduler_info["workers"]:
+        time.sleep(POLL_SECONDS)
+        submitted = bool(cluster.workers)
+        queue = subprocess.run(ask, capture_output=True, text=True)
+        if submitted and queue.returncode == 0 and not queue.stdout.strip():
+            raise SweepError(f"--slurm {path}: the jobs ended before one of their workers answered; see {logs}")
+
+
+def _read(path: Path) -> Slurm:
+    try:
+        return Slurm.model_validate(read_mapping(path))
+    except ValidationError as error:
+        problems = ((".".join(map(str, d["loc"])), d["msg"].removeprefix("Value error, ")) for d in error.errors())
+        lines = [f"{path}: {place}: {text}" for place, text in problems]
+        raise ConfigError("\n".join(lines)) from None
