@@ -10,7 +10,7 @@ import pytest
 from stand_ins import WRITERS
 
 from nc_bench import Run, load_run
-from nc_bench.config import load_config
+from nc_bench.config import ResNet, load_config
 from nc_bench.training import run_training
 
 FOLDER = Path(__file__).parents[1] / "configs"
@@ -50,6 +50,8 @@ def test_a_configuration_loads_and_opens_with_what_it_is(path: Path) -> None:
 def test_a_configuration_runs_for_two_epochs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a small stand-in in the data set's own file format, where the data do not come with the software."""
     overrides, data = ["device=cpu", "training.epochs=2"], load_config(path).data
+    if isinstance(load_config(path).model, ResNet):
+        overrides += ["model.width_multiplier=0.125"]
     if data.name in WRITERS:
         overrides += ["data.samples_per_class=null"]
         WRITERS[data.name](tmp_path / "data", monkeypatch)

@@ -252,7 +252,8 @@ class _Company:
         for index, own in rows.items():
             self.trials[index].append(own)
         index, own = next(iter(rows.items()))
-        self.watch.rows(list(rows.values()), self.trials[index].samples_per_second(own[0]["epoch"]))
+        trial = self.trials[index]
+        self.watch.rows(list(rows.values()), trial.samples_per_second(own[0]["epoch"], trial.seconds))
 
     def _measured(self, seconds: float) -> None:
         for trial in self.trials:

@@ -48,9 +48,9 @@ class Trial:
         """Wall-clock seconds of training and recording, also over interruptions, company included."""
         return self._seconds_before + time.perf_counter() - self._start
 
-    def samples_per_second(self, epochs: int) -> float | None:
-        """Training samples seen per second of these epochs, recording apart; None before there are any."""
-        training = self.seconds - self.recording_seconds
+    def samples_per_second(self, epochs: int, seconds: float) -> float | None:
+        """Training samples of these epochs per second, of which recording took its part; None before there are any."""
+        training = seconds - self.recording_seconds
         return self.facts["samples"]["train"] * epochs / training if epochs and training > 0 else None
 
     def restore(self) -> dict[str, Any] | None:
@@ -158,16 +158,16 @@ class Trial:
             self._describe("failed")
 
     def _describe(self, status: str) -> None:
-        previous = self.run.manifest()
+        previous, seconds = self.run.manifest(), self.seconds
         self.run.write_manifest(
             {
                 "status": status,
                 "epochs_done": self.epochs_done,
                 "epochs": self.config.training.epochs,
                 "stopped_early": self.early_stop.reason if self.epochs_done >= self.early_stop.epoch else None,
-                "seconds": self.seconds,
+                "seconds": seconds,
                 "recording_seconds": self.recording_seconds,
-                "samples_per_second": self.samples_per_second(self.epochs_done),
+                "samples_per_second": self.samples_per_second(self.epochs_done, seconds),
                 "trained_together": self.together,
                 "started": previous.get("started", datetime.now(UTC).isoformat(timespec="seconds")),
                 "config_hash": config_hash(self.config),
