@@ -1,0 +1,167 @@
+"""Which prediction speaks about a run beyond the plain bounded ones: other losses, decays, bounds and models."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from expected_runs import DIGITS, EQUAL, FREE, ORTHOGONAL_RISK, SIMPLEX_RISK, mlp, no_simplex, proved, refused
+from small_runs import network, table
+
+from nc_bench.config import Config
+
+FOCAL = {"loss": "focal", "focal_gamma": 2.0}
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "tanh", "gelu", "sigmoid"])
+def test_normalised_features_reach_the_minimiser_in_the_ball(activation: str | None) -> None:
+    sphere = {"features": {"radius": 5.0, "set": "sphere"}}
+    model = mlp(final_activation=False) if activation is None else mlp(activation=activation)
+    orthogonal = activation in ("relu", "sigmoid")
+    values = proved(network(model=model, constraints=sphere)).values
+    assert values["risk"] == pytest.approx(ORTHOGONAL_RISK if orthogonal else SIMPLEX_RISK, rel=1e-14)
+    assert proved(table(constraints=sphere)).values["risk"] == pytest.approx(SIMPLEX_RISK, rel=1e-14)
+    mixed = {**sphere, "head": {"radius": 1.0, "set": "mean_square"}}
+    assert "one is bounded in the mean square" in refused(table(constraints=mixed), EQUAL)
+    assert refused(network(constraints={**sphere, "head": None})).startswith("only one of features and head is bounded")
+
+
+@pytest.mark.parametrize("objective", [{}, FOCAL, {"weight_decay": 0.1}, {"head_decay": 0.1}])
+def test_a_head_with_a_decay_of_its_own_in_a_network(objective: dict[str, Any]) -> None:
+    reason = {
+        "weight_decay": "weight decay acts on every layer",
+        "head_decay": "weight decay acts on every layer",
+        "loss": "no minimiser is known for the focal loss",
+    }
+    expected = next((said for key, said in reason.items() if key in objective), "nothing bounds the norms")
+    assert refused(network(constraints=FREE, objective=objective), EQUAL).startswith(expected)
+    optimizer = {"name": "sgd", "lr": 0.1, "decoupled_head_decay": 0.1}
+    assert "decay act together" in refused(network(optimizer=optimizer), EQUAL)
+    assert refused(network(objective={"head_decay": 0.1}), EQUAL).startswith("norm bounds and decay act together")
+
+
+def test_the_heads_own_decay_is_the_one_of_the_prediction() -> None:
+    decays = {"feature_decay": 1e-4, "decay_biases": False}
+    common = proved(table(constraints=FREE, objective={"weight_decay": 5e-3, **decays}), EQUAL)
+    assert proved(table(constraints=FREE, objective={"head_decay": 5e-3, **decays}), EQUAL) == common
+    undecayed = {"weight_decay": 0.0, "head_decay": 0.0, **decays}
+    assert "does not decay both" in refused(table(constraints=FREE, objective=undecayed), EQUAL)
+
+
+@pytest.mark.parametrize(
+    ("objective", "reason"),
+    [
+        (FOCAL, "no minimiser is known for the focal loss"),
+        ({"loss": "mse", "mse_true_weight": 2.0}, "the squared error is rescaled"),
+        ({"loss": "mse", "mse_target": 2.0}, "the squared error is rescaled"),
+    ],
+)
+def test_decayed_tables_of_losses_without_a_prediction(objective: dict[str, Any], reason: str) -> None:
+    decays = {"weight_decay": 5e-3, "feature_decay": 1e-4}
+    assert refused(table(constraints=FREE, objective={**objective, **decays}), EQUAL) == reason
+
+
+def test_bounds_in_the_mean_square() -> None:
+    sets = {"features": {"radius": 2.0, "set": "mean_square"}, "head": {"radius": 1.5, "set": "mean_square"}}
+    values = proved(table(constraints=sets), EQUAL).values
+    assert values["risk"] == pytest.approx(math.log1p(9 * math.exp(-10 / 9 * 3)), rel=1e-12)
+    assert refused(table(constraints=sets), DIGITS) == "the class sizes differ (135 to 143)"
+    mixed = {**sets, "head": {"radius": 1.5}}
+    assert "one is bounded in the mean square" in refused(table(constraints=mixed), EQUAL)
+    nonnegative = {"name": "unconstrained", "widths": [12], "nonnegative": True}
+    assert "non-negative" in refused(table(constraints=sets, model=nonnegative), EQUAL)
+
+
+@pytest.mark.parametrize("objective", [{"loss": "mse"}, {"label_smoothing": 0.1}, FOCAL])
+@pytest.mark.parametrize("constraints", [{}, {**FREE, "outputs": {"radius": 2.0}}])
+def test_bounds_with_another_loss_have_no_prediction(objective: dict[str, Any], constraints: dict[str, Any]) -> None:
+    assert "plain cross entropy" in refused(network(objective=objective, constraints=constraints), EQUAL)
+
+
+def resnet(**sections: Any) -> Config:
+    return network(model={"name": "resnet18"}, **sections)
+
+
+def library(**sections: Any) -> Config:
+    return network(model={"name": "torchvision:resnet18"}, **sections)
+
+
+def test_a_bounded_residual_network_has_non_negative_features() -> None:
+    values = proved(resnet()).values
+    assert values["risk"] == pytest.approx(ORTHOGONAL_RISK, rel=1e-14)
+    assert values["centre_offset"] == pytest.approx(1 / math.sqrt(10))
+
+
+def test_of_a_librarys_features_nothing_is_assumed() -> None:
+    reason = "features of torchvision:resnet18 are not known to fill the ball of radius 5"
+    assert refused(library()) == reason
+
+
+@pytest.mark.parametrize("make", [resnet, library])
+def test_bounded_outputs_of_any_network(make: Any) -> None:
+    bounds = {"features": None, "head": None, "outputs": {"radius": 2.0, "p": 3.0}}
+    assert proved(make(constraints=bounds)).values == proved(network(constraints=bounds)).values
+
+
+@pytest.mark.parametrize("make", [resnet, library])
+def test_decay_of_any_network(make: Any) -> None:
+    assert "weight decay acts on every layer" in refused(make(constraints=FREE, objective={"weight_decay": 5e-4}))
+
+
+@pytest.mark.parametrize("constraints", [{}, {**FREE, "outputs": {"radius": 2.0}}])
+@pytest.mark.parametrize(
+    ("model", "linear"),
+    [
+        (mlp(activation="identity"), True),
+        (mlp(widths=[12], final_activation=False), True),
+        (mlp(widths=[12]), False),
+        (mlp(final_activation=False), False),
+    ],
+)
+def test_a_linear_network_does_not_choose_its_features_freely(
+    model: dict[str, Any], linear: bool, constraints: dict[str, Any]
+) -> None:
+    config = network(model=model, constraints=constraints)
+    if linear:
+        assert refused(config) == "the features are linear in the inputs, so they cannot be chosen freely"
+    else:
+        assert proved(config)
+
+
+def test_in_the_mean_square_weights_do_not_make_up_for_class_sizes() -> None:
+    """Every feature of a large class counts in the mean of squares, whatever its class weighs in the loss."""
+    sets = {"features": {"radius": 2.0, "set": "mean_square"}, "head": {"radius": 1.5, "set": "mean_square"}}
+    weighted = {"class_weights": [10.0, 1.0, 1.0, 1.0]}
+    assert "differ" in refused(table(constraints=sets, objective=weighted), (1, 10, 10, 10))
+    assert "weights" in refused(table(constraints=sets, objective=weighted), (10,) * 4)
+
+
+def test_clipping_comes_before_decay_and_changes_what_is_minimised() -> None:
+    objective = {"weight_decay": 5e-3, "feature_decay": 1e-4}
+    clipped = {"name": "sgd", "lr": 1.0, "clip_norm": 1.0}
+    assert "clipped" in refused(table(constraints=FREE, objective=objective, optimizer=clipped), EQUAL)
+    assert proved(table(optimizer=clipped), EQUAL)
+
+
+def test_a_simplex_is_expected_only_where_one_has_been_observed() -> None:
+    decayed: dict[str, Any] = {"constraints": FREE, "objective": {"weight_decay": 0.1}}
+    assert no_simplex(network(**decayed)) == no_simplex(network(**decayed), DIGITS) == ""
+    assert no_simplex(network(**decayed), (20, *EQUAL[1:])) == ""
+    assert "equal size" in no_simplex(network(**decayed), (21, *EQUAL[1:]))
+    weighted = {"weight_decay": 0.1, "class_weights": [3.0] + [1.0] * 9}
+    assert "equal size" in no_simplex(network(constraints=FREE, objective=weighted))
+    assert "8 dimensions" in no_simplex(network(model=mlp(widths=[8]), **decayed))
+    assert "frozen" in no_simplex(network(constraints=FREE, head={"trainable": False}))
+    assert no_simplex(network(constraints=FREE, head={"trainable": False, "init": "simplex"})) == ""
+
+
+def test_the_decays_of_backbone_and_head() -> None:
+    config = network(constraints=FREE, objective={"weight_decay": 0.1, "head_decay": 0.2})
+    assert (config.coupled_decays, config.decoupled_decays) == ((0.1, 0.2), (0.0, 0.0))
+    config = network(optimizer={"name": "adamw", "lr": 0.1, "decoupled_decay": 0.1})
+    assert (config.coupled_decays, config.decoupled_decays) == ((0.0, 0.0), (0.1, 0.1))
+    assert network(optimizer={"name": "lbfgs"}, constraints=FREE, training={"batch_size": None}).decoupled_decays == (
+        0.0,
+        0.0,
+    )
