@@ -164,6 +164,7 @@ def train_and_record(configs: Sequence[Config], data: Dataset) -> None:
         save=_unheard,
         ended=_unheard,
         stops=lambda trial: math.inf,
+        measured=_unheard,
     )
     statuses = train(ensemble, recorder, lambda trial: 0.0, StopRequest(), hooks)
     assert set(statuses) == {"complete"}, "a time counts only if every trial was trained to its end"
