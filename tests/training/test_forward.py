@@ -25,7 +25,8 @@ THIN = {"name": "resnet18", "width_multiplier": 1 / 16}
 
 
 def small(model: dict[str, Any] = THIN, **training: Any) -> Config:
-    return network(model=model, head={"bias": True}, training={"epochs": 2, "batch_size": 10, **training})
+    training = {"epochs": 2, "batch_size": 10} | training
+    return network(model=model, head={"bias": True}, schedule={"name": "constant"}, training=training)
 
 
 def mlp(**training: Any) -> Config:
