@@ -45,7 +45,7 @@ RESIDUAL = {
 
 
 def check(config: Config, directory: Path, golden: dict[int, tuple[float, float, float]], *, tolerance: float) -> None:
-    run_training(config, directory)
+    assert run_training(config, directory) == "complete"
     rows = load_run(directory).rows
     train: pd.DataFrame = rows[rows["split"] == "train"].set_index("epoch")
     for epoch, values in golden.items():
