@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import shutil
 import subprocess
 import sys
@@ -100,6 +101,8 @@ def _options(asked: Slurm, name: str, logs: Path) -> dict[str, Any]:
         "job_script_prologue": [f"export {key}={value}" for key, value in environment.items()] + [*asked.prologue],
         "interface": asked.interface,
         "scheduler_options": {"dashboard_address": ":0"},
+        # It stands in a shell script, and a path may hold spaces.
+        "python": shlex.quote(sys.executable),
     }
 
 
