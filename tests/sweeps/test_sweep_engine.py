@@ -212,7 +212,8 @@ def test_the_whole_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main([*arguments, "--workers", "1"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0] == f"{tmp_path / 'out'}: 4 complete of 4 trials"
-    assert out[1].startswith("No answer: 2 of the 4 runs compared have not converged (2 of true labels)")
+    moving = "2 of true labels; 2 of random labels"
+    assert out[1].startswith(f"No answer: 4 of the 4 runs compared have not converged ({moving})")
     study = tmp_path / "out" / "study"
     before = written(SweepFolder(tmp_path / "out"))
     kept = {file.name: file.read_bytes() for file in study.iterdir()}
