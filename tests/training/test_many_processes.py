@@ -227,6 +227,28 @@ def test_what_is_refused_is_said_once(change: dict[str, Any], line: str, start: 
     assert not run.out.exists()
 
 
+GROUP = """
+import pathlib, torch
+from nc_bench.processes import joined
+with joined() as processes:
+    model = processes.average_gradients(torch.nn.Linear(3, 2))
+    model(torch.ones(3)).sum().backward()
+    del model
+threads = [path.read_text().strip() for path in pathlib.Path("/proc/self/task").glob("*/comm")]
+print([name for name in threads if "gloo" in name])
+"""
+
+
+@pytest.mark.slow
+def test_the_group_is_gone_after_its_block(tmp_path: Path) -> None:
+    """A thread of gloo that is still there while the interpreter shuts down may end the process with SIGABRT."""
+    (tmp_path / "group.py").write_text(GROUP)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "group.py"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "[]"], done.stderr
+
+
 @pytest.mark.slow
 def test_another_run_in_the_directory_ends_all_processes(start: Start) -> None:
     run = start("run", config(NETWORK, {"training": {"epochs": 1}}), processes=2)
