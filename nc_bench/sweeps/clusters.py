@@ -17,6 +17,10 @@ from nc_bench.sweeps.folder import SweepError
 DEATHS_BORNE = 2
 """Workers that may die with a group of trials before its trials are tried one by one, and one by one are given up."""
 
+NEVER = "10000 days"
+"""When a cluster gives a worker up that is away. Dask's 15 seconds after a death find a worker that died once more and
+is just being started again, and would do without it from then on: the last trials would wait for ever."""
+
 CONNECTION_SECONDS = "10s"
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -95,6 +99,7 @@ def quiet_dask(environment: dict[str, str]) -> Iterator[None]:
     settings = {
         "distributed.worker.daemon": False,
         "distributed.scheduler.allowed-failures": DEATHS_BORNE,
+        "distributed.deploy.lost-worker-timeout": NEVER,
         "distributed.nanny.pre-spawn-environ": environment,
         "distributed.admin.log-format": "",
         "logging": {"distributed": "critical"},

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
-from distributed import Future, as_completed
+from distributed import Future, KilledWorker, as_completed
+from distributed.comm.core import CommClosedError
 from tqdm import tqdm
 
 from nc_bench.config import Config
@@ -36,8 +38,9 @@ def grouped(trials: Mapping[str, Config], workers: int, *, stacked: bool) -> lis
 def run_trials(trials: Mapping[str, Config], folder: SweepFolder, workers: Workers, *, stacked: bool = True) -> None:
     """Run these trials, each in its own directory of the folder; a failure is recorded there and the rest goes on.
 
-    A group whose worker dies is given to another one and goes on from its checkpoints; after DEATHS_BORNE deaths, or
-    when a group fails, its trials are tried one by one, so that only the guilty ones are recorded as failed.
+    A group that fails is halved, until only the guilty trials are left, and they are recorded. A group whose worker
+    dies is given to another one and goes on from its checkpoints. Who had to do with more than DEATHS_BORNE deaths is
+    tried once more when nothing else runs, and halved if it is guilty: others may have been on the same workers.
     Raises SweepError if the scheduler goes away. Whatever ends this function, what was trained is kept.
     """
     if trials:
@@ -45,7 +48,7 @@ def run_trials(trials: Mapping[str, Config], folder: SweepFolder, workers: Worke
 
 
 class _Engine:
-    """The futures that are out, and the bar."""
+    """The futures that are out, the groups that are to be tried alone, and the bar."""
 
     def __init__(self, trials: Mapping[str, Config], folder: SweepFolder, workers: Workers) -> None:
         self.trials, self.folder, self.workers = trials, folder, workers
@@ -53,6 +56,7 @@ class _Engine:
         self.topic = f"nc_bench-{uuid.uuid4().hex}"
         self.tasks: dict[Future[Report], tuple[str, ...]] = {}
         self.ahead: dict[str, float] = {}
+        self.suspects: list[tuple[str, ...]] = []
         self.failed = 0
         self.bar = tqdm(total=len(trials), bar_format=BAR, disable=None)
 
@@ -62,6 +66,8 @@ class _Engine:
             for future in queue:
                 for group in self._finished(future):
                     queue.add(self._submit(group))
+            while self.suspects:
+                self.suspects += self._finished(self._submit(self.suspects.pop()), alone=True)
 
     def _submit(self, group: tuple[str, ...]) -> Future[Report]:
         task = Task(
@@ -76,31 +82,42 @@ class _Engine:
         self.tasks[future] = group
         return future
 
-    def _finished(self, future: Future[Report]) -> list[tuple[str, ...]]:
+    def _finished(self, future: Future[Report], *, alone: bool = False) -> list[tuple[str, ...]]:
         """Take a future's report and let it go at once; returns the groups that are to be tried once more."""
-        group = self.tasks.pop(future)
-        if future.status == "finished":
-            report = future.result()
-            error = report.error
-            if error is None:
-                epochs = self.trials[group[0]].training.epochs
-                self.folder.log_time(trials=len(group), epochs=epochs, seconds=report.seconds)
-        elif future.status == "error":
-            error = str(future.exception()).splitlines()[0]
-        else:
-            raise SweepError("the scheduler has gone; run the same command again to go on")
+        group = self.tasks[future]
+        error, killed = self._outcome(future, group)
+        del self.tasks[future]
         future.release()
         self._advance(group, None)
-        if error is None:
+        again = tuple(trial for trial, state in self.folder.states(group).items() if state not in FINISHED)
+        if error is None or not again:
             return []
-        if len(group) > 1:
-            again = [trial for trial, state in self.folder.states(group).items() if state not in FINISHED]
-            self.bar.update(-len(again))
-            return [(trial,) for trial in again]
-        self.folder.record_failure(group[0], error)
-        self.failed += 1
-        self.bar.set_postfix_str(f"{self.failed} failed")
-        return []
+        if len(again) == 1 and (alone or not killed):
+            self.folder.record_failure(again[0], error)
+            self.failed += 1
+            self.bar.set_postfix_str(f"{self.failed} failed")
+            return []
+        self.bar.update(-len(again))
+        if killed and not alone:
+            self.suspects.append(again)
+            return []
+        middle = len(again) // 2
+        return [again[:middle], again[middle:]]
+
+    def _outcome(self, future: Future[Report], group: tuple[str, ...]) -> tuple[str | None, bool]:
+        """Wait for a future; its error, and whether that is the death of workers."""
+        try:
+            report = future.result()
+        except KilledWorker as error:
+            return str(error).splitlines()[0], True
+        except (CancelledError, CommClosedError):
+            raise SweepError("the scheduler has gone; run the same command again to go on") from None
+        except Exception as error:
+            return f"{type(error).__name__}: {error}".splitlines()[0], False
+        if report.error is None:
+            epochs = self.trials[group[0]].training.epochs
+            self.folder.log_time(trials=len(group), epochs=epochs, seconds=report.seconds)
+        return report.error, False
 
     def _advance(self, group: tuple[str, ...], epochs: int | None) -> None:
         """Move the bar to where a group is: after this many epochs over its trials, or at its end."""
