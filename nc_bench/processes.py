@@ -159,7 +159,7 @@ def joined() -> Iterator[Processes]:
     # Its functions take the group of the moment of import as a default, and DistributedDataParallel imports it: then
     # the group would outlive its end below, and a thread of gloo that lets go of its last tensor while the interpreter
     # is shutting down ends the process with SIGABRT.
-    import torch.distributed.nn.functional  # noqa: F401
+    import torch.distributed.nn.functional
 
     # Flags and Python objects travel between CPUs, so that no decision waits for a GPU.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
