@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import dask
 import torch
@@ -15,16 +16,19 @@ from distributed import Client, LocalCluster
 from nc_bench.sweeps.folder import SweepError
 
 DEATHS_BORNE = 2
-"""Workers that may die with a group of trials before its trials are tried one by one, and one by one are given up."""
+"""Workers that may die with a group of trials before it is tried alone, and alone before it is halved or given up."""
 
 NEVER = "10000 days"
-"""When a cluster gives a worker up that is away. Dask's 15 seconds after a death find a worker that died once more and
-is just being started again, and would do without it from then on: the last trials would wait for ever."""
+"""When this machine's cluster gives a worker up that is away. Dask's 15 seconds after a death find a worker that died
+once more and is just being started again, and would do without it from then on: the last trials would wait for ever."""
 
 CONNECTION_SECONDS = "10s"
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment variables that say with how many threads a process computes."""
+
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(4 * 2**30)}
+"""Keeps the memory of one step for the next; a tenth of the time of stacked trials would go into asking for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,9 @@ def local_workers(number: int | None, *, gpus: int) -> Iterator[Workers]:
     """Processes on this machine: by default one per GPU, or else one per core; threads share the cores out."""
     count = number or local_number(gpus)
     threads = max(1, _cores() // count)
-    with quiet_dask({name: str(threads) for name in THREADS}):
+    environment = {name: str(threads) for name in THREADS} | MEMORY
+    own = {"distributed.nanny.pre-spawn-environ": environment, "distributed.deploy.lost-worker-timeout": NEVER}
+    with quiet_dask(own):
         cluster = LocalCluster(
             n_workers=count,
             threads_per_worker=1,
@@ -91,21 +97,19 @@ def gpu_count() -> int:
 
 
 @contextmanager
-def quiet_dask(environment: dict[str, str]) -> Iterator[None]:
-    """Dask without its logs, with workers that may have children, bounded retries, and this environment."""
+def quiet_dask(settings: dict[str, Any]) -> Iterator[None]:
+    """Dask without its logs, with workers that may have children, bounded retries, and these settings."""
     logger = logging.getLogger("distributed")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
-    settings = {
+    common = {
         "distributed.worker.daemon": False,
         "distributed.scheduler.allowed-failures": DEATHS_BORNE,
-        "distributed.deploy.lost-worker-timeout": NEVER,
-        "distributed.nanny.pre-spawn-environ": environment,
         "distributed.admin.log-format": "",
         "logging": {"distributed": "critical"},
     }
     try:
-        with dask.config.set(settings):
+        with dask.config.set(common | settings):
             yield
     finally:
         logger.setLevel(level)

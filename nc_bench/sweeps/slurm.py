@@ -22,7 +22,7 @@ from tornado.ioloop import PeriodicCallback
 from nc_bench.config import ConfigError, read_mapping
 from nc_bench.config.section import Section
 from nc_bench.config.values import Count
-from nc_bench.sweeps.clusters import THREADS, Workers, quiet_dask
+from nc_bench.sweeps.clusters import MEMORY, THREADS, Workers, quiet_dask
 from nc_bench.sweeps.folder import SweepError
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def slurm_workers(path: Path, logs: Path) -> Iterator[Workers]:
 
 def _options(asked: Slurm, name: str, logs: Path) -> dict[str, Any]:
     # The workers are other processes than those of `local_workers`, so that their settings go by the environment.
-    environment = {variable: str(asked.cores) for variable in THREADS} | {"DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
+    threads = {variable: str(asked.cores) for variable in THREADS}
+    environment = threads | MEMORY | {"DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
     return {
         "cores": 1,
         "job_cpu": asked.cores,

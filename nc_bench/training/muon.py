@@ -42,7 +42,9 @@ class MuonRule(UpdateRule):
         self.others._update(list(compress(gradients, (not is_matrix for is_matrix in matrices))), scale)
         own = list(compress(gradients, matrices))
         torch._foreach_lerp_(self.velocity, own, self.rest)
-        directions = list(torch._foreach_lerp(own, self.velocity, self.momentum)) if self.nesterov else self.velocity
+        if self.nesterov:
+            torch._foreach_lerp_(own, self.velocity, self.momentum)
+        directions = own if self.nesterov else self.velocity
         steps = [
             torch.cat([self._step(part, member) for part, member in zip(parts, members, strict=True)], 1)
             for parts, members in zip(self._parts(directions), self.hidden.members, strict=True)

@@ -2,7 +2,8 @@
 
 The rules are those of torch.optim's SGD, Adam and AdamW (tested equal). Coupled decay enters the gradient,
 decoupled decay shrinks the parameter before the step. Parameters whose numbers agree are kept in one buffer, so that
-an update passes over memory few times.
+an update passes over memory few times; so are their gradients, and rules compute in this second buffer: new memory in
+every step costs more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class UpdateRule(ABC):
     def __init__(self, slots: Slots) -> None:
         self.slots = slots
         self.steps = 0
+        self._buffers = [torch.empty_like(parameter) for parameter in slots.parameters]
 
     @torch.no_grad()
     def gradient_norms(self, trials: int) -> Float[Tensor, "t"]:
@@ -63,17 +65,19 @@ class UpdateRule(ABC):
             member.grad = None
 
     def _gradients(self, *, clipped: bool = False) -> list[Tensor]:
-        """The gradient of every slot, coupled decay included, which is added after clipping."""
-        gradients = self.slots.gradients()
+        """The gradient of every slot, coupled decay included, which is added after clipping; until the next call."""
+        gradients = self._buffers
+        self.slots.copy_gradients(gradients)
         if clipped and self.slots.clip_norms is not None:
             factors = (self.slots.clip_norms / (_norms(gradients) + 1e-6)).clamp(max=1.0)[:, None]
-            gradients = [gradient * factors.to(gradient) for gradient in gradients]
+            torch._foreach_mul_(gradients, [factors.to(gradient) for gradient in gradients])
         if self.slots.coupled_decays:
-            gradients = list(torch._foreach_addcmul(gradients, self.slots.parameters, self.slots.coupled_decays))
+            torch._foreach_addcmul_(gradients, self.slots.parameters, self.slots.coupled_decays)
         return gradients
 
     @abstractmethod
-    def _update(self, gradients: list[Tensor], scale: float) -> None: ...
+    def _update(self, gradients: list[Tensor], scale: float) -> None:
+        """One step from these gradients, which are scratch space afterwards."""
 
     @abstractmethod
     def memory(self) -> list[Tensor]:
@@ -99,7 +103,8 @@ class SgdRule(UpdateRule):
             torch._foreach_add_(self.velocity, gradients)
             direction = self.velocity
             if self.nesterov:
-                direction = list(torch._foreach_addcmul(gradients, self.velocity, self.momentum))
+                torch._foreach_addcmul_(gradients, self.velocity, self.momentum)
+                direction = gradients
         torch._foreach_addcmul_(self.slots.parameters, direction, self.slots.learning_rates, value=-scale)
 
     def memory(self) -> list[Tensor]:
@@ -125,12 +130,16 @@ class AdamRule(UpdateRule):
         inverse2 = self._numbers([(1 - beta2**self.steps) ** -0.5 for _, beta2 in self.betas])
         torch._foreach_lerp_(self.first, gradients, self.rest1)
         torch._foreach_mul_(self.second, self.beta2)
-        torch._foreach_addcmul_(self.second, gradients, torch._foreach_mul(gradients, self.rest2))
-        denominators = torch._foreach_sqrt(self.second)
-        torch._foreach_mul_(denominators, inverse2)
-        torch._foreach_add_(denominators, self.eps)
+        torch._foreach_mul_(gradients, gradients)
+        torch._foreach_addcmul_(self.second, gradients, self.rest2)
+        directions = gradients
+        for direction, second in zip(directions, self.second, strict=True):
+            torch.sqrt(second, out=direction)
+        torch._foreach_mul_(directions, inverse2)
+        torch._foreach_add_(directions, self.eps)
+        for direction, first in zip(directions, self.first, strict=True):
+            torch.div(first, direction, out=direction)
         rates = torch._foreach_mul(self.slots.learning_rates, inverse1)
-        directions = torch._foreach_div(self.first, denominators)
         torch._foreach_addcmul_(self.slots.parameters, directions, rates, value=-scale)
 
     def memory(self) -> list[Tensor]:

@@ -25,9 +25,11 @@ class SignumRule(UpdateRule):
 
     def _update(self, gradients: list[Tensor], scale: float) -> None:
         torch._foreach_lerp_(self.momentum, gradients, self.rest)
-        directions = torch._foreach_sign(self.momentum)
+        directions = gradients
+        for direction, momentum in zip(directions, self.momentum, strict=True):
+            torch.sign(momentum, out=direction)
         # torch takes NaN for no sign: a trial that is lost would stand still and look well.
-        torch._foreach_add_(directions, torch._foreach_mul(self.momentum, 0.0))
+        torch._foreach_add_(directions, self.momentum, alpha=0.0)
         torch._foreach_addcmul_(self.slots.parameters, directions, self.slots.learning_rates, value=-scale)
 
     def memory(self) -> list[Tensor]:

@@ -52,15 +52,12 @@ class Slots:
             matrices=list(compress(self.matrices, which)),
         )
 
-    def gradients(self) -> list[Tensor]:
-        """The members' gradients, laid out as the slots are."""
-        found = []
-        for members, stacked in zip(self.members, self.parameters, strict=True):
+    def copy_gradients(self, into: list[Tensor]) -> None:
+        """Write the members' gradients into tensors laid out as the slots are."""
+        for members, stacked in zip(self.members, into, strict=True):
             parts = [member.grad for member in members if member.grad is not None]
             assert len(parts) == len(members), "a trainable parameter took no part in the loss"
-            rows = [part.reshape(len(stacked), -1) for part in parts]
-            found.append(rows[0] if len(rows) == 1 else torch.cat(rows, 1))
-        return found
+            torch.cat([part.reshape(len(stacked), -1) for part in parts], 1, out=stacked)
 
     def as_members(self, like_slots: list[Tensor]) -> list[Tensor]:
         """Views of tensors laid out as the slots are, in the shapes and the order of the model's parameters."""
