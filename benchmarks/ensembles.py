@@ -16,13 +16,13 @@ import math
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from timing import take_turns
 
 from nc_bench.config import Config
 from nc_bench.data import Dataset, load_dataset
@@ -49,14 +49,6 @@ class Case:
     trials: int
     target: float
     sections: dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """Wall-clock and processor seconds."""
-
-    wall: float
-    processor: float
 
 
 def mlp(trials: int, width: int, batch: int, target: float, *, batch_norm: bool) -> Case:
@@ -133,7 +125,7 @@ def compare(case: Case, epochs: int, repeats: int) -> None:
         for config in configs[:ALONE]:
             train_and_record([config], data)
 
-    one, many = take_turns(alone, lambda: train_and_record(configs, data), repeats)
+    one, many = take_turns((alone, lambda: train_and_record(configs, data)), repeats)
     share = case.trials / ALONE
     wall, processor = share * one.wall / many.wall, share * one.processor / many.processor
     print(f"  {case.name:<56}{wall:8.2f}  {processor:9.2f}  {'>=':>4} {case.target:.1f}", flush=True)
@@ -145,7 +137,8 @@ def headline(optimizer: str, size: int, epochs: int) -> None:
     sections = mlp(size, 64, 128, 0.0, batch_norm=True).sections | {"optimizer": rule}
     configs = [configured(sections, seed, epochs) for seed in range(size)]
     with tempfile.TemporaryDirectory() as folder:
-        taken = timed(lambda: run_ensemble(configs, [Path(folder) / str(config.seed) for config in configs]))
+        directories = [Path(folder) / str(config.seed) for config in configs]
+        (taken,) = take_turns([lambda: run_ensemble(configs, directories)], repeats=1)
     minutes = [seconds * GRID / size / 60 for seconds in (taken.wall, taken.processor)]
     print(f"  {optimizer} in groups of {size:<48}{minutes[0]:8.1f}  {minutes[1]:9.1f}", flush=True)
 
@@ -176,21 +169,6 @@ def train_and_record(configs: Sequence[Config], data: Dataset) -> None:
 
 def _unheard(*news: object) -> None:
     """Takes whatever the loop tells."""
-
-
-def take_turns(first: Callable[[], object], second: Callable[[], object], repeats: int) -> tuple[Cost, Cost]:
-    taken: tuple[list[Cost], list[Cost]] = ([], [])
-    for _ in range(repeats):
-        for job, costs in zip((first, second), taken, strict=True):
-            costs.append(timed(job))
-    best = [Cost(wall=min(c.wall for c in t), processor=min(c.processor for c in t)) for t in taken]
-    return best[0], best[1]
-
-
-def timed(job: Callable[[], object]) -> Cost:
-    wall, processor = time.perf_counter(), time.process_time()
-    job()
-    return Cost(wall=time.perf_counter() - wall, processor=time.process_time() - processor)
 
 
 if __name__ == "__main__":
