@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import torch
 import torch.distributed as dist
@@ -118,7 +119,11 @@ class Processes:
 
         Buffers follow rank 0's, so running statistics are those of rank 0's shares.
         """
-        return module if self.size == 1 else DistributedDataParallel(module)
+        if self.size == 1:
+            return module
+        joint = DistributedDataParallel(module)
+        _JOINT.add(joint)
+        return joint
 
     def share_buffers(self, module: nn.Module) -> None:
         """Give every process rank 0's buffers, as every forward pass of `average_gradients` begins."""
@@ -139,6 +144,9 @@ class Processes:
 
 ALONE = Processes()
 
+_JOINT: WeakSet[DistributedDataParallel] = WeakSet()
+"""What holds on to the group, and has to let go when it ends."""
+
 
 @contextmanager
 def joined() -> Iterator[Processes]:
@@ -156,9 +164,8 @@ def joined() -> Iterator[Processes]:
         local_rank=int(os.environ["LOCAL_RANK"]),
         local_size=int(os.environ["LOCAL_WORLD_SIZE"]),
     )
-    # Its functions take the group of the moment of import as a default, and DistributedDataParallel imports it: then
-    # the group would outlive its end below, and a thread of gloo that lets go of its last tensor while the interpreter
-    # is shutting down ends the process with SIGABRT.
+    # Its functions take the group of the moment of import as a default, and DistributedDataParallel imports it: the
+    # group would outlive its end, see below.
     import torch.distributed.nn.functional
 
     # Flags and Python objects travel between CPUs, so that no decision waits for a GPU.
@@ -168,7 +175,18 @@ def joined() -> Iterator[Processes]:
         try:
             yield processes
         finally:
-            dist.destroy_process_group()
+            _end_group()
+
+
+def _end_group() -> None:
+    """Destroy the group, and its threads with it: nothing may keep it.
+
+    A thread of gloo that lets go of its last tensor while the interpreter shuts down ends the process with SIGABRT.
+    """
+    for joint in _JOINT:
+        del joint.reducer, joint.logger, joint.process_group
+    _JOINT.clear()
+    dist.destroy_process_group()
 
 
 def _meeting_place(processes: Processes) -> dict[str, Any]:

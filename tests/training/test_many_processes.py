@@ -233,7 +233,6 @@ from nc_bench.processes import joined
 with joined() as processes:
     model = processes.average_gradients(torch.nn.Linear(3, 2))
     model(torch.ones(3)).sum().backward()
-    del model
 threads = [path.read_text().strip() for path in pathlib.Path("/proc/self/task").glob("*/comm")]
 print([name for name in threads if "gloo" in name])
 """
