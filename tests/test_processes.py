@@ -54,7 +54,7 @@ def fail() -> None:
 
 
 PROGRAM = """
-import torch
+import sys, torch
 from nc_bench.processes import joined
 
 with joined() as group:
@@ -100,7 +100,8 @@ with joined() as group:
     for tensor in [*model.parameters(), *model.buffers(), *(p.grad for p in model.parameters())]:
         first, second = group.gather([tensor.detach()])
         assert torch.equal(first[0], second[0])
-print(f"rank {rank} agrees")
+# In one piece: print writes the end of the line for itself, and the other rank comes between.
+sys.stdout.write(f"rank {rank} agrees\n")
 """
 
 
