@@ -101,7 +101,7 @@ with joined() as group:
         first, second = group.gather([tensor.detach()])
         assert torch.equal(first[0], second[0])
 # In one piece: print writes the end of the line for itself, and the other rank comes between.
-sys.stdout.write(f"rank {rank} agrees\n")
+sys.stdout.write(f"rank {rank} agrees\\n")
 """
 
 

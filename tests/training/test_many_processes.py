@@ -234,7 +234,7 @@ with joined() as processes:
     model = processes.average_gradients(torch.nn.Linear(3, 2))
     model(torch.ones(3)).sum().backward()
 threads = [path.read_text().strip() for path in pathlib.Path("/proc/self/task").glob("*/comm")]
-sys.stdout.write(f"{[name for name in threads if 'gloo' in name]}\n")
+sys.stdout.write(f"{[name for name in threads if 'gloo' in name]}\\n")
 """
 
 
