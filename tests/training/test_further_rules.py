@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import math
 from pathlib import Path
@@ -13,10 +12,11 @@ import pytest
 import torch
 from small_runs import network, table, tiny_dataset
 from torch import Tensor, nn
+from update_rules import assert_resumed_bit_for_bit, classifier, gradients, set_gradients
 
 from nc_bench import load_run
 from nc_bench.config import Config, ConfigError
-from nc_bench.models import Classifier, build_classifier
+from nc_bench.models import Classifier
 from nc_bench.training import run_training
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.grouping import check_stackable, groups
@@ -34,21 +34,6 @@ LBFGS = {"name": "lbfgs"}
 def configured(optimizer: dict[str, Any], *, seed: int = 0, **sections: Any) -> Config:
     model = {"name": "mlp", "widths": [6, 4], "batch_norm": True}
     return network(seed=seed, model=model, head={"bias": True}, constraints=FREE, optimizer=optimizer, **sections)
-
-
-def classifier(*configs: Config, dtype: torch.dtype = torch.float64) -> Classifier:
-    return build_classifier(configs, input_shape=(5,), samples=7, classes=3).to(dtype)
-
-
-def gradients(model: nn.Module, step: int, *, size: float = 1.0) -> list[Tensor]:
-    random = torch.Generator().manual_seed(step)
-    drawn = [size * torch.randn(p.shape, generator=random, dtype=torch.float64) for p in model.parameters()]
-    return [draw.to(p.dtype) for draw, p in zip(drawn, model.parameters(), strict=True)]
-
-
-def set_gradients(model: nn.Module, values: list[Tensor]) -> None:
-    for parameter, value in zip(model.parameters(), values, strict=True):
-        parameter.grad = value.clone()
 
 
 TOLERANCES = {torch.float64: {"rtol": 1e-12, "atol": 1e-12}, torch.float32: {"rtol": 1e-6, "atol": 1e-7}}
@@ -182,27 +167,7 @@ def test_trials_move_in_company_as_alone_and_a_lost_one_takes_nobody_along(optim
 
 @pytest.mark.parametrize("optimizer", [SIGNUM, MUON, CLIPPED], ids=lambda o: o["name"])
 def test_saved_and_loaded_they_go_on_bit_for_bit(optimizer: dict[str, Any]) -> None:
-    config = configured(optimizer)
-    model = classifier(config)
-    rule = build_rule(model, [config])
-
-    def steps(model: Classifier, rule: Any, numbers: range) -> None:
-        for step in numbers:
-            set_gradients(model, gradients(model, step))
-            rule.step(1 / (1 + step))
-
-    steps(model, rule, range(4))
-    file = io.BytesIO()
-    torch.save(rule.memory(), file)
-    file.seek(0)
-    later = copy.deepcopy(model)
-    fresh = build_rule(later, [config])
-    fresh.steps = 4
-    for mine, saved in zip(fresh.memory(), torch.load(file, weights_only=True), strict=True):
-        mine.copy_(saved)
-    steps(model, rule, range(4, 9))
-    steps(later, fresh, range(4, 9))
-    assert all(map(torch.equal, model.parameters(), later.parameters()))
+    assert_resumed_bit_for_bit(configured(optimizer))
 
 
 def full_batch(*, dtype: str = "float64", **sections: Any) -> Config:

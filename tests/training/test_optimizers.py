@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from small_runs import network, table
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
+from update_rules import assert_resumed_bit_for_bit, classifier, gradients, set_gradients
 
 from nc_bench.config import AdamW, Config, MultiStepSchedule, Sgd
 from nc_bench.models import Classifier, build_classifier
@@ -52,26 +51,10 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def classifier(*configs: Config, dtype: torch.dtype = torch.float64) -> Classifier:
-    return build_classifier(configs, input_shape=(5,), samples=7, classes=3).to(dtype)
-
-
 def configured(kind: str, *, seed: int = 0, bias: bool = True) -> Config:
     constraints = {"features": None, "head": None}
     model = {"name": "mlp", "widths": [6, 4], "batch_norm": True}
     return network(seed=seed, model=model, head={"bias": bias}, constraints=constraints, **KINDS[kind])
-
-
-def gradients(model: nn.Module, step: int) -> list[Tensor]:
-    """Gradients of a step, the same for models of equal shapes."""
-    random = torch.Generator().manual_seed(step)
-    drawn = [torch.randn(p.shape, generator=random, dtype=torch.float64) for p in model.parameters()]
-    return [draw.to(p.dtype) for draw, p in zip(drawn, model.parameters(), strict=True)]
-
-
-def set_gradients(model: nn.Module, values: list[Tensor]) -> None:
-    for parameter, value in zip(model.parameters(), values, strict=True):
-        parameter.grad = value.clone()
 
 
 def decays_of(config: Config, *, head: bool) -> tuple[float, float]:
@@ -183,27 +166,7 @@ def test_trials_with_numbers_of_their_own_move_as_each_does_alone(kind: str) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_saved_and_loaded_rules_go_on_bit_for_bit(kind: str) -> None:
-    config = configured(kind)
-    model = classifier(config)
-    rule = build_rule(model, [config])
-
-    def steps(model: Classifier, rule: Any, numbers: range) -> None:
-        for step in numbers:
-            set_gradients(model, gradients(model, step))
-            rule.step(1 / (1 + step))
-
-    steps(model, rule, range(4))
-    file = io.BytesIO()
-    torch.save(rule.memory(), file)
-    file.seek(0)
-    later = copy.deepcopy(model)
-    fresh = build_rule(later, [config])
-    fresh.steps = rule.steps
-    for mine, saved in zip(fresh.memory(), torch.load(file, weights_only=True), strict=True):
-        mine.copy_(saved)
-    steps(model, rule, range(4, 9))
-    steps(later, fresh, range(4, 9))
-    assert all(map(torch.equal, model.parameters(), later.parameters()))
+    assert_resumed_bit_for_bit(configured(kind))
 
 
 def test_a_step_drops_the_gradients_and_wants_one_for_every_parameter() -> None:
