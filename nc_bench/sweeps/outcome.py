@@ -48,7 +48,8 @@ class Outcome:
         best, over = self.study.best, [name for name in self.columns if name not in self.study.rows]
         if best is None:
             return self.runs
-        return at_best(self.runs, self.study.rows, over, best.measure, largest=best.of == "max")
+        largest = best.of == "max"
+        return at_best(self.runs, self.study.rows, over, best.measure, largest=largest, number=best.number)
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -131,7 +132,10 @@ def _tables(outcome: Outcome) -> str:
     parts = ["Mean ± standard deviation over seeds [95 % bootstrap interval of the mean], last epoch.\n"]
     if study.best is not None:
         largest = "largest" if study.best.of == "max" else "smallest"
-        parts.append(f"At the setting with the {largest} mean of {study.best.measure}, of those that have converged:\n")
+        which = f"with the {largest} mean of {study.best.measure}, of those that have converged"
+        parts.append(f"Over the settings {which}, at most {study.best.number}, and seeds:\n")
+        parts.append(markdown_table(outcome.cells, study.rows))
+        parts.append("These settings, best first:\n")
         others = [name for name in outcome.columns if name not in study.rows]
         shown = [*study.rows, *others]
         parts.append(markdown_table(cell_statistics(outcome.selected, shown, list(study.measures)), shown))

@@ -101,20 +101,22 @@ def paired_differences(
     return pd.DataFrame(rows, columns=[column, *by, "measure", *SPREAD])
 
 
-def at_best(runs: pd.DataFrame, by: Sequence[str], over: Sequence[str], measure: str, *, largest: bool) -> pd.DataFrame:
-    """Of every cell of `by` the runs at the one setting of `over` where the mean of the measure is best.
+def at_best(
+    runs: pd.DataFrame, by: Sequence[str], over: Sequence[str], measure: str, *, largest: bool, number: int = 1
+) -> pd.DataFrame:
+    """Of every cell of `by` the runs at the settings of `over`, so many, where the mean of the measure is best.
 
     Only settings where every run has the measure count, so that one whose seeds diverged is no best, and where every
-    run has converged (column `converged`), unless a cell has no such setting; of equal ones the first. A cell where
-    every setting lacks the measure has no runs.
+    run has converged (column `converged`), unless a cell has no such setting; of equal ones the first. Best first. A
+    cell where every setting lacks the measure has no runs.
     """
     parts = []
     for _, cell in _cells(runs, by):
         settings = [setting for _, setting in _cells(cell, over) if setting[measure].notna().all()]
         settings = [setting for setting in settings if setting["converged"].all()] or settings
-        if settings:
-            means = [float(setting[measure].mean()) for setting in settings]
-            parts.append(settings[int(np.argmax(means) if largest else np.argmin(means))])
+        means = [float(setting[measure].mean()) for setting in settings]
+        best = np.argsort([-mean if largest else mean for mean in means], kind="stable")[:number]
+        parts += [settings[position] for position in best]
     return pd.concat(parts) if parts else runs.iloc[:0]
 
 

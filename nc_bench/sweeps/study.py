@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from nc_bench.config.section import Section
-from nc_bench.config.values import Flag
+from nc_bench.config.values import Count, Flag
 
 
 class Measure(Section):
@@ -26,10 +26,16 @@ class Comparison(Section):
 
 
 class Best(Section):
-    """Which of the settings that the table does not show a row stands for."""
+    """Which of the settings that the table does not show a row stands for.
+
+    Where many settings are nearly as good, the very best is chance, and what else it does too: take several.
+    """
 
     measure: str = Field(description="Name in study.measures whose mean over the seeds decides.")
     of: Literal["max", "min"] = Field(default="max", description="Whether large or small is best.")
+    number: Count = Field(
+        default=1, description="How many of the best settings a row stands for together."
+    )
 
 
 class Figure(Section):

@@ -116,13 +116,26 @@ def test_the_threshold_of_minority_collapse_is_the_theorys() -> None:
 def test_best_settings_are_compared_and_the_whole_grid_is_counted() -> None:
     outcome = made_outcome(FOLDER / "optimisers.yaml", nc3_duality_centred=0.1)
     runs = outcome.runs
-    chosen = (runs["arm"] == "AdamW") & (runs["lr"] == 1e-3) & (runs["decay"] == 0.1) & (runs["momentum"] == 0.9)
+    chosen = (runs["arm"] == "AdamW") & (runs["lr"] == 1e-3) & runs["decay"].isin([0.1, 0.3])
     runs.loc[chosen, "test accuracy"] = 0.99
     runs.loc[chosen, "nc3_duality_centred"] = 0.5
-    assert len(outcome.selected[outcome.selected["arm"] == "AdamW"]) == 3
+    assert len(outcome.selected[outcome.selected["arm"] == "AdamW"]) == 10 * 3
     answer = answer_text(outcome)
-    assert answer.startswith("NC3 as it is published is lost under decoupled decay with none; centred, ")
-    assert "softmax sees, with AdamW (lost: " in answer and "AdamW 0%" in answer
+    assert "published is lost under decoupled decay with none, and centred, " in answer
+    assert "softmax sees, with AdamW; over" in answer and "AdamW 6%" in answer
+    assert "have converged or not, with none, and centred with AdamW (lost: " in answer
+
+
+def test_best_settings_that_have_not_converged_are_told_apart() -> None:
+    outcome = made_outcome(FOLDER / "optimisers.yaml", nc3_duality_centred=0.1)
+    runs = outcome.runs
+    chosen = (runs["arm"] == "AdamW") & (runs["lr"] == 1e-3) & runs["decay"].isin([0.1, 0.3])
+    runs.loc[chosen, "test accuracy"] = 0.99
+    runs.loc[chosen, "nc3_duality_centred"] = 0.5
+    runs.loc[chosen, "converged"] = False
+    answer = answer_text(outcome)
+    assert "softmax sees, with none; over" in answer
+    assert "have converged or not, with none, and centred with AdamW (lost: " in answer
 
 
 def test_an_answer_that_needs_what_the_grid_has_not_says_so() -> None:

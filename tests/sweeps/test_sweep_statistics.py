@@ -101,6 +101,8 @@ def test_the_best_setting_has_all_its_seeds() -> None:
     assert list(at_best(runs, ["arm"], ["lr"], "x", largest=True)["lr"]) == [1, 1]
     assert list(at_best(runs, ["arm"], ["lr"], "x", largest=False)["lr"]) == [3, 3]
     assert at_best(runs[2:4], ["arm"], ["lr"], "x", largest=True).empty
+    assert list(at_best(runs, ["arm"], ["lr"], "x", largest=True, number=2)["lr"]) == [1, 1, 3, 3]
+    assert list(at_best(runs, ["arm"], ["lr"], "x", largest=False, number=9)["lr"]) == [3, 3, 1, 1]
 
 
 def test_the_best_setting_has_converged_if_one_has() -> None:
