@@ -33,9 +33,7 @@ class Best(Section):
 
     measure: str = Field(description="Name in study.measures whose mean over the seeds decides.")
     of: Literal["max", "min"] = Field(default="max", description="Whether large or small is best.")
-    number: Count = Field(
-        default=1, description="How many of the best settings a row stands for together."
-    )
+    number: Count = Field(default=1, description="How many of the best settings a row stands for together.")
 
 
 class Figure(Section):
