@@ -78,7 +78,7 @@ def _run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
 
 
 def _dry_run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
-    from nc_bench.sweeps.clusters import gpu_count, local_number
+    from nc_bench.sweeps.clusters import gpu_count, local_number, local_threads
     from nc_bench.sweeps.engine import grouped, pending
     from nc_bench.sweeps.estimate import estimate
 
@@ -91,7 +91,7 @@ def _dry_run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> 
     trials = pending(grid.trials, states)
     workers = arguments.workers or local_number(gpu_count())
     programs = grouped(trials, workers, stacked=arguments.ensemble)
-    guess = estimate(folder, trials, programs, workers)
+    guess = estimate(folder, trials, programs, workers=workers, threads=local_threads(workers))
     print(f"{len(trials):,} of {len(grid.trials):,} trials are to be run, in {len(programs):,} programs")
     print(f"about {_time(guess.seconds)} on {workers} workers, from {guess.basis}")
     return FINE

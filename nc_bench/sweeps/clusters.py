@@ -49,7 +49,7 @@ class Workers:
 def local_workers(number: int | None, *, gpus: int) -> Iterator[Workers]:
     """Processes on this machine: by default one per GPU, or else one per core; threads share the cores out."""
     count = number or local_number(gpus)
-    threads = max(1, _cores() // count)
+    threads = local_threads(count)
     environment = {name: str(threads) for name in THREADS} | MEMORY
     own = {"distributed.nanny.pre-spawn-environ": environment, "distributed.deploy.lost-worker-timeout": NEVER}
     with quiet_dask(own):
@@ -85,6 +85,11 @@ def remote_workers(address: str) -> Iterator[Workers]:
 def local_number(gpus: int) -> int:
     """Workers of this machine unless told otherwise: one per GPU, or one per core where there is none."""
     return gpus or _cores()
+
+
+def local_threads(workers: int) -> int:
+    """Threads of each of these workers of this machine: they share the cores out."""
+    return max(1, _cores() // workers)
 
 
 def _cores() -> int:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import heapq
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
+import torch
 
 from nc_bench.config import Config
 from nc_bench.recording import recorded_epochs
 from nc_bench.sweeps.folder import SweepFolder
 from nc_bench.training import run_ensemble
 
-FEW, MORE = 1, 5
-"""Epochs of the short runs."""
+CLEAR = 1.0
+"""Seconds by which short runs have to differ, because what is extrapolated is their difference."""
+
+RECORDINGS = 10
+"""Of the short run that tells what a recording costs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +33,17 @@ class Estimate:
 
 
 def estimate(
-    folder: SweepFolder, trials: Mapping[str, Config], programs: Sequence[tuple[str, ...]], workers: int
+    folder: SweepFolder,
+    trials: Mapping[str, Config],
+    programs: Sequence[tuple[str, ...]],
+    *,
+    workers: int,
+    threads: int,
 ) -> Estimate:
-    """Time for these programs on this many workers.
+    """Time for these programs on this many workers with this many threads each.
 
     If groups of this sweep have finished: their seconds per trial and epoch, times what is left. Otherwise the first
-    group is trained three times for a few epochs, and its time is extrapolated to all epochs and recordings of all
+    group is trained several times for a few epochs, and its time is extrapolated to all epochs and recordings of all
     groups as if they cost the same.
     """
     if not programs:
@@ -41,25 +51,49 @@ def estimate(
     times = folder.times()
     if times:
         rate = sum(t["seconds"] for t in times) / sum(t["trials"] * t["epochs"] for t in times)
-        left = sum(trials[trial].training.epochs for program in programs for trial in program)
+        left = [sum(trials[trial].training.epochs for trial in program) for program in programs]
         basis = f"{sum(t['trials'] for t in times)} trials that have finished"
-        return Estimate(seconds=rate * left / workers, basis=basis)
+        return Estimate(seconds=rate * _most_loaded(left, workers), basis=basis)
     first = [trials[trial] for trial in programs[0]]
-    share = sum(len(program) for program in programs) / len(first)
-    rounds = max(share / workers, 1.0)
+    rounds = _most_loaded([len(program) for program in programs], workers) / len(first)
     basis = f"short runs of {len(first)} trials, alone on this machine"
-    return Estimate(seconds=_extrapolated(first) * rounds, basis=basis)
+    with _threads(threads):
+        return Estimate(seconds=_extrapolated(first) * rounds, basis=basis)
+
+
+def _most_loaded(costs: Sequence[int], workers: int) -> int:
+    """What the busiest worker does when each program goes to the worker that is free first."""
+    loads = [0] * workers
+    for cost in costs:
+        heapq.heapreplace(loads, loads[0] + cost)
+    return max(loads)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _extrapolated(configs: Sequence[Config]) -> float:
-    """Seconds of a whole run of these trials: fixed costs, epochs and recordings, from three short runs."""
-    plans = [(FEW, [FEW]), (MORE, [MORE]), (MORE, list(range(1, MORE + 1)))]
-    _short(configs, FEW, [FEW])  # the first run of a process also pays for what torch sets up
-    seconds = [_short(configs, epochs, recorded) for epochs, recorded in plans]
-    parts = np.linalg.solve([[1.0, epochs, len(recorded)] for epochs, recorded in plans], seconds)
-    epochs = configs[0].training.epochs
-    whole = np.array([1.0, epochs, len(recorded_epochs(configs[0].record.every, epochs))])
-    return float(np.maximum(parts, 0.0) @ whole)
+    """Seconds of a whole run of these trials: fixed costs, epochs and recordings, from short runs."""
+    epochs, more = configs[0].training.epochs, 1
+    once = longer = _short(configs, 1, [1])
+    if once < CLEAR:  # the first run of a process also pays for what torch sets up
+        once = longer = _short(configs, 1, [1])
+    while longer - once < CLEAR and more < epochs:
+        more = min(2 * more, epochs)
+        longer = _short(configs, more, [more])
+    recorded = range(max(1, more - RECORDINGS + 1), more + 1)
+    often = _short(configs, more, recorded)
+    recordings = len(recorded_epochs(configs[0].record.every, epochs))
+    per_epoch = max(longer - once, 0.0) / max(more - 1, 1)
+    per_recording = max(often - longer, 0.0) / max(len(recorded) - 1, 1)
+    return once + (epochs - 1) * per_epoch + (recordings - 1) * per_recording
 
 
 def _short(configs: Sequence[Config], epochs: int, recorded: Sequence[int]) -> float:
