@@ -12,6 +12,9 @@ from nc_bench.config import Config, ConfigError
 from nc_bench.models import Classifier
 from nc_bench.processes import ALONE, Processes
 
+VECTOR = 16
+"""Most float32 numbers in a vector register of a CPU."""
+
 
 class TrainingForward:
     """inputs (t, n, ...) -> features (t, n, d) and outputs (t, n, K), in the type of the model's parameters.
@@ -20,13 +23,15 @@ class TrainingForward:
     are; with `training.channels_last` convolutions see images with the channels innermost; with `training.compile`
     torch.compile makes one program of it, for every size of batch its own, so that a resumed run repeats it. Of several
     processes each gives its own inputs, and gets gradients averaged over all.
-    Raises ConfigError where the device has no bfloat16, or torch.compile does not work.
+    Raises ConfigError where the device has no bfloat16, torch.compile does not work, or gradients would be wrong.
     """
 
     def __init__(self, model: Classifier, config: Config, device: torch.device, processes: Processes = ALONE) -> None:
         self.model, self.device, self.training, self.processes = model, device, config.training, processes
         if config.training.autocast == "bfloat16":
             check_bfloat16(device)
+        if config.training.channels_last:
+            check_channels_last(model, device)
         if config.training.compile:
             check_compiler(device)
 
@@ -68,6 +73,24 @@ def check_bfloat16(device: torch.device) -> None:
         torch.mm(ones, ones)
     except (RuntimeError, TypeError) as error:
         raise ConfigError(f"{refusal} ({_first_line(error)}); set training.autocast: none") from None
+
+
+def check_channels_last(model: nn.Module, device: torch.device) -> None:
+    """Raises ConfigError where a CPU would compute wrong gradients, or never come back.
+
+    With channels innermost, oneDNN's gradient of the weights of a strided 1 x 1 convolution writes past its memory
+    where there are fewer input channels than a vector register holds numbers (its issue 6035).
+    """
+    narrow = [
+        module.in_channels
+        for module in model.modules()
+        if isinstance(module, nn.Conv2d) and set(module.kernel_size) == {1} and max(module.stride) > 1
+    ]
+    if device.type == "cpu" and narrow and min(narrow) < VECTOR:
+        raise ConfigError(
+            f"training.channels_last: gradients of a strided 1 x 1 convolution of {min(narrow)} channels would be "
+            f"wrong on a CPU; set training.channels_last: false, or a model.width_multiplier with {VECTOR} channels"
+        )
 
 
 def check_compiler(device: torch.device) -> None:

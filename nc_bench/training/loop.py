@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nc_bench.recording import Recorder, Recording, recorded_epochs
-from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.training.ensemble import Ensemble
-from nc_bench.training.stationarity import stationarity_residuals
+from nc_bench.training.rows import Row, rows_of_recording
 from nc_bench.training.stopping import StopRequest
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,64 +95,13 @@ def _record(
 ) -> list[int]:
     """Measure both splits and hand on these trials' rows; returns those without rows: their risk is not finite."""
     began = time.perf_counter()
-    train_split = ensemble.train_split()
-    train = recorder.record(train_split)
-    split = ensemble.test_split()
+    train, split = recorder.record(ensemble.train_split()), ensemble.test_split()
     test = None if split is None else recorder.record(split, centres=train.centres)
-    losses = ensemble.mean_losses([metrics["risk"] for metrics in train.metrics], train.features)
-    penalties = ensemble.penalties(train.features)
-    stationarity = stationarity_residuals(ensemble, train_split, train)
-    gradient_norms = ensemble.gradient_norms()
-    scale = ensemble.learning_rate_factor()
-    rows: dict[int, list[Row]] = {}
-    for trial in trials:
-        if not math.isfinite(train.metrics[trial]["risk"]):
-            continue
-        clock, rate = seconds(trial), ensemble.configs[trial].optimizer.lr * scale
-        residual, reason = stationarity[trial]
-        columns: dict[str, float | None] = {
-            "objective": losses[trial] + penalties[trial],
-            "learning_rate": rate,
-            "gradient_norm": gradient_norms[trial],
-            "stationarity_residual": residual,
-        }
-        rows[trial] = _rows(ensemble, "train", train, trial, clock, columns)
-        reasons = rows[trial][0]["reasons"]
-        if reason:
-            reasons["stationarity_residual"] = reason
-        if ensemble.step_count == 0:
-            reasons["gradient_norm"] = "no step has been taken yet"
-        if test is not None:
-            columns = dict.fromkeys(columns) | {"learning_rate": rate}
-            rows[trial] += _rows(ensemble, "test", test, trial, clock, columns)
+    finite = [trial for trial in trials if math.isfinite(train.metrics[trial]["risk"])]
+    rows = rows_of_recording(ensemble, train, test, {trial: seconds(trial) for trial in finite})
     hooks.measured((now := time.perf_counter()) - began)
     if rows:
         hooks.rows(rows)
-        hooks.recorded(ensemble.step_count // ensemble.steps_per_epoch, list(rows), train, test)
+        hooks.recorded(ensemble.step_count // ensemble.steps_per_epoch, finite, train, test)
     hooks.measured(time.perf_counter() - now)
     return [trial for trial in trials if trial not in rows]
-
-
-def _rows(
-    ensemble: Ensemble,
-    split: str,
-    recording: Recording,
-    trial: int,
-    seconds: float,
-    columns: Mapping[str, float | None],
-) -> list[Row]:
-    """A row per layer, the penultimate first; only this one has columns besides the metrics of the features."""
-    own = {**columns, **{name: values[trial] for name, values in recording.residuals.items()}}
-    return [
-        {
-            "epoch": ensemble.step_count // ensemble.steps_per_epoch,
-            "step": ensemble.step_count,
-            "split": split,
-            "layer": name,
-            **layer.metrics[trial],
-            **(own if name == PENULTIMATE else {}),
-            "seconds": seconds,
-            "reasons": dict(layer.metrics[trial].reasons),
-        }
-        for name, layer in recording.layers.items()
-    ]
