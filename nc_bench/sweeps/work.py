@@ -13,6 +13,7 @@ from distributed import Worker, get_worker
 
 from nc_bench.config import Config
 from nc_bench.training import run_ensemble
+from nc_bench.training.memory import shortage
 
 PROGRESS_SECONDS = 0.5
 
@@ -52,7 +53,8 @@ def work(task: Task) -> Report:
         run_ensemble(configs, task.directories, progress=_announcer(worker, task))
     except Exception as problem:
         trace = traceback.extract_tb(problem.__traceback__)[-1]
-        error = f"{type(problem).__name__}: {problem} ({Path(trace.filename).name}, line {trace.lineno})"
+        place = f"({Path(trace.filename).name}, line {trace.lineno})"
+        error = shortage(problem) or f"{type(problem).__name__}: {problem} {place}"
     return Report(seconds=time.perf_counter() - start, error=error)
 
 

@@ -102,6 +102,16 @@ def test_one_bad_trial_of_a_stack_does_not_fail_its_company(tmp_path: Path, work
     assert states[trials[2]] is State.FAILED and "config.yaml" in folder.failures(trials)[trials[2]]
 
 
+def test_a_trial_without_memory_is_told_which_setting_helps(tmp_path: Path, workers: Workers) -> None:
+    folder = SweepFolder(tmp_path / "out")
+    arms = {"fits": {}, "does not": {"settings": {"model.widths": [2**40, 4]}}}
+    grid = load_grid(write_sweep(tmp_path, arms=arms))
+    states = run(grid, folder, workers)
+    assert set(states.values()) == {State.COMPLETE, State.FAILED}
+    (error,) = folder.failures(grid.trials).values()
+    assert error.startswith("out of memory: lower training.batch_size or the model's width")
+
+
 def test_groups_are_at_least_as_many_as_workers_and_single_on_request(tmp_path: Path) -> None:
     trials = load_grid(write_sweep(tmp_path, seeds=9)).trials
     assert sorted(map(len, grouped(trials, 2, stacked=True))) == [4, 5]
