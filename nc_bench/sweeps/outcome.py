@@ -184,4 +184,4 @@ def _machine(manifest: Mapping[str, Any]) -> str:
     if not manifest:
         return "none"
     versions = ", ".join(f"{name} {number}" for name, number in manifest["versions"].items() if number)
-    return f"{manifest['device_name']}, {manifest['threads']} threads a worker, {versions}"
+    return f"{manifest['device_name']}, threads per worker: {manifest['threads']}, {versions}"
