@@ -7,8 +7,10 @@ import textwrap
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
@@ -60,3 +62,12 @@ def quiet(axes: Axes) -> None:
     axes.grid(True, color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(colors=FAINT, labelsize=SMALL, labelcolor=INK)
+
+
+def logarithmic_ticks(axis: Axis) -> None:
+    """Numbers that do not run into each other: powers of ten, or 1, 2, 5 of each over less than two decades."""
+    low, high = sorted(axis.get_view_interval())
+    if high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())

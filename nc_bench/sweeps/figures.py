@@ -69,6 +69,7 @@ def _finish(axes: Axes, study: Study, x: str, measure: str) -> None:
     axes.set_xlabel(x, fontsize=style.TEXT, color=style.INK)
     if study.figure.log_x:
         axes.set_xscale("log")
+        style.logarithmic_ticks(axes.xaxis)
     values = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines] or [np.zeros(0)])
     if (
         measure in study.figure.log_y
@@ -77,6 +78,7 @@ def _finish(axes: Axes, study: Study, x: str, measure: str) -> None:
         and values.max() > FEWEST_FOR_LOG * values.min()
     ):
         axes.set_yscale("log")
+        style.logarithmic_ticks(axes.yaxis)
     axes.tick_params(which="both", labelsize=style.SMALL)
 
 
