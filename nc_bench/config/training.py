@@ -69,8 +69,8 @@ class Record(Section):
     every: RecordedEpochs = Field(
         default="epoch",
         description=(
-            "epoch: after every epoch; log: at log-spaced epochs; or a strictly increasing list of epochs, "
-            "where 0 is before training."
+            "epoch: after every epoch; log: at log-spaced epochs and where the last tenth begins; or a strictly "
+            "increasing list of epochs, where 0 is before training."
         ),
     )
     layers: RecordedLayers = Field(

@@ -11,15 +11,20 @@ def test_every_epoch() -> None:
     assert recorded_epochs("epoch", 4) == {1, 2, 3, 4}
 
 
-def test_log_spaced_epochs() -> None:
-    expected = {1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 63, 79, 100}
-    assert recorded_epochs("log", 100) == expected
+def test_log_spaced_epochs_and_where_the_last_tenth_begins() -> None:
+    spaced = {1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 63, 79, 100}
+    assert recorded_epochs("log", 100) == spaced | {90}
+    assert [recorded_epochs("log", epochs) for epochs in (0, 1, 2)] == [{0}, {1}, {1, 2}]
 
 
-@given(epochs=st.integers(1, 5000), more=st.integers(0, 5000))
-def test_log_spaced_epochs_do_not_depend_on_where_the_run_ends(epochs: int, more: int) -> None:
+@given(epochs=st.integers(2, 5000), more=st.integers(0, 5000))
+def test_log_spaced_epochs_depend_on_where_the_run_ends_only_by_its_last_tenth(epochs: int, more: int) -> None:
+    tenth = 9 * epochs // 10
     short, long = recorded_epochs("log", epochs), recorded_epochs("log", epochs + more)
-    assert {epoch for epoch in long if epoch <= epochs} | {epochs} == short
+    assert tenth in short and 0.9 * epochs - 1 < tenth <= 0.9 * epochs
+    later = 9 * (epochs + more) // 10
+    assert {epoch for epoch in long - {later} if epoch <= epochs} <= short
+    assert short - {tenth, epochs} <= long
 
 
 @pytest.mark.parametrize(
