@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from nc_bench.sweeps.study import Study
 from nc_bench.sweeps.tables import digits
 
 FEWEST_FOR_LOG = 2
+DASHES = ("-", "--", ":", "-.")
 MOST_WRITTEN = 48
 """Cells of a heat map up to which every cell says its number."""
 
@@ -35,17 +37,18 @@ def _panels(study: Study, table: pd.DataFrame, x: str) -> Figure:
     others = [column for column in study.rows if column != x]
     columns = min(len(measures), 2 if len(measures) in (2, 4) else 3)
     lines = -(-len(measures) // columns)
-    labels = table[others].drop_duplicates() if others else pd.DataFrame(index=[0])
+    if study.figure.log_x:
+        table = table[table[x] > 0]  # what cannot be shown is not to stretch the other axis
+    strokes = _strokes(table[others].drop_duplicates() if others else pd.DataFrame(index=[0]))
     size = (4.1 * columns + 0.6, 3.1 * lines + 1.5)
     page, body = style.headed_figure(
         size, _title(study), study.question, _caption(study, "the 95 % bootstrap interval")
     )
     grid = body.subplots(lines, columns, squeeze=False)
-    colours = style.class_colours(max(len(labels), 1))
     for axes, measure in zip(grid.flat, measures, strict=False):
-        for (_, label), colour in zip(labels.iterrows(), colours, strict=True):
+        for label, stroke in strokes:
             chosen = table[(table[others] == label).all(axis=1)] if others else table
-            _line(axes, chosen, x, measure, ", ".join(str(label[name]) for name in others), colour)
+            _line(axes, chosen, x, measure, stroke)
         _finish(axes, study, x, measure)
     for axes in list(grid.flat)[len(measures) :]:
         axes.remove()
@@ -54,13 +57,35 @@ def _panels(study: Study, table: pd.DataFrame, x: str) -> Figure:
     return page
 
 
-def _line(axes: Axes, table: pd.DataFrame, x: str, measure: str, label: str, colour: Any) -> None:
+def _strokes(labels: pd.DataFrame) -> list[tuple[pd.Series, dict[str, Any]]]:
+    """How the line of every row of labels looks: its colour says the first column, its dashes say the others."""
+    hue, dash = _numbered(labels.iloc[:, :1]), _numbered(labels.iloc[:, 1:])
+    colours = style.class_colours(max(hue, default=0) + 1)
+    return [
+        (label, {"color": colours[h], "linestyle": DASHES[d % len(DASHES)], "label": ", ".join(_named(label))})
+        for (_, label), h, d in zip(labels.iterrows(), hue, dash, strict=True)
+    ]
+
+
+def _numbered(labels: pd.DataFrame) -> list[int]:
+    """0, 1, 2, .. for the different rows, in the order in which they come."""
+    if labels.columns.empty:
+        return [0] * len(labels)
+    return list(labels.groupby(list(labels), sort=False, dropna=False).ngroup())
+
+
+def _named(label: pd.Series) -> list[str]:
+    """Words speak for themselves; numbers and truth values need their column's name."""
+    return [value if isinstance(value, str) else f"{name}: {_tick(value).lower()}" for name, value in label.items()]
+
+
+def _line(axes: Axes, table: pd.DataFrame, x: str, measure: str, stroke: Mapping[str, Any]) -> None:
     cells = cell_statistics(table, [x], [measure])
     cells = cells[cells["mean"].notna()].sort_values(x)
     places = cells[x].to_numpy(np.float64)
     marker = "o" if len(places) <= 12 else ""
-    axes.plot(places, cells["mean"], color=colour, linewidth=1.6, marker=marker, markersize=3.5, label=label)
-    axes.fill_between(places, cells["low"], cells["high"], color=colour, alpha=0.2, linewidth=0)
+    axes.plot(places, cells["mean"], linewidth=1.6, marker=marker, markersize=3.5, **stroke)
+    axes.fill_between(places, cells["low"], cells["high"], color=stroke["color"], alpha=0.2, linewidth=0)
 
 
 def _finish(axes: Axes, study: Study, x: str, measure: str) -> None:

@@ -20,7 +20,7 @@ def activations(evidence: Evidence) -> str:
         for name in _names(evidence)
     }
     most = max(losses, key=lambda name: losses[name])
-    return f"{'; '.join(parts)}; a final {most} costs most ({digits(losses[most])}), over {evidence.seeds()} seeds."
+    return f"{'; '.join(parts)}; a final {most} costs most ({digits(losses[most])}), over {evidence.seeds()}."
 
 
 def _names(evidence: Evidence) -> list[str]:

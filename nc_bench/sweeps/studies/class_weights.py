@@ -24,7 +24,7 @@ def class_weights(evidence: Evidence) -> str:
         f"The ball {kept} the simplex at every ratio (simplex_efficiency {listed([plus_minus(b) for b in ball])} at "
         f"{listed([f'{ratio:g}:1' for ratio in ratios])}), while under weight decay it is "
         f"{listed([plus_minus(d) for d in decay])} and minority classes can no longer be told apart {first}, where the "
-        f"predicted threshold is {digits(threshold)}:1; {evidence.seeds()} seeds."
+        f"predicted threshold is {digits(threshold)}:1; {evidence.seeds()}."
     )
 
 

@@ -27,4 +27,4 @@ def depth(evidence: Evidence) -> str:
             f"{digits(spread[-3].mean / spread[-1].mean)} from two layers before the head's input to it"
         )
     text = listed(verdicts)
-    return f"{text[0].upper()}{text[1:]} ({'; '.join(parts)}); {evidence.seeds()} seeds."
+    return f"{text[0].upper()}{text[1:]} ({'; '.join(parts)}); {evidence.seeds()}."

@@ -49,9 +49,14 @@ class Evidence:
             runs = runs[runs[column] == value]
         return self.configs[runs.iloc[0]["trial"]]
 
-    def seeds(self) -> int:
+    @property
+    def seed_count(self) -> int:
         """How many seeds every setting has."""
         return int(self.runs["seed"].nunique())
+
+    def seeds(self) -> str:
+        """`3 seeds`, `1 seed`."""
+        return f"{self.seed_count} seed{'s' if self.seed_count > 1 else ''}"
 
 
 def plus_minus(spread: Spread) -> str:

@@ -17,9 +17,9 @@ def fixed_head(evidence: Evidence) -> str:
     ):
         fixed, trained = (evidence.at(measure, arm=arm) for arm in (FIXED, TRAINED))
         difference = evidence.difference(measure, arm=FIXED)
-        both = fixed.runs == trained.runs == evidence.seeds()
+        both = fixed.runs == trained.runs == evidence.seed_count
         verb = verbs[sign(difference) + 1] if both else "in some seeds only"
         parts.append(
             f"{verb} ({plus_minus(fixed)} against {plus_minus(trained)} {words}, difference {interval(difference)})"
         )
-    return f"A head fixed at a simplex collapses {parts[0]}, {parts[1]}, and does {parts[2]}; {evidence.seeds()} seeds."
+    return f"A head fixed at a simplex collapses {parts[0]}, {parts[1]}, and does {parts[2]}; {evidence.seeds()}."

@@ -23,7 +23,7 @@ def norms(evidence: Evidence) -> str:
         f"With outputs in an l^p ball the risk comes within {digits(100 * worst)} % of Corollary 3.5's minimum at "
         f"every p (excess {each}); with features in it simplex_efficiency and the angles' error nc2_equiangular are "
         f"{listed(features)}, so that p = 2 is {_rank(evidence)} of {len(evidence.labels('p'))} in angles; "
-        f"{evidence.seeds()} seeds."
+        f"{evidence.seeds()}."
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from nc_bench.sweeps.statistics import Spread, at_best
+import pandas as pd
+
+from nc_bench.sweeps.statistics import at_best, spread
 from nc_bench.sweeps.studies.evidence import Evidence, listed, plus_minus
 from nc_bench.sweeps.tables import digits
 
@@ -17,73 +19,44 @@ SETTING = ("lr", "decay", "momentum")
 TIMES = 2.0
 """How many times its coupled twin's the NC3 of a decoupled optimiser has to be to count as lost."""
 
-LOST = 0.3
-"""nc3_duality_centred (random directions: 1.41) above which self-duality counts as lost."""
-
-TRAINED = 0.95
-"""Test accuracy from which on a setting counts as trained at all."""
+PUBLISHED, CENTRED = "nc3_duality", "nc3_duality_centred"
 
 
 def optimisers(evidence: Evidence) -> str:
-    """NC3 and NC0 of each decoupled optimiser against its coupled twin, at their best settings; then over the grid.
+    """Which decoupled optimisers lose NC3 against their coupled twins, published and centred, at their best settings.
 
     The verdict is given for the best settings that have converged, and for the best whether they have or not.
     """
-    arms = set(evidence.labels("arm"))
-    present = {coupled: other for coupled, other in PAIRS.items() if {coupled, other} <= arms}
-    parts = [_pair(evidence, coupled, decoupled) for coupled, decoupled in present.items()]
-    duality = {arm: evidence.mean("nc3_duality_centred", arm=arm) for arm in evidence.labels("arm")}
-    ranked = listed([f"{arm} {digits(duality[arm])}" for arm in sorted(duality, key=lambda arm: duality[arm])])
-    shares = listed([f"{arm} {_lost(evidence, arm):.0%}" for arm in evidence.labels("arm")])
     best = evidence.study.best
     assert best is not None, "the study says which settings count"
-    any_state = at_best(
-        evidence.runs.assign(converged=True), ["arm"], SETTING, best.measure, largest=True, number=best.number
+    arms = evidence.labels("arm")
+    pairs = {coupled: other for coupled, other in PAIRS.items() if {coupled, other} <= set(arms)}
+    settled, whichever = (
+        at_best(runs, ["arm"], SETTING, best.measure, largest=True, number=best.number)
+        for runs in (evidence.runs, evidence.runs.assign(converged=True))
     )
-    converged, whichever = (
-        {measure: _losers(means, measure, present) for measure in ("nc3_duality", "nc3_duality_centred")}
-        for means in (evidence.mean, lambda measure, arm: any_state.loc[any_state["arm"] == arm, measure].mean())
+    published, centred = (
+        [_losers(runs, name, pairs) for runs in (settled, whichever)] for name in (PUBLISHED, CENTRED)
     )
-    means = {
-        measure: listed([f"{arm} {digits(any_state.loc[any_state['arm'] == arm, measure].mean())}" for arm in duality])
-        for measure in ("nc3_duality", "nc3_duality_centred")
-    }
     return (
-        f"Over the {best.number} converged settings of best {best.measure}, NC3 as it is published is lost under "
-        f"decoupled decay with {converged['nc3_duality']}, and centred, which is all of it that softmax sees, with "
-        f"{converged['nc3_duality_centred']}; over the {best.number} best whether they have converged or not, with "
-        f"{whichever['nc3_duality']}, and centred with {whichever['nc3_duality_centred']} "
-        f"(lost: more than {TIMES:g} times that of its coupled twin); converged, centred NC3 is "
-        f"{ranked}; {''.join(f'{part}; ' for part in parts)}"
-        f"converged or not, nc3_duality is {means['nc3_duality']}, and centred {means['nc3_duality_centred']}; "
-        f"over the whole grid the share of trained settings with centred NC3 above {LOST:g} is {shares}; "
-        f"{evidence.seeds()} seeds."
+        f"Under decoupled decay NC3 is lost (nc3_duality is more than {TIMES:g} times that of coupled decay) with "
+        f"{published[0]} over the {best.number} converged settings of best {best.measure} and with {published[1]} over "
+        f"the {best.number} best whether converged or not; centred, which is all of it that softmax sees, with "
+        f"{centred[0]} and with {centred[1]} (nc3_duality, and centred in brackets: converged {_each(settled, arms)}; "
+        f"converged or not {_each(whichever, arms)}); {evidence.seeds()}."
     )
 
 
-def _losers(mean: Callable[..., float], measure: str, pairs: Mapping[str, str]) -> str:
-    """The decoupled optimisers whose measure is more than TIMES that of their twins, or "none"."""
-    lost = [
-        decoupled
-        for coupled, decoupled in pairs.items()
-        if mean(measure, arm=decoupled) > TIMES * mean(measure, arm=coupled)
-    ]
+def _losers(runs: pd.DataFrame, measure: str, pairs: Mapping[str, str]) -> str:
+    """The decoupled optimisers whose mean is more than TIMES that of their twins, or "none"."""
+    means = runs.groupby("arm")[measure].mean()
+    lost = [decoupled for coupled, decoupled in pairs.items() if means[decoupled] > TIMES * means[coupled]]
     return listed(lost) if lost else "none"
 
 
-def _pair(evidence: Evidence, coupled: str, decoupled: str) -> str:
-    both = []
-    for measure in ("nc3_duality_centred", "nc3_duality", "nc0_row_sum"):
-        first, second = (evidence.at(measure, arm=arm) for arm in (coupled, decoupled))
-        both.append(f"{measure} {plus_minus(first)} and {plus_minus(second)}{_beyond(first, second)}")
-    return f"{coupled} and {decoupled} have {listed(both)}"
-
-
-def _beyond(first: Spread, second: Spread) -> str:
-    """Whether the two intervals are apart. (Best settings differ between optimisers, so nothing is paired.)"""
-    return "" if first.high < second.low or second.high < first.low else " (intervals overlap)"
-
-
-def _lost(evidence: Evidence, arm: str) -> float:
-    runs = evidence.runs[(evidence.runs["arm"] == arm) & (evidence.runs["test accuracy"] >= TRAINED)]
-    return float((runs["nc3_duality_centred"] > LOST).mean()) if len(runs) else float("nan")
+def _each(runs: pd.DataFrame, arms: list[str]) -> str:
+    parts = []
+    for arm in arms:
+        published, centred = (spread(runs.loc[runs["arm"] == arm, name].to_numpy()) for name in (PUBLISHED, CENTRED))
+        parts.append(f"{arm} {plus_minus(published)} ({digits(centred.mean)})")
+    return listed(parts)

@@ -21,5 +21,5 @@ def radius(evidence: Evidence) -> str:
     reach = f"for R = {listed([f'{r:g}' for r in good])}" if good else "at no radius tried"
     return (
         f"The risk comes within {WITHIN:.0%} of its minimum {reach}: it is above it by {listed(parts)}; "
-        f"{evidence.seeds()} seeds."
+        f"{evidence.seeds()}."
     )

@@ -13,7 +13,7 @@ def random_labels(evidence: Evidence) -> str:
     parts, verdicts = [], []
     for arm in evidence.labels("arm"):
         epoch = evidence.at("collapse epoch", arm=arm)
-        some = "" if epoch.runs == evidence.seeds() else f" in {epoch.runs} of the seeds, else never"
+        some = "" if epoch.runs == evidence.seed_count else f" in {epoch.runs} of the seeds, else never"
         reached = f"from epoch {epoch.mean:.0f} on{some}" if epoch.runs else "never"
         parts.append(
             f"{arm} turn {plus_minus(evidence.at('simplex_efficiency', arm=arm))} of the norm budget into separation "
@@ -23,4 +23,4 @@ def random_labels(evidence: Evidence) -> str:
             difference = evidence.difference("simplex_efficiency", arm=arm)
             how = {-1: "collapse less than", 0: "collapse as far as", 1: "collapse further than"}[sign(difference)]
             verdicts.append(f"{arm} {how} {TRUE} (difference {interval(difference)})")
-    return f"{listed(verdicts).capitalize()}: {listed(parts)}, over {evidence.seeds()} seeds."
+    return f"{listed(verdicts).capitalize()}: {listed(parts)}, over {evidence.seeds()}."

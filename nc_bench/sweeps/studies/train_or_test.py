@@ -28,4 +28,4 @@ def train_or_test(evidence: Evidence) -> str:
         verdict = "Test images collapse too"
     else:
         verdict = "Whether test images collapse too depends on the training"
-    return f"{verdict}: {listed(parts)}, over {evidence.seeds()} seeds."
+    return f"{verdict}: {listed(parts)}, over {evidence.seeds()}."

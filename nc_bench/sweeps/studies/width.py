@@ -23,5 +23,5 @@ def width(evidence: Evidence) -> str:
     verdict = f"The simplex appears from d = {min(enough)} on" if enough else "The simplex appears at no width tried"
     return (
         f"{verdict}, where {CLASSES} classes need {needed} dimensions: simplex_efficiency is {listed(parts)}; "
-        f"{evidence.seeds()} seeds."
+        f"{evidence.seeds()}."
     )
