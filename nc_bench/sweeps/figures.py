@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
 
 from nc_bench.reports import style
 from nc_bench.sweeps.statistics import cell_statistics
@@ -17,9 +21,23 @@ from nc_bench.sweeps.study import Study
 from nc_bench.sweeps.tables import digits
 
 FEWEST_FOR_LOG = 2
-DASHES = ("-", "--", ":", "-.")
+DASHES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.")
 MOST_WRITTEN = 48
 """Cells of a heat map up to which every cell says its number."""
+
+
+LEGEND_HANDLE, LEGEND_CHARACTER = 0.6, 0.07
+"""Inches that an entry of a legend takes besides its words, and that a character of them takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stroke:
+    """How a line looks, and what its colour and its dashes stand for."""
+
+    hue: str
+    colour: str
+    dash: str
+    pattern: LineStyleType
 
 
 def study_figure(study: Study, runs: pd.DataFrame, curves: pd.DataFrame) -> Figure:
@@ -53,39 +71,38 @@ def _panels(study: Study, table: pd.DataFrame, x: str) -> Figure:
     for axes in list(grid.flat)[len(measures) :]:
         axes.remove()
     if others:
-        _legend(body, grid.flat[0])
+        _legend(body, [stroke for _, stroke in strokes], size[0])
     return page
 
 
-def _strokes(labels: pd.DataFrame) -> list[tuple[pd.Series, dict[str, Any]]]:
+def _strokes(labels: pd.DataFrame) -> list[tuple[pd.Series, Stroke]]:
     """How the line of every row of labels looks: its colour says the first column, its dashes say the others."""
-    hue, dash = _numbered(labels.iloc[:, :1]), _numbered(labels.iloc[:, 1:])
-    colours = style.class_colours(max(hue, default=0) + 1)
+    hues, dashes = _words(labels.iloc[:, :1]), _words(labels.iloc[:, 1:])
+    colours = dict(zip(dict.fromkeys(hues), map(to_hex, style.class_colours(len(set(hues)))), strict=True))
+    patterns = dict(zip(dict.fromkeys(dashes), cycle(DASHES), strict=False))
     return [
-        (label, {"color": colours[h], "linestyle": DASHES[d % len(DASHES)], "label": ", ".join(_named(label))})
-        for (_, label), h, d in zip(labels.iterrows(), hue, dash, strict=True)
+        (label, Stroke(hue=hue, colour=colours[hue], dash=dash, pattern=patterns[dash]))
+        for (_, label), hue, dash in zip(labels.iterrows(), hues, dashes, strict=True)
     ]
 
 
-def _numbered(labels: pd.DataFrame) -> list[int]:
-    """0, 1, 2, .. for the different rows, in the order in which they come."""
-    if labels.columns.empty:
-        return [0] * len(labels)
-    return list(labels.groupby(list(labels), sort=False, dropna=False).ngroup())
+def _words(labels: pd.DataFrame) -> list[str]:
+    """Names speak for themselves; numbers and truth values need their column's name."""
+    return [
+        ", ".join(value if isinstance(value, str) else f"{name}: {_tick(value).lower()}" for name, value in row.items())
+        for _, row in labels.iterrows()
+    ]
 
 
-def _named(label: pd.Series) -> list[str]:
-    """Words speak for themselves; numbers and truth values need their column's name."""
-    return [value if isinstance(value, str) else f"{name}: {_tick(value).lower()}" for name, value in label.items()]
-
-
-def _line(axes: Axes, table: pd.DataFrame, x: str, measure: str, stroke: Mapping[str, Any]) -> None:
+def _line(axes: Axes, table: pd.DataFrame, x: str, measure: str, stroke: Stroke) -> None:
     cells = cell_statistics(table, [x], [measure])
     cells = cells[cells["mean"].notna()].sort_values(x)
     places = cells[x].to_numpy(np.float64)
     marker = "o" if len(places) <= 12 else ""
-    axes.plot(places, cells["mean"], linewidth=1.6, marker=marker, markersize=3.5, **stroke)
-    axes.fill_between(places, cells["low"], cells["high"], color=stroke["color"], alpha=0.2, linewidth=0)
+    name = ", ".join(filter(None, (stroke.hue, stroke.dash)))
+    (line,) = axes.plot(places, cells["mean"], color=stroke.colour, linestyle=stroke.pattern, label=name)
+    line.set(linewidth=1.6, marker=marker, markersize=3.5)
+    axes.fill_between(places, cells["low"], cells["high"], color=stroke.colour, alpha=0.2, linewidth=0)
 
 
 def _finish(axes: Axes, study: Study, x: str, measure: str) -> None:
@@ -107,10 +124,20 @@ def _finish(axes: Axes, study: Study, x: str, measure: str) -> None:
     axes.tick_params(which="both", labelsize=style.SMALL)
 
 
-def _legend(body: SubFigure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
+def _legend(body: SubFigure, strokes: Sequence[Stroke], width: float) -> None:
+    """An entry for every colour, then one for every pattern of dashes if these say something."""
+    colours = {stroke.hue: Line2D([], [], color=stroke.colour) for stroke in strokes}
+    dashes = {stroke.dash: Line2D([], [], color=style.FAINT, linestyle=stroke.pattern) for stroke in strokes}
+    entries = colours | {dash: line for dash, line in dashes.items() if dash}
+    columns = int(width // (LEGEND_HANDLE + LEGEND_CHARACTER * max(map(len, entries))))
     body.legend(
-        handles, labels, loc="outside upper left", ncols=6, fontsize=style.SMALL, frameon=False, handlelength=1.6
+        list(entries.values()),
+        list(entries),
+        loc="outside upper left",
+        ncols=max(1, min(columns, len(entries))),
+        fontsize=style.SMALL,
+        frameon=False,
+        handlelength=2.2,
     )
 
 

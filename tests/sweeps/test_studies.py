@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from matplotlib.legend import Legend
 
 from nc_bench.studies import main as studies
 from nc_bench.sweeps.checks import check_study
@@ -79,7 +80,11 @@ def test_a_study_answers_in_one_sentence_and_draws(path: Path) -> None:
     )
     assert "0.96" in answer
     if path.stem != "optimisers":
-        study_figure(outcome.study, outcome.runs, outcome.curves).draw_without_rendering()
+        page = study_figure(outcome.study, outcome.runs, outcome.curves)
+        page.draw_without_rendering()
+        for legend in page.findobj(Legend):
+            box = legend.get_window_extent()
+            assert box.x0 >= 0 and box.x1 <= page.bbox.width
 
 
 def test_lines_have_a_colour_for_one_column_and_dashes_for_the_other() -> None:
@@ -91,6 +96,9 @@ def test_lines_have_a_colour_for_one_column_and_dashes_for_the_other() -> None:
     assert len(set(looks.values())) == 12 and len({colour for colour, _ in looks.values()}) == 6
     assert looks["gelu, final: false"][0] == looks["gelu, final: true"][0]
     assert looks["gelu, final: true"][1] == looks["tanh, final: true"][1]
+    (legend,) = page.findobj(Legend)
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words == ["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "hard_tanh", "final: false", "final: true"]
 
 
 def test_what_a_logarithmic_axis_cannot_show_does_not_stretch_the_other() -> None:
