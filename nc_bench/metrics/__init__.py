@@ -4,6 +4,7 @@ from nc_bench.metrics.collapse import collapse_metrics, measure_features
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
 from nc_bench.metrics.null import NULL_NAMES, null_baseline
+from nc_bench.metrics.precision import full_precision
 from nc_bench.metrics.two_looks import CollapseMetrics, Measurement, TwoLooks
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Measurement",
     "TwoLooks",
     "collapse_metrics",
+    "full_precision",
     "measure_features",
     "null_baseline",
 ]

@@ -9,6 +9,7 @@ from torch import Tensor
 from nc_bench.geometry.moments import check_arrays, check_labels
 from nc_bench.metrics.gather import Gather, alone
 from nc_bench.metrics.head import Head
+from nc_bench.metrics.precision import full_precision
 from nc_bench.metrics.two_looks import CollapseMetrics, Measurement, TwoLooks
 
 CHUNK_ELEMENTS = 2**19
@@ -28,9 +29,10 @@ def collapse_metrics(
     features (N, d) floating, labels (N,) integers in 0..K-1, weight (K, d) and bias (K,) of the last linear
     layer. Tensors or NumPy arrays. Without `weight` only the metrics of the features are returned; `bias`
     counts in the logits only. `classes` (default: rows of `weight`, else the largest label + 1) may exceed the
-    classes present. Products are formed in the precision of `features`, everything else in float64: relative
-    accuracy about 1e-9 for float64 features and 1e-6 for float32 ones, also at deep collapse (float32 with less
-    where deviations from the class means are nearly orthogonal to what they are multiplied with).
+    classes present. Products are formed in the precision of `features`, whether autocast or TF32 is on or not,
+    everything else in float64: relative accuracy about 1e-9 for float64 features and 1e-6 for float32 ones, also at
+    deep collapse (float32 with less where deviations from the class means are nearly orthogonal to what they are
+    multiplied with).
 
     At exact collapse on a simplex centred at 0 with weight = its vertices: every nc*, `centre_offset`,
     `output_collapse`, `isometry_defect` and `risk_gap` is 0, `simplex_efficiency`, `accuracy` and
@@ -69,10 +71,11 @@ def measure_features(
     trials, _, width = features.shape
     rows = max(1, CHUNK_ELEMENTS // (trials * max(width, 2 * classes)))
     looks = TwoLooks(classes, head, centres, gather)
-    for take in (looks.first, looks.second):
-        for chunk, its_labels in zip(features.split(rows, 1), labels.split(rows, 1), strict=True):
-            take(chunk, its_labels)
-    return looks.result()
+    with full_precision(features.device):
+        for take in (looks.first, looks.second):
+            for chunk, its_labels in zip(features.split(rows, 1), labels.split(rows, 1), strict=True):
+                take(chunk, its_labels)
+        return looks.result()
 
 
 def _number_of_classes(labels: Int64[Tensor, "n"], head: Head | None, classes: int | None) -> int:

@@ -7,19 +7,16 @@ from contextlib import contextmanager
 
 import torch
 
+from nc_bench.metrics import full_precision
+
 
 @contextmanager
 def measuring(model: torch.nn.Module) -> Iterator[None]:
-    """Eval mode, autocast and TF32 off, and everything as it was afterwards."""
-    training, matmul = model.training, torch.backends.cuda.matmul.allow_tf32
-    convolution = torch.backends.cudnn.allow_tf32
-    device = next(model.parameters()).device.type
+    """Eval mode and full precision, and everything as it was afterwards."""
+    training = model.training
     model.eval()
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     try:
-        with torch.autocast(device_type=device, enabled=False):
+        with full_precision(next(model.parameters()).device):
             yield
     finally:
         model.train(training)
-        torch.backends.cuda.matmul.allow_tf32 = matmul
-        torch.backends.cudnn.allow_tf32 = convolution

@@ -56,3 +56,13 @@ def test_half_precision_features_are_measured_as_exactly_as_float32(dtype: torch
     rounded = torch.as_tensor(trial.features).to(dtype)
     expected = collapse_metrics(rounded.double(), *trial.arguments()[1:])
     assert collapse_metrics(rounded, *trial.arguments()[1:]) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+def test_products_that_autocast_shortens_have_no_part_in_the_numbers() -> None:
+    """Whoever measures inside a training loop gets the numbers of outside, to the last bit."""
+    trial = small_problem()
+    problem = trial.changed(features=trial.features.astype(np.float32)).arguments()
+    expected = collapse_metrics(*problem)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert collapse_metrics(*problem) == expected
+        assert torch.is_autocast_enabled("cpu")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -145,20 +146,21 @@ def test_trials_in_company_are_measured_as_each_alone() -> None:
         assert recording.residuals["head_residual"][trial] == pytest.approx(single.residuals["head_residual"][0])
 
 
-def test_measuring_restores_what_it_changes() -> None:
+@pytest.mark.parametrize("name", ["cuda.matmul", "cudnn.conv", "mkldnn.matmul", "mkldnn.conv"])
+def test_measuring_restores_what_it_changes(name: str) -> None:
     model = trained(small()).model
     model.train()
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = True, False
+    part = attrgetter(name)(torch.backends)
+    before, part.fp32_precision = part.fp32_precision, "tf32"
     try:
         with pytest.raises(RuntimeError, match="stop"), torch.autocast("cpu"), measuring(model):
             assert not model.training and not model.backbone.layer1.norm.training
-            assert not torch.is_autocast_enabled("cpu")
-            assert not torch.backends.cuda.matmul.allow_tf32
+            assert not torch.is_autocast_enabled("cpu") and part.fp32_precision == "ieee"
             raise RuntimeError("stop")
         assert model.training and model.backbone.layer1.norm.training
-        assert torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
+        assert part.fp32_precision == "tf32"
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = False, True
+        part.fp32_precision = before
 
 
 def test_recording_changes_nothing_in_the_model() -> None:
