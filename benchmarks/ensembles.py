@@ -1,6 +1,6 @@
 """What training trials together gains: one batched program against the same trials one by one, and the headline grid.
 
-Command: python benchmarks/ensembles.py [--threads N] [--repeats N] [--epochs N] [--only TEXT]
+Command: python benchmarks/ensembles.py [--threads N] [--repeats N] [--epochs N] [--only TEXT] [--device NAME]
 Prints ratios of two times per trial, taken in the same process by jobs that take turns, each the best of several
 repeats, by the clock on the wall and by processor time (which other programs on the machine disturb less). Both sides
 train through the package's one loop and record both splits at log-spaced epochs; nothing is written. The last lines
@@ -12,7 +12,6 @@ cores.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import tempfile
@@ -22,18 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from loop import train_and_record
 from timing import take_turns
 
 from nc_bench.config import Config
-from nc_bench.data import Dataset, load_dataset
-from nc_bench.recording import Recorder
+from nc_bench.data import load_dataset
 from nc_bench.sweeps.clusters import MEMORY
 from nc_bench.training import run_ensemble
 from nc_bench.training.ensemble import Ensemble
-from nc_bench.training.loop import Hooks, train
-from nc_bench.training.stopping import StopRequest
+from nc_bench.training.provenance import device_name, resolve_device
+from nc_bench.training.repeatable import repeatable
 
-CPU = torch.device("cpu")
 ALONE = 3
 """Trials that are trained one by one; the others would take as long."""
 
@@ -99,43 +97,48 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=GRID_EPOCHS)
     parser.add_argument("--only", default="", help="part of the name of the lines wanted")
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
+    device = resolve_device(arguments.device)
     torch.set_num_threads(arguments.threads)
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, best of {arguments.repeats} repeats, ", end=""
-    )
+    print(f"{device_name(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads, ", end="")
+    print(f"best of {arguments.repeats} repeats, ", end="")
     print(f"{arguments.epochs} epochs recorded at log-spaced ones\n")
     print(f"{'One by one / together':<58}    wall  processor   target")
     for case in CASES:
         if arguments.only in case.name:
-            compare(case, arguments.epochs, arguments.repeats)
+            compare(case, device, arguments.epochs, arguments.repeats)
     print(f"\n{'The optimiser grid, written to disk: minutes for 3,888 trials':<62}    wall  processor")
     for optimizer in ("sgd", "adam"):
         for size in (16, 32, 64):
             if arguments.only in optimizer:
-                headline(optimizer, size, arguments.epochs)
+                headline(optimizer, size, device, arguments.epochs)
 
 
-def compare(case: Case, epochs: int, repeats: int) -> None:
+def compare(case: Case, device: torch.device, epochs: int, repeats: int) -> None:
     """One line: seconds per trial alone over seconds per trial in company."""
-    configs = [configured(case.sections, seed, epochs) for seed in range(case.trials)]
+    configs = [configured(case.sections, device, seed, epochs) for seed in range(case.trials)]
     data = load_dataset(configs[0].data)
+
+    def together(some: Sequence[Config]) -> None:
+        with repeatable(device):
+            train_and_record(Ensemble(some, data, device))
 
     def alone() -> None:
         for config in configs[:ALONE]:
-            train_and_record([config], data)
+            together([config])
 
-    one, many = take_turns((alone, lambda: train_and_record(configs, data)), repeats)
+    one, many = take_turns((alone, lambda: together(configs)), repeats)
     share = case.trials / ALONE
     wall, processor = share * one.wall / many.wall, share * one.processor / many.processor
     print(f"  {case.name:<56}{wall:8.2f}  {processor:9.2f}  {'>=':>4} {case.target:.1f}", flush=True)
 
 
-def headline(optimizer: str, size: int, epochs: int) -> None:
+def headline(optimizer: str, size: int, device: torch.device, epochs: int) -> None:
     """One line: a group of the grid from its configurations to finished run directories."""
     rule = {"sgd": {"name": "sgd", "lr": 0.05, "momentum": 0.9}, "adam": {"name": "adam", "lr": 1e-3}}[optimizer]
     sections = mlp(size, 64, 128, 0.0, batch_norm=True).sections | {"optimizer": rule}
-    configs = [configured(sections, seed, epochs) for seed in range(size)]
+    configs = [configured(sections, device, seed, epochs) for seed in range(size)]
     with tempfile.TemporaryDirectory() as folder:
         directories = [Path(folder) / str(config.seed) for config in configs]
         (taken,) = take_turns([lambda: run_ensemble(configs, directories)], repeats=1)
@@ -143,32 +146,11 @@ def headline(optimizer: str, size: int, epochs: int) -> None:
     print(f"  {optimizer} in groups of {size:<48}{minutes[0]:8.1f}  {minutes[1]:9.1f}", flush=True)
 
 
-def configured(sections: dict[str, Any], seed: int, epochs: int) -> Config:
+def configured(sections: dict[str, Any], device: torch.device, seed: int, epochs: int) -> Config:
     training = sections["training"] | {"epochs": epochs}
     return Config.model_validate(
-        sections | {"seed": seed, "device": "cpu", "training": training, "record": {"every": "log"}}
+        sections | {"seed": seed, "device": str(device), "training": training, "record": {"every": "log"}}
     )
-
-
-def train_and_record(configs: Sequence[Config], data: Dataset) -> None:
-    """The package's loop from a new ensemble to its last recording, with nobody listening."""
-    ensemble = Ensemble(configs, data, CPU)
-    recorder = Recorder(ensemble.model, configs, data.classes)
-    hooks = Hooks(
-        rows=_unheard,
-        recorded=_unheard,
-        epoch_done=_unheard,
-        save=_unheard,
-        ended=_unheard,
-        stops=lambda trial: math.inf,
-        measured=_unheard,
-    )
-    statuses = train(ensemble, recorder, lambda trial: 0.0, StopRequest(), hooks)
-    assert set(statuses) == {"complete"}, "a time counts only if every trial was trained to its end"
-
-
-def _unheard(*news: object) -> None:
-    """Takes whatever the loop tells."""
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ import platform
 from pathlib import Path
 
 import torch
-from timing import Cost, extra_memory, processor, shown_memory, take_turns
+from timing import Cost, extra_memory, shown_memory, take_turns
 
 from nc_bench import collapse_metrics
 from nc_bench.config import load_config
 from nc_bench.models import build_classifier
 from nc_bench.recording import Recorder
 from nc_bench.recording.recorder import BATCH_ELEMENTS, Split
+from nc_bench.training.provenance import device_name
 
 MATRICES = ((50_000, 512, 10), (50_000, 512, 100), (20_000, 2048, 1000))
 NETWORK, PIXELS, CLASSES, SPLITS = "mnist_mlp.yaml", (1, 28, 28), 10, (10_000, 60_000)
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print(f"{platform.node()}, {processor()}, {torch.get_num_threads()} threads")
+    print(f"{platform.node()}, {device_name(torch.device('cpu'))}, {torch.get_num_threads()} threads")
     print(f"Python {platform.python_version()}, torch {torch.__version__}, best of {arguments.repeats} repeats\n")
     print("All metrics / features.T @ features     wall  processor   target  extra memory")
     for samples, width, classes in MATRICES:

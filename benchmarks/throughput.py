@@ -20,21 +20,21 @@ import struct
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
-from timing import Cost, extra_memory, processor, shown_memory, take_turns
+from loop import train_and_record, train_only
+from timing import Cost, extra_memory, shown_memory, take_turns
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nc_bench.config import Config
 from nc_bench.data import Dataset
-from nc_bench.recording import Recorder
 from nc_bench.training.ensemble import Ensemble
-from nc_bench.training.loop import Hooks, train
-from nc_bench.training.stopping import StopRequest
+from nc_bench.training.provenance import device_name
 from nc_bench.vision import torchvision
 
 WIDTHS, CLASSES, BATCH, SIDE = (256, 256, 64), 10, 128, 28
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=60_000)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print(f"{platform.node()}, {processor()}, {torch.get_num_threads()} threads")
+    print(f"{platform.node()}, {device_name(CPU)}, {torch.get_num_threads()} threads")
     print(f"Python {platform.python_version()}, torch {torch.__version__}, best of {arguments.repeats} repeats\n")
     images = random_images(arguments.samples)
     with tempfile.TemporaryDirectory() as folder:
@@ -69,15 +69,13 @@ def main() -> None:
         jobs = {
             "images": from_images(Path(folder)),
             "tensors": from_tensors(images),
-            "bare": bare(images),
-            "recorded": recorded(images),
+            "bare": partial(train_only, ensemble_of(images)),
+            "recorded": partial(train_and_record, ensemble_of(images)),
         }
         memory = {name: extra_memory(job) for name, job in jobs.items()}
         costs = dict(zip(jobs, take_turns(list(jobs.values()), arguments.repeats), strict=True))
     print_epochs(costs, memory, arguments.samples)
     print_ratios(costs)
-    reason = "no CUDA device" if not torch.cuda.is_available() else "this script trains on the CPU only"
-    print(f"\nResNet18 at 32x32 on a GPU: not measured: {reason}")
 
 
 def print_epochs(costs: Mapping[str, Cost], memory: Mapping[str, int | None], samples: int) -> None:
@@ -186,40 +184,6 @@ def ensemble_of(images: Images) -> Ensemble:
         test_labels=images.test_labels,
     )
     return Ensemble([config], dataset, CPU)
-
-
-def bare(images: Images) -> Callable[[], None]:
-    """An epoch of a run that records nothing."""
-    ensemble = ensemble_of(images)
-
-    def epoch() -> None:
-        ensemble.step_count = 0
-        for _ in ensemble.steps_of_epoch():
-            pass
-        assert all(ensemble.finite())
-
-    return epoch
-
-
-def recorded(images: Images) -> Callable[[], None]:
-    """An epoch of a run that records, as a run does it but for the files."""
-    ensemble = ensemble_of(images)
-    recorder = Recorder(ensemble.model, ensemble.configs, ensemble.classes)
-    hooks = Hooks(
-        rows=lambda rows: None,
-        recorded=lambda *measured: None,
-        epoch_done=lambda epoch, trials: None,
-        save=lambda trials: None,
-        ended=lambda trial, status: None,
-        stops=lambda trial: float("inf"),
-        measured=lambda seconds: None,
-    )
-
-    def epoch() -> None:
-        ensemble.step_count = 0
-        assert train(ensemble, recorder, lambda trial: 0.0, StopRequest(), hooks) == ["complete"]
-
-    return epoch
 
 
 if __name__ == "__main__":

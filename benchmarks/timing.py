@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,15 +42,6 @@ def extra_memory(job: Callable[[], object]) -> int | None:
 
 def shown_memory(memory: int | None) -> str:
     return "not known" if memory is None else f"{memory / 2**20:.0f} MiB"
-
-
-def processor() -> str:
-    """What the processor calls itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _status(key: str) -> int:

@@ -42,7 +42,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "command": " ".join(sys.argv),
         "commit": _commit(),
         "device": str(device),
-        "device_name": _device_name(device),
+        "device_name": device_name(device),
         "threads": torch.get_num_threads(),
         "versions": {name: _version(name) for name in ("nc_bench", "torch", "torchvision", "numpy")},
         "python": platform.python_version(),
@@ -57,7 +57,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """What the GPU, or the processor, calls itself."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:

@@ -25,6 +25,7 @@ from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.grouping import check_stackable
 from nc_bench.training.loop import Hooks, train
 from nc_bench.training.provenance import provenance, resolve_device
+from nc_bench.training.repeatable import repeatable
 from nc_bench.training.slots import muon_moves
 from nc_bench.training.stopping import StopRequest, listening
 from nc_bench.training.trial import Row, Trial
@@ -118,6 +119,20 @@ def _run(
     planes: bool,
 ) -> list[str]:
     device = processes.together(lambda: resolve_device(configs[0].device, processes))
+    with repeatable(device):
+        return _run_on(device, configs, directories, processes, resume=resume, watch=watch, planes=planes)
+
+
+def _run_on(
+    device: torch.device,
+    configs: Sequence[Config],
+    directories: Sequence[Path],
+    processes: Processes,
+    *,
+    resume: bool,
+    watch: _Watch,
+    planes: bool,
+) -> list[str]:
     dataset = processes.first_then_all(lambda: load_dataset(configs[0].data))
     # What contradicts the data is found here, before a directory is touched.
     ensemble = processes.together(lambda: Ensemble(configs, dataset, device, processes))
