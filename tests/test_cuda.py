@@ -117,7 +117,8 @@ def check_close(mine: list[dict[str, Any]], theirs: list[dict[str, Any]], tolera
         assert one == pytest.approx(other, rel=tolerance, abs=tolerance, nan_ok=True)
 
 
-@pytest.mark.parametrize("name", [*KINDS, *IMAGES])
+# The sign of a gradient that is rounding alone is another on another device.
+@pytest.mark.parametrize("name", sorted({*KINDS, *IMAGES} - {"signum"}))
 def test_trains_and_measures_as_the_cpu(name: str) -> None:
     config, data = {**KINDS, **IMAGES}[name], data_of(name)
     mine, theirs = (rows_of(trained([config], data, device)) for device in (GPU, CPU))
@@ -150,10 +151,12 @@ STEPS = {
     "bfloat16": small(dtype="float32", training={"batch_size": 7, "autocast": "bfloat16"}),
     "augmented": small(data=AUGMENTED, model=THIN, training={"batch_size": 8}),
 }
-# Spectral clipping decides on the CPU whether there is anything to clip, and a line search looks at its values.
+# A line search looks at its values. Spectral clipping, which decides on the CPU whether there is anything to clip, is
+# left out of the others.
 WAITING = {"lbfgs"}
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("name", sorted(set(STEPS) - WAITING))
 def test_no_step_waits_for_the_device(name: str) -> None:
     constraints = STEPS[name].constraints.model_copy(update={"head": None})
@@ -162,8 +165,8 @@ def test_no_step_waits_for_the_device(name: str) -> None:
     step = ensemble._step
 
     def watched(batch: Tensor, inputs: Tensor) -> None:
-        torch.cuda.set_sync_debug_mode("error")
         try:
+            torch.cuda.set_sync_debug_mode("error")
             step(batch, inputs)
         finally:
             torch.cuda.set_sync_debug_mode("default")
@@ -285,6 +288,6 @@ def test_torchrun_meets_over_nccl(tmp_path: Path) -> None:
 
 
 def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))}
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

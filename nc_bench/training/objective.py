@@ -37,8 +37,10 @@ class Objective:
         self.class_weights = _class_weights(configs, labels, classes).to(like)
         self.weighted = bool((self.class_weights != 1).any())
         self.weight_decays = [(part.weight_decay, part.decay_of_head) for part in parts]
-        self.feature_decays = [part.feature_decay for part in parts]
-        self.decays_features = any(self.feature_decays)
+        self.feature_decays = torch.tensor(
+            [part.feature_decay for part in parts], dtype=torch.float64, device=labels.device
+        )
+        self.decays_features = any(part.feature_decay for part in parts)
         self.is_risk = self.kind == "cross_entropy" and not (self.smoothed or self.weighted)
 
     def loss(self, outputs: Float[Tensor, "t n k"], labels: Int64[Tensor, "t n"]) -> Float[Tensor, "t"]:
@@ -60,7 +62,7 @@ class Objective:
 
     def feature_penalty(self, features: Float[Tensor, "t n d"]) -> Float[Tensor, "t"]:
         """l_h/2 N times the mean of |h|^2 over these samples: l_h/2 sum_i |h_i|^2 where they are all N."""
-        return features.new_tensor(self.feature_decays) / 2 * self.samples * features.square().sum(-1).mean(-1)
+        return self.feature_decays.to(features) / 2 * self.samples * features.square().sum(-1).mean(-1)
 
     def weight_penalty(
         self, backbone: Sequence[Float[Tensor, "t *shape"]], head: Sequence[Float[Tensor, "t *shape"]]

@@ -160,5 +160,6 @@ def _joined(members: Sequence[Tensor], trials: int) -> Float[Tensor, "t p"]:
 
 
 def per_trial(numbers: Sequence[float], like: Tensor) -> Float[Tensor, "t 1"]:
-    """One number per trial, to broadcast against a slot."""
-    return torch.tensor(numbers, dtype=like.dtype, device=like.device)[:, None]
+    """One number per trial, to broadcast against a slot. Does not wait for a GPU: rules ask for some in every step."""
+    here = torch.tensor(numbers, dtype=like.dtype, pin_memory=like.is_cuda)
+    return here.to(like.device, non_blocking=like.is_cuda)[:, None]
