@@ -184,6 +184,7 @@ REPEATED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch.compile's own
 @pytest.mark.parametrize("name", REPEATED)
 def test_killed_and_resumed_bit_for_bit(tmp_path: Path, name: str) -> None:
     config = REPEATED[name]

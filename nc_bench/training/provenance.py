@@ -44,7 +44,9 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "device": str(device),
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
-        "versions": {name: _version(name) for name in ("nc_bench", "torch", "torchvision", "numpy")},
+        # torch itself tells for which CUDA it was built, where the installed package may not.
+        "versions": {name: _version(name) for name in ("nc_bench", "torchvision", "numpy")}
+        | {"torch": torch.__version__},
         "python": platform.python_version(),
     }
 
