@@ -184,7 +184,8 @@ REPEATED = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch.compile's own
+# What torch.compile says of torch and of the device.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated", "ignore:TensorFloat32 tensor cores")
 @pytest.mark.parametrize("name", REPEATED)
 def test_killed_and_resumed_bit_for_bit(tmp_path: Path, name: str) -> None:
     config = REPEATED[name]
