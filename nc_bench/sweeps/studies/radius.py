@@ -13,13 +13,15 @@ def radius(evidence: Evidence) -> str:
     radii = evidence.labels("R")
     excess = {r: evidence.mean("risk", R=r) / evidence.mean("predicted risk", R=r) - 1 for r in radii}
     parts = [
-        f"{digits(100 * excess[r])} % at R = {r:g} (gap {digits(evidence.mean('risk_gap', R=r))}, efficiency "
+        f"{_above(excess[r])} at R = {r:g} (gap {digits(evidence.mean('risk_gap', R=r))}, efficiency "
         f"{digits(evidence.mean('simplex_efficiency', R=r))})"
         for r in radii
     ]
     good = [r for r in radii if excess[r] <= WITHIN]
     reach = f"for R = {listed([f'{r:g}' for r in good])}" if good else "at no radius tried"
-    return (
-        f"The risk comes within {WITHIN:.0%} of its minimum {reach}: it is above it by {listed(parts)}; "
-        f"{evidence.seeds()}."
-    )
+    return f"The risk comes within {WITHIN:.0%} of its minimum {reach}: it is {listed(parts)}; {evidence.seeds()}."
+
+
+def _above(excess: float) -> str:
+    """How far above the minimum: as a percentage, or as a multiple where that would be a long one."""
+    return f"{digits(100 * excess)} % above it" if excess < 1 else f"{float(digits(1 + excess)):,g} times it"
