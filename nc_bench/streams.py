@@ -64,7 +64,5 @@ def _generator_of(device: torch.device | None) -> list[torch.Generator]:
     """The global generator of a device that has one of its own."""
     if device is None or device.type == "cpu":
         return []
-    if device.type == "mps":
-        return [torch.mps._get_default_mps_generator()]
     torch.cuda.init()
     return [torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]]

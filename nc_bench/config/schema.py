@@ -27,8 +27,8 @@ class Config(Section):
     )
     device: str = Field(
         default="auto",
-        pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$",
-        description="auto (a GPU where there is one), cpu, cuda, cuda:N or mps.",
+        pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$",
+        description="auto (a GPU where there is one), cpu, cuda or cuda:N; Apple's GPUs have no float64.",
     )
     dtype: Literal["float32", "float64"] = Field(
         default="float32", description="Precision of training; metrics are always taken in float64."

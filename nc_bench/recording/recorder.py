@@ -101,8 +101,8 @@ class Recorder:
     def record(self, split: Split, centres: Mapping[str, Float64[Tensor, "t k d"]] | None = None) -> Recording:
         """Every metric on this split; `centres` are those of the training split when the test split is measured."""
         head = Head(
-            weight=_double(self.model.head.weight),
-            bias=None if self.model.head.bias is None else _double(self.model.head.bias),
+            weight=self.model.head.weight.detach().double(),
+            bias=None if self.model.head.bias is None else self.model.head.bias.detach().double(),
             output_map=self.model.output_ball,
         )
         watch = ConstraintWatch(self.configs, self.processes.gather)
@@ -165,20 +165,11 @@ class Recorder:
         with FeatureTap(self.model, self.model.head, outputs=outputs) as tap:
             for inputs, labels in zip(mine.split(rows), own_labels.split(rows, 1), strict=True):
                 logits = self.model(inputs.expand(trials, *inputs.shape))
-                features = {name: _measurable(tap.outputs[stage.module]) for name, stage in self.stages.items()}
-                features[PENULTIMATE] = _measurable(tap.features)
-                watch.see(features[PENULTIMATE], _measurable(logits))
+                features = {name: tap.outputs[stage.module] for name, stage in self.stages.items()}
+                features[PENULTIMATE] = tap.features
+                watch.see(features[PENULTIMATE], logits)
                 yield features, labels
 
 
 def _layer(measured: Measurement, features: Tensor | None) -> Layer:
     return Layer(metrics=measured.metrics, class_means=measured.class_means, features=features)
-
-
-def _double(tensor: Tensor) -> Tensor:
-    return _measurable(tensor.detach()).to(torch.float64)
-
-
-def _measurable(tensor: Tensor) -> Tensor:
-    """On a device with float64: Apple's has none, so its features are measured on the CPU."""
-    return tensor.cpu() if tensor.device.type == "mps" else tensor

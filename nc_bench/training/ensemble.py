@@ -121,14 +121,14 @@ class Ensemble:
     @torch.no_grad()
     def penalties(self, features: Tensor | None) -> list[float]:
         """What the objective adds to the risk, per trial: l/2 |parameters|^2 + l_h/2 sum_i |h_i|^2."""
-        total = torch.zeros(len(self.configs), dtype=torch.float64)
+        total = torch.zeros(len(self.configs), dtype=torch.float64, device=self.device)
         groups = decayed_parameters(self.model, self.configs[0].objective.decay_biases)
-        stacked = ([p.cpu().double() for p in with_trial_axis(self.model, group)] for group in groups)
+        stacked = ([p.double() for p in with_trial_axis(self.model, group)] for group in groups)
         total += self.objective.weight_penalty(*stacked)
         if self.objective.decays_features:
             if features is None:
                 return [float("nan")] * len(self.configs)
-            total += self.objective.feature_penalty(features.cpu().double())
+            total += self.objective.feature_penalty(features.double())
         return total.tolist()
 
     @torch.no_grad()

@@ -31,8 +31,6 @@ def resolve_device(name: str, processes: Processes = ALONE) -> torch.device:
         raise ConfigError(f"device: {name} is one GPU, and there are {processes.size} processes; say cuda or auto")
     if device.type == "cuda" and (device.index or 0) >= gpus:
         raise ConfigError(f"device: {name} asked for{several}, but torch sees {gpus} CUDA devices")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device: mps asked for, but torch sees no such device")
     return device
 
 

@@ -57,9 +57,9 @@ def stationarity_residuals(ensemble: Ensemble, split: Split, recording: Recordin
             continue
         residual = stationarity_residual(
             recording.features[trial],
-            split.labels[trial].to(recording.features.device),
-            head.weight.detach()[trial].to(recording.features.device),
-            None if head.bias is None else head.bias.detach()[trial].to(recording.features.device),
+            split.labels[trial],
+            head.weight.detach()[trial],
+            None if head.bias is None else head.bias.detach()[trial],
             decay=acting_decay(config),
             label_smoothing=config.objective.label_smoothing,
         )

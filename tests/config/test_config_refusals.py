@@ -91,8 +91,9 @@ from nc_bench.config import load_config
         ),
         ("dtype=float23", "dtype: float23 given, should be float32 or float64; did you mean 'float32'?"),
         (
-            "device=gpu",
-            "device: gpu given, should be auto (a GPU where there is one), cpu, cuda, cuda:N or mps",
+            "device=mps",
+            "device: mps given, should be auto (a GPU where there is one), cpu, cuda or cuda:N; "
+            "Apple's GPUs have no float64",
         ),
         ("data={name: mnist, root: ''}", "data.root: '' given, should not be empty"),
         ("data={name: mnist, root: 3}", "data.root: 3 given, should be text"),
