@@ -43,7 +43,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
         # torch itself tells for which CUDA it was built, where the installed package may not.
-        "versions": {name: _version(name) for name in ("nc_bench", "torchvision", "numpy")}
+        "versions": {name: _version(name) for name in ("nc_bench", "torch", "torchvision", "numpy")}
         | {"torch": torch.__version__},
         "python": platform.python_version(),
     }
