@@ -41,49 +41,75 @@ def train(
     others go on as if it were not there. So they do where a trial stops early, which is recorded, saved and complete.
     `seconds` tells a trial's clock.
     """
-    training, processes = ensemble.configs[0].training, ensemble.processes
-    wanted = recorded_epochs(ensemble.configs[0].record.every, training.epochs)
-    statuses: dict[int, str] = {}
-    alive = list(range(len(ensemble.configs)))
+    return _Loop(ensemble, recorder, seconds, stop, hooks).run()
 
-    def end(trials: Sequence[int], status: str) -> None:
-        for trial in trials:
-            statuses[trial] = status
-            hooks.ended(trial, status)
-        alive[:] = [trial for trial in alive if trial not in statuses]
 
-    if ensemble.step_count == 0 and 0 in wanted:
-        _record(ensemble, recorder, alive, seconds, hooks)
-        stopped = [trial for trial in alive if hooks.stops(trial) <= 0]
-        if stopped or training.epochs == 0:
-            hooks.save(alive)
-        end(stopped, "complete")
-    saved = time.monotonic()
-    while ensemble.step_count < ensemble.total_steps and alive:
-        for _ in ensemble.steps_of_epoch():
-            if processes.any(bool(stop)):
+class _Loop:
+    """The trials that are still alive, and how the others ended."""
+
+    def __init__(
+        self, ensemble: Ensemble, recorder: Recorder, seconds: Callable[[int], float], stop: StopRequest, hooks: Hooks
+    ) -> None:
+        self.ensemble, self.recorder, self.seconds, self.stop, self.hooks = ensemble, recorder, seconds, stop, hooks
+        self.training, self.processes = ensemble.configs[0].training, ensemble.processes
+        self.wanted = recorded_epochs(ensemble.configs[0].record.every, self.training.epochs)
+        self.alive = list(range(len(ensemble.configs)))
+        self.statuses: dict[int, str] = {}
+
+    def run(self) -> list[str]:
+        ensemble = self.ensemble
+        if ensemble.step_count == 0 and 0 in self.wanted:
+            self._begin()
+        self.saved = time.monotonic()
+        while ensemble.step_count < ensemble.total_steps and self.alive and self._take_steps():
+            if self._finish_epoch():
                 break
-        epoch, within = divmod(ensemble.step_count, ensemble.steps_per_epoch)
-        if within:
-            hooks.save(alive)
-            break
-        finite = ensemble.finite()
-        end([trial for trial in alive if not finite[trial]], "diverged")
-        due = [trial for trial in alive if epoch in wanted or hooks.stops(trial) <= epoch]
+        self._end(self.alive, "complete" if ensemble.step_count == ensemble.total_steps else "interrupted")
+        return [self.statuses[trial] for trial in sorted(self.statuses)]
+
+    def _begin(self) -> None:
+        """What is recorded before the first step, where that is asked for."""
+        _record(self.ensemble, self.recorder, self.alive, self.seconds, self.hooks)
+        stopped = self._stopped(0)
+        if stopped or self.training.epochs == 0:
+            self.hooks.save(self.alive)
+        self._end(stopped, "complete")
+
+    def _take_steps(self) -> bool:
+        """The steps of an epoch; false if a signal came between them, and what there is was saved."""
+        for _ in self.ensemble.steps_of_epoch():
+            if self.processes.any(bool(self.stop)):
+                break
+        if self.ensemble.step_count % self.ensemble.steps_per_epoch == 0:
+            return True
+        self.hooks.save(self.alive)
+        return False
+
+    def _finish_epoch(self) -> bool:
+        """Record and save what is due, and let go of trials that are over; whether a signal came."""
+        epoch, finite = self.ensemble.step_count // self.ensemble.steps_per_epoch, self.ensemble.finite()
+        self._end([trial for trial in self.alive if not finite[trial]], "diverged")
+        due = self.alive if epoch in self.wanted else self._stopped(epoch)
         if due:
-            end(_record(ensemble, recorder, due, seconds, hooks), "diverged")
-        hooks.epoch_done(epoch, alive)
-        stopped = [trial for trial in alive if hooks.stops(trial) <= epoch]
-        interrupted = processes.any(bool(stop))
-        overdue = processes.any(time.monotonic() - saved >= training.checkpoint_seconds)
-        if interrupted or stopped or overdue or epoch == training.epochs:
-            hooks.save(alive)
-            saved = time.monotonic()
-        end(stopped, "complete")
-        if interrupted:
-            break
-    end(list(alive), "complete" if ensemble.step_count == ensemble.total_steps else "interrupted")
-    return [statuses[trial] for trial in sorted(statuses)]
+            self._end(_record(self.ensemble, self.recorder, due, self.seconds, self.hooks), "diverged")
+        self.hooks.epoch_done(epoch, self.alive)
+        stopped = self._stopped(epoch)
+        interrupted = self.processes.any(bool(self.stop))
+        overdue = self.processes.any(time.monotonic() - self.saved >= self.training.checkpoint_seconds)
+        if interrupted or stopped or overdue or epoch == self.training.epochs:
+            self.hooks.save(self.alive)
+            self.saved = time.monotonic()
+        self._end(stopped, "complete")
+        return interrupted
+
+    def _stopped(self, epoch: int) -> list[int]:
+        return [trial for trial in self.alive if self.hooks.stops(trial) <= epoch]
+
+    def _end(self, trials: Sequence[int], status: str) -> None:
+        for trial in trials:
+            self.statuses[trial] = status
+            self.hooks.ended(trial, status)
+        self.alive = [trial for trial in self.alive if trial not in self.statuses]
 
 
 def _record(
