@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _train(config: Config, directory: Path, resume: bool) -> int:
     # torch takes a second to import: a wrong configuration is refused before that.
-    from nc_bench.processes import LostProcess
+    from nc_bench.distributed import LostProcess
     from nc_bench.reports import present
     from nc_bench.training import run_training
 

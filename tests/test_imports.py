@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # on floor 3 training stands on recording and recording on runs, that on floor 4 sweeps stand on reports, whose style
 # their figures have, and that `cli` stands on all commands.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("geometry", "config", "streams", "processes", "vision"),
+    ("geometry", "config", "rng", "distributed", "vision"),
     ("metrics", "theory"),
     ("models", "data"),
     ("runs",),
@@ -108,7 +108,7 @@ def test_all_modules_are_seen() -> None:
         ("nc_bench.models.a", "from .. import training", "imports training"),
         ("nc_bench.recording.a", "from nc_bench.training.loop import run", "not below recording"),
         ("nc_bench.runs.a", "from nc_bench.recording import Recorder", "not below runs"),
-        ("nc_bench.geometry.a", "from nc_bench import streams", "not below geometry"),
+        ("nc_bench.geometry.a", "from nc_bench import rng", "not below geometry"),
         ("nc_bench.reports.a", "if True:\n    import torch.nn as nn", ":2 imports torch"),
         ("nc_bench.config.a", "from torch import Tensor", "imports torch"),
         ("nc_bench.runs.a", "from torchvision import io", "imports torchvision"),

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nc_bench.config import Augment
-from nc_bench.streams import Stream, generator
+from nc_bench.rng import Stream, generator
 
 
 @dataclass(frozen=True, kw_only=True)

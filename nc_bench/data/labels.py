@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nc_bench.config import Data
 from nc_bench.data.error import DataError
-from nc_bench.streams import Stream, generator
+from nc_bench.rng import Stream, generator
 
 
 def training_labels(settings: Data, labels: Int64[Tensor, "n"], classes: int, seed: int) -> Int64[Tensor, "n"]:

@@ -21,7 +21,7 @@ from nc_bench.config import (
 from nc_bench.data.dataset import Dataset
 from nc_bench.data.error import DataError
 from nc_bench.data.images import Images
-from nc_bench.streams import Stream, generator
+from nc_bench.rng import Stream, generator
 
 TRAIN, TEST = 0, 1
 

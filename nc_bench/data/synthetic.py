@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nc_bench.config import GaussianMixture, Noise
 from nc_bench.data.dataset import Dataset
-from nc_bench.streams import Stream, generator
+from nc_bench.rng import Stream, generator
 
 MEANS, TRAIN, TEST = 0, 1, 2
 

@@ -16,7 +16,7 @@ from nc_bench.models.layers import RadialBall, RadialSphere, StackedLinear
 from nc_bench.models.library import Cut, library_backbone
 from nc_bench.models.one_trial import OneTrial
 from nc_bench.models.resnet import resnet, resnet_width
-from nc_bench.streams import Stream, generator, global_stream
+from nc_bench.rng import Stream, generator, global_stream
 
 
 def build_classifier(

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from nc_bench.config import Config
 from nc_bench.data import Images, part
+from nc_bench.distributed import SINGLE_PROCESS, Processes
 from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoLooks, measure_features
 from nc_bench.models import Classifier
-from nc_bench.processes import ALONE, Processes
 from nc_bench.recording.measuring import measuring
 from nc_bench.recording.residuals import ConstraintWatch
 from nc_bench.recording.stages import Stage
@@ -81,7 +81,7 @@ class Recorder:
         *,
         stages: Sequence[Stage] = (),
         budget: int = FEATURE_BUDGET,
-        processes: Processes = ALONE,
+        processes: Processes = SINGLE_PROCESS,
     ) -> None:
         self.processes = processes
         self.model, self.configs, self.classes, self.budget = model, configs, classes, budget
@@ -106,7 +106,7 @@ class Recorder:
             output_map=self.model.output_ball,
         )
         watch = ConstraintWatch(self.configs, self.processes.gather)
-        self.processes.share_buffers(self.model)
+        self.processes.broadcast_buffers(self.model)
         with measuring(self.model):
             take = self._kept if self.keeps(split) else self._computed_twice
             layers = take(split, head, centres or {}, watch)
@@ -123,7 +123,7 @@ class Recorder:
         self, split: Split, head: Head, centres: Mapping[str, Tensor], watch: ConstraintWatch
     ) -> dict[str, Layer]:
         parts: dict[str, list[Tensor]] = {}
-        share, gather = self.processes.share(split.labels.shape[1]), self.processes.gather
+        share, gather = self.processes.local_slice(split.labels.shape[1]), self.processes.gather
         for batch, _ in self._batches(split, watch):
             for name, features in batch.items():
                 parts.setdefault(name, []).append(features)
@@ -156,7 +156,7 @@ class Recorder:
 
     def _batches(self, split: Split, watch: ConstraintWatch) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Features of every layer by name, the penultimate last, and their labels, of this process's share."""
-        share = self.processes.share(split.labels.shape[1])
+        share = self.processes.local_slice(split.labels.shape[1])
         mine, own_labels = part(split.inputs, share), split.labels[:, share]
         trials = len(split.labels)
         width = max(math.prod(split.inputs.shape[1:]), *self.widths.values())

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from nc_bench.config.section import Section
 from nc_bench.config.values import Count, NonNegativeInteger
-from nc_bench.streams import Stream, generator
+from nc_bench.rng import Stream, generator
 
 DIGITS = 6
 """Significant digits of the numbers that a range or a draw gives, so that they read well and hash the same anywhere."""

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from nc_bench.streams import Stream, generator
+from nc_bench.rng import Stream, generator
 
 LEVEL = 0.95
 RESAMPLES = 10_000

@@ -13,12 +13,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nc_bench.config import Config, ConfigError, Unconstrained
 from nc_bench.data import Augmentation, Dataset, Images, training_batches, training_labels
+from nc_bench.distributed import SINGLE_PROCESS, Processes
 from nc_bench.models import Classifier, build_classifier
 from nc_bench.models.layers import StackedBatchNorm
 from nc_bench.models.one_trial import with_trial_axis
-from nc_bench.processes import ALONE, Processes
 from nc_bench.recording import Split
-from nc_bench.streams import Stream, generator, global_stream
+from nc_bench.rng import Stream, generator, global_stream
 from nc_bench.training.constraints import parameter_sets
 from nc_bench.training.forward import TrainingForward
 from nc_bench.training.objective import Objective
@@ -39,7 +39,7 @@ class Ensemble:
     """
 
     def __init__(
-        self, configs: Sequence[Config], dataset: Dataset, device: torch.device, processes: Processes = ALONE
+        self, configs: Sequence[Config], dataset: Dataset, device: torch.device, processes: Processes = SINGLE_PROCESS
     ) -> None:
         self.processes = processes
         first, dtype = configs[0], DTYPES[configs[0].dtype]
@@ -204,7 +204,7 @@ class Ensemble:
         return self._of_all(objective, batch)
 
     def _share(self, batch: Int64[Tensor, "t b"]) -> Int64[Tensor, "t s"]:
-        return batch[:, self.processes.share(batch.shape[1])]
+        return batch[:, self.processes.local_slice(batch.shape[1])]
 
     def _of_all(self, mean: Float[Tensor, "t"], batch: Int64[Tensor, "t b"]) -> Float[Tensor, "t"]:
         """The mean over a batch, from that over this process's share."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nc_bench.config import Config, ConfigError
+from nc_bench.distributed import SINGLE_PROCESS, Processes
 from nc_bench.models import Classifier
-from nc_bench.processes import ALONE, Processes
 
 VECTOR = 16
 """Most float32 numbers in a vector register of a CPU."""
@@ -26,7 +26,9 @@ class TrainingForward:
     Raises ConfigError where the device has no bfloat16, torch.compile does not work, or gradients would be wrong.
     """
 
-    def __init__(self, model: Classifier, config: Config, device: torch.device, processes: Processes = ALONE) -> None:
+    def __init__(
+        self, model: Classifier, config: Config, device: torch.device, processes: Processes = SINGLE_PROCESS
+    ) -> None:
         self.model, self.device, self.training, self.processes = model, device, config.training, processes
         if config.training.autocast == "bfloat16":
             check_bfloat16(device)

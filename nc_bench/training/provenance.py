@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from nc_bench.config import ConfigError
-from nc_bench.processes import ALONE, Processes
+from nc_bench.distributed import SINGLE_PROCESS, Processes
 
 
-def resolve_device(name: str, processes: Processes = ALONE) -> torch.device:
+def resolve_device(name: str, processes: Processes = SINGLE_PROCESS) -> torch.device:
     """The device of this name; auto takes a GPU where there is one for each process, cuda the process's own.
 
     ConfigError if there is no such device, or one GPU is asked for by several processes.

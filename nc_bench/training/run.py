@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from nc_bench.config import Config
 from nc_bench.data import load_dataset
+from nc_bench.distributed import SINGLE_PROCESS, Processes, process_group
 from nc_bench.metrics import null_baseline
-from nc_bench.processes import ALONE, Processes, joined
 from nc_bench.recording import Recorder, Recording, recorded_stages
 from nc_bench.recording.feature_files import check_features_can_be_kept
 from nc_bench.recording.stages import Stage
@@ -47,11 +47,11 @@ def run_training(config: Config, directory: Path, *, resume: bool = False) -> st
     its status. Raises ConfigError, DataError or RunError, each one line, before anything is
     written, and OSError where the directory cannot be written.
     """
-    with joined() as processes:
-        silent = None if processes.is_first else True
+    with process_group() as processes:
+        silent = None if processes.is_rank0 else True
         with tqdm(total=config.training.epochs, unit="epoch", disable=silent, leave=False) as bar:
             watch = _Watch(
-                over=partial(_say_over, directory) if processes.is_first else _ignore,
+                over=partial(_say_over, directory) if processes.is_rank0 else _ignore,
                 restored=bar.update,
                 advanced=bar.update,
                 rows=lambda rows, speed: _show(bar, rows[0][0], speed),
@@ -77,7 +77,7 @@ def run_ensemble(
     """
     check_stackable(configs)
     watch = _Watch(over=_ignore, restored=_ignore, advanced=progress or _ignore, rows=_ignore)
-    return _run(configs, directories, ALONE, resume=resume, watch=watch, planes=False)
+    return _run(configs, directories, SINGLE_PROCESS, resume=resume, watch=watch, planes=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ def _run(
     watch: _Watch,
     planes: bool,
 ) -> list[str]:
-    device = processes.together(lambda: resolve_device(configs[0].device, processes))
+    device = processes.all_or_raise(lambda: resolve_device(configs[0].device, processes))
     with repeatable(device):
         return _run_on(device, configs, directories, processes, resume=resume, watch=watch, planes=planes)
 
@@ -133,12 +133,12 @@ def _run_on(
     watch: _Watch,
     planes: bool,
 ) -> list[str]:
-    dataset = processes.first_then_all(lambda: load_dataset(configs[0].data))
+    dataset = processes.rank0_first(lambda: load_dataset(configs[0].data))
     # What contradicts the data is found here, before a directory is touched.
-    ensemble = processes.together(lambda: Ensemble(configs, dataset, device, processes))
+    ensemble = processes.all_or_raise(lambda: Ensemble(configs, dataset, device, processes))
     runs = [RunDirectory(directory) for directory in directories]
-    if not processes.on_first(lambda: all(run.checkpoints() for run in runs)):
-        processes.together(lambda: warm_start(ensemble))
+    if not processes.on_rank0(lambda: all(run.checkpoints() for run in runs)):
+        processes.all_or_raise(lambda: warm_start(ensemble))
     stages = recorded_stages(ensemble.model, configs[0].record, ensemble.inputs)
     recorder = _recorder(ensemble, stages)
     check_features_can_be_kept(recorder, configs[0].record, ensemble.train_split(), ensemble.test_split())
@@ -146,7 +146,7 @@ def _run_on(
     statuses, waiting = [""] * len(configs), dict[int, Trial]()
     try:
         for index, (config, run) in enumerate(zip(configs, runs, strict=True)):
-            statuses[index] = processes.on_first(partial(_claimed, run, config, resume))
+            statuses[index] = processes.on_rank0(partial(_claimed, run, config, resume))
             if statuses[index]:
                 watch.over(statuses[index])
             else:

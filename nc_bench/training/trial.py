@@ -13,15 +13,15 @@ import torch
 from tqdm import tqdm
 
 from nc_bench.config import Config, config_hash
-from nc_bench.processes import Processes
+from nc_bench.distributed import Processes
 from nc_bench.recording import Recording, Split
 from nc_bench.recording.feature_files import SPLITS, kept_splits, write_features
 from nc_bench.recording.plane import write_plane
+from nc_bench.rng import Stream
 from nc_bench.runs import RunDirectory
 from nc_bench.runs.directory import FEATURES, rows_to_frame
 from nc_bench.runs.expectations import expectations
 from nc_bench.runs.verdicts import judge
-from nc_bench.streams import Stream
 from nc_bench.training.checkpoint import DamagedCheckpoint, decode, encode
 from nc_bench.training.early_stop import EarlyStop
 
@@ -55,7 +55,7 @@ class Trial:
 
     def restore(self) -> dict[str, Any] | None:
         """The state in the newest whole checkpoint; None where there is none, or only damaged ones, which it says."""
-        saved = self.processes.on_first(self._newest)
+        saved = self.processes.on_rank0(self._newest)
         if saved is None:
             return None
         self._seconds_before, self.recording_seconds = saved["seconds"], saved["recording_seconds"]
@@ -75,18 +75,18 @@ class Trial:
     def begin(self, step: int, epochs_done: int, together: int) -> None:
         """Go on at this step as one of so many trials: rows that are newer are dropped."""
         self._start, self.epochs_done, self.together = time.perf_counter(), epochs_done, together
-        self.processes.on_first(lambda: self.run.cut(step if step else -1))
-        self.early_stop = EarlyStop(self.config.training.stop, self.processes.on_first(self.run.rows))
+        self.processes.on_rank0(lambda: self.run.cut(step if step else -1))
+        self.early_stop = EarlyStop(self.config.training.stop, self.processes.on_rank0(self.run.rows))
         self.describe("running")
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write a checkpoint."""
         seconds = {"seconds": self.seconds, "recording_seconds": self.recording_seconds}
-        self.processes.on_first(lambda: self.run.save_checkpoint(encode({"ensemble": state, **seconds})))
+        self.processes.on_rank0(lambda: self.run.save_checkpoint(encode({"ensemble": state, **seconds})))
 
     def append(self, rows: Sequence[Row]) -> None:
         # The first process's rows count for all: whether they stop early may hang on the last bit.
-        for row in self.processes.on_first(lambda: self._append(rows)):
+        for row in self.processes.on_rank0(lambda: self._append(rows)):
             self.early_stop.see(row)
 
     def _append(self, rows: Sequence[Row]) -> Sequence[Row]:
@@ -99,7 +99,7 @@ class Trial:
         def conclude() -> None:
             self.run.finish(judge(self.config, self.expected, rows_to_frame(self.run.rows()), null))
 
-        self.processes.on_first(conclude)
+        self.processes.on_rank0(conclude)
         self.describe(status)
 
     def keep_features(
@@ -123,11 +123,11 @@ class Trial:
                     samples=split,
                     trial=index,
                 )
-                self.processes.on_first(write)
+                self.processes.on_rank0(write)
 
     def draw(self, epoch: int, train: Recording, test: Recording | None, splits: tuple[Split, Split | None]) -> None:
         """Keep the picture of the first recorded epoch and of the last one; without a class there is no simplex."""
-        self.processes.on_first(lambda: self._draw(epoch, train, test, splits))
+        self.processes.on_rank0(lambda: self._draw(epoch, train, test, splits))
 
     def _draw(self, epoch: int, train: Recording, test: Recording | None, splits: tuple[Split, Split | None]) -> None:
         folder = self.run.path / FEATURES
@@ -150,11 +150,11 @@ class Trial:
 
     def describe(self, status: str) -> None:
         """Write the manifest."""
-        self.processes.on_first(lambda: self._describe(status))
+        self.processes.on_rank0(lambda: self._describe(status))
 
     def fail(self) -> None:
         """Write that the run failed, without asking other processes, which may be gone."""
-        if self.processes.is_first:
+        if self.processes.is_rank0:
             self._describe("failed")
 
     def _describe(self, status: str) -> None:

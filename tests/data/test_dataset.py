@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nc_bench.data import DataError, Dataset, random_labels
-from nc_bench.streams import Stream, generator
+from nc_bench.rng import Stream, generator
 
 
 def tiny(**changes: Tensor) -> Dataset:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nc_bench.config import Digits
 from nc_bench.data import DataError, noisy_labels, training_labels, uniform_labels
-from nc_bench.streams import Stream, generator
+from nc_bench.rng import Stream, generator
 
 LABELS = torch.arange(10).repeat_interleave(500)
 

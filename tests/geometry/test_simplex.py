@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nc_bench.geometry.simplex import simplex_vertices
-from nc_bench.streams import Stream, generator
+from nc_bench.rng import Stream, generator
 
 
 @settings(max_examples=40, deadline=None)

@@ -15,7 +15,7 @@ from nc_bench import FeatureTap
 from nc_bench.config import Config, ConfigError
 from nc_bench.models import Classifier, build_classifier
 from nc_bench.models.library import library_backbone
-from nc_bench.streams import Stream, global_stream
+from nc_bench.rng import Stream, global_stream
 from nc_bench.vision import torchvision
 
 FREE = {"features": None, "head": None}

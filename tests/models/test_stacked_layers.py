@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nc_bench.models.layers import RadialBall, StackedBatchNorm, StackedLinear
-from nc_bench.streams import Stream, generator
+from nc_bench.rng import Stream, generator
 
 
 def generators(trials: int) -> list[torch.Generator]:

@@ -13,7 +13,7 @@ import pytest
 from distributed import Client
 from sweep_files import write_sweep
 
-PATIENCE = 300
+TIMEOUT = 300
 
 
 @contextmanager
@@ -43,8 +43,8 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
         address = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", file]
         stack.enter_context(started(folder, "dask_scheduler", *address))
         stack.enter_context(started(folder, "dask_worker", "--scheduler-file", file, "--nthreads", "1"))
-        with Client(scheduler_file=file, timeout=PATIENCE) as client:
-            client.wait_for_workers(1, timeout=PATIENCE)
+        with Client(scheduler_file=file, timeout=TIMEOUT) as client:
+            client.wait_for_workers(1, timeout=TIMEOUT)
             yield client.scheduler.address
 
 
@@ -54,9 +54,9 @@ def test_workers_of_a_running_scheduler(tmp_path: Path, scheduler: str) -> None:
     sweep = write_sweep(tmp_path, axes={"optimizer.lr": [0.01, 0.02]}, seeds=2)
     command = [sys.executable, "-m", "nc_bench.sweep", "--config", sweep.name, "--out", "out"]
     command += ["--scheduler", scheduler]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
     assert (done.returncode, done.stdout) == (0, "out: 4 complete of 4 trials\n"), done.stderr
     assert len(list((tmp_path / "out" / "trials").glob("*/manifest.json"))) == 4
     assert "out" not in os.listdir(tmp_path / "elsewhere")
-    with Client(scheduler, timeout=PATIENCE) as client:
+    with Client(scheduler, timeout=TIMEOUT) as client:
         assert len(client.scheduler_info()["workers"]) == 1

@@ -24,7 +24,7 @@ from nc_bench.sweep import main
 from nc_bench.sweeps.folder import State, SweepFolder
 from nc_bench.sweeps.grid import load_grid
 
-PATIENCE = 300.0
+TIMEOUT = 300.0
 SEARCHED = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 DAEMONS = ("munged", "slurmctld", "slurmd")
 MISSING = [name for name in (*DAEMONS, "sbatch", "scancel", "sinfo", "squeue") if not shutil.which(name, path=SEARCHED)]
@@ -132,7 +132,7 @@ def ended(slurm: Path) -> dict[str, str]:
 
 
 def wait_for(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.1)
@@ -181,7 +181,7 @@ def test_a_job_that_is_lost_is_replaced(slurm: Path, tmp_path: Path) -> None:
             (lost,) = said("squeue", "--noheader", "--format=%A")
             said("scancel", lost)
             assert State.COMPLETE not in folder.states(grid.trials).values()
-            _, errors = driver.communicate(timeout=PATIENCE)
+            _, errors = driver.communicate(timeout=TIMEOUT)
         finally:
             driver.terminate()
     assert driver.returncode == 0, errors

@@ -25,7 +25,7 @@ from nc_bench.sweeps.grid import Grid, load_grid
 LONG = {"training.epochs": 40}
 TOO_LONG = {"training.epochs": 400}
 """More than can be done while a sweep is being ended."""
-PATIENCE = 120.0
+TIMEOUT = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def written(folder: SweepFolder) -> dict[Path, int]:
 
 
 def wait_for(condition: Any) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
@@ -131,7 +131,7 @@ def test_a_killed_worker_costs_no_trial(tmp_path: Path) -> None:
         pid = next(iter(workers.client.run(os.getpid).values()))
         killer = _kill_when(folder, "checkpoint.pt", at_least=2, pid=pid)
         states = run(grid, folder, workers)
-        assert killer.wait(PATIENCE) == 0
+        assert killer.wait(TIMEOUT) == 0
         assert next(iter(workers.client.run(os.getpid).values())) != pid
     assert set(states.values()) == {State.COMPLETE}
     assert before.items() <= written(folder).items()
@@ -186,7 +186,7 @@ def test_a_driver_that_is_ended_leaves_everything_resumable(tmp_path: Path, numb
         wait_for(lambda: len(list(folder.path.glob("trials/*/checkpoint.pt"))) >= 2)
         children = psutil.Process(driver.pid).children(recursive=True)
         driver.send_signal(number)
-        _, errors = driver.communicate(timeout=PATIENCE)
+        _, errors = driver.communicate(timeout=TIMEOUT)
     assert driver.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     if number != signal.SIGKILL:
         assert errors.splitlines()[-1] == "interrupted; the same command goes on" and "Traceback" not in errors

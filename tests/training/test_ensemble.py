@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from nc_bench.config import Config, ConfigError
 from nc_bench.data import Dataset
-from nc_bench.streams import Stream, generator
+from nc_bench.rng import Stream, generator
 from nc_bench.training.ensemble import Ensemble
 
 CPU = torch.device("cpu")

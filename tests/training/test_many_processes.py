@@ -229,8 +229,8 @@ def test_what_is_refused_is_said_once(change: dict[str, Any], line: str, start: 
 
 GROUP = """
 import pathlib, sys, torch
-from nc_bench.processes import joined
-with joined() as processes:
+from nc_bench.distributed import process_group
+with process_group() as processes:
     model = processes.average_gradients(torch.nn.Linear(3, 2))
     model(torch.ones(3)).sum().backward()
 threads = [path.read_text().strip() for path in pathlib.Path("/proc/self/task").glob("*/comm")]

@@ -16,8 +16,8 @@ from small_runs import measured, network, table, tiny_dataset
 
 from nc_bench import load_run
 from nc_bench.config import Config, ConfigError
+from nc_bench.distributed import Processes
 from nc_bench.metrics import METRIC_NAMES
-from nc_bench.processes import Processes
 from nc_bench.recording import Recorder
 from nc_bench.runs import RunError
 from nc_bench.training import run_training

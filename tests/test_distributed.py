@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nc_bench.processes import Processes, joined
+from nc_bench.distributed import Processes, process_group
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 @settings(deadline=None)
 @given(count=st.integers(1, 40), size=st.integers(1, 9))
 def test_shares_are_contiguous_without_gaps_and_even(count: int, size: int) -> None:
-    shares = [Processes(rank=rank, size=size).share(count) for rank in range(size)]
+    shares = [Processes(rank=rank, size=size).local_slice(count) for rank in range(size)]
     things = list(range(count))
     assert [thing for share in shares for thing in things[share]] == things
     sizes = [len(things[share]) for share in shares]
@@ -31,20 +31,20 @@ def test_shares_are_contiguous_without_gaps_and_even(count: int, size: int) -> N
 @given(values=st.lists(st.floats(-9, 9), min_size=4, max_size=30), size=st.integers(1, 4))
 def test_weighted_means_of_shares_average_to_the_mean(values: list[float], size: int) -> None:
     whole, group = torch.tensor(values, dtype=torch.float64), [Processes(rank=r, size=size) for r in range(size)]
-    parts = [p.weight(len(values)) * whole[p.share(len(values))].mean() for p in group]
+    parts = [p.weight(len(values)) * whole[p.local_slice(len(values))].mean() for p in group]
     torch.testing.assert_close(sum(parts) / size, whole.mean(), rtol=1e-12, atol=1e-12)
 
 
 def test_one_process_is_a_group_of_one() -> None:
-    with joined() as alone:
-        assert alone == Processes() and alone.is_first
+    with process_group() as alone:
+        assert alone == Processes() and alone.is_rank0
         rows, model = torch.arange(6.0).view(3, 2), torch.nn.Linear(2, 2)
-        assert alone.share(7) == slice(0, 7) and alone.weight(7) == 1.0
+        assert alone.local_slice(7) == slice(0, 7) and alone.weight(7) == 1.0
         assert alone.total(rows) is rows and alone.concatenate(rows, 3) is rows
         assert alone.average_gradients(model) is model
         assert alone.any(True) and not alone.any(False)
-        assert alone.on_first(lambda: 3) == alone.together(lambda: 3) == 3
-        for call in (alone.on_first, alone.together):
+        assert alone.on_rank0(lambda: 3) == alone.all_or_raise(lambda: 3) == 3
+        for call in (alone.on_rank0, alone.all_or_raise):
             with pytest.raises(ValueError, match="as it was"):
                 call(fail)
 
@@ -55,20 +55,20 @@ def fail() -> None:
 
 PROGRAM = """
 import sys, torch
-from nc_bench.processes import joined
+from nc_bench.distributed import process_group
 
-with joined() as group:
+with process_group() as group:
     rank = group.rank
     rows = torch.arange(10.0).view(5, 2)
-    assert group.size == 2 and group.is_first == (rank == 0)
-    mine = rows[group.share(5)]
+    assert group.size == 2 and group.is_rank0 == (rank == 0)
+    mine = rows[group.local_slice(5)]
     assert len(mine) == 2 + rank and torch.equal(group.concatenate(mine, 5), rows)
     assert torch.equal(group.concatenate(mine.T, 5, dim=1), rows.T)
     assert group.total(mine.sum()) == rows.sum()
     assert group.gather([torch.tensor(rank), torch.tensor([rank * 2.0])]) == [[0, 0.0], [1, 2.0]]
     assert group.any(rank == 1) and not group.any(False)
-    assert group.on_first(lambda: {"rank": rank}) == {"rank": 0}
-    assert group.together(lambda: rank) == rank
+    assert group.on_rank0(lambda: {"rank": rank}) == {"rank": 0}
+    assert group.all_or_raise(lambda: rank) == rank
 
     def fail(who):
         if rank in who:
@@ -77,10 +77,10 @@ with joined() as group:
 
     # Every process raises the same kind of error with the same line.
     for call, who, kind, said in (
-        (group.on_first, [0], OSError, "full"),
-        (group.together, [1], ValueError, "not on 1"),
-        (group.together, [0, 1], OSError, "full"),
-        (group.first_then_all, [1], ValueError, "not on 1"),
+        (group.on_rank0, [0], OSError, "full"),
+        (group.all_or_raise, [1], ValueError, "not on 1"),
+        (group.all_or_raise, [0, 1], OSError, "full"),
+        (group.rank0_first, [1], ValueError, "not on 1"),
     ):
         try:
             call(lambda: fail(who))
@@ -88,7 +88,7 @@ with joined() as group:
             assert str(error) == said
         else:
             raise AssertionError(who)
-    assert group.first_then_all(lambda: rank) == rank
+    assert group.rank0_first(lambda: rank) == rank
 
     # The batch norm sees other samples on each rank: everyone then has the first one's statistics.
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 1)).double()
@@ -96,7 +96,7 @@ with joined() as group:
         torch.nn.init.constant_(model[0].weight, 9.0)
     joint = group.average_gradients(model)
     (group.weight(5) * joint(mine.double()).square().mean()).backward()
-    group.share_buffers(model)
+    group.broadcast_buffers(model)
     for tensor in [*model.parameters(), *model.buffers(), *(p.grad for p in model.parameters())]:
         first, second = group.gather([tensor.detach()])
         assert torch.equal(first[0], second[0])

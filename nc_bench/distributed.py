@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
 
-PATIENCE = timedelta(minutes=30)
+GROUP_TIMEOUT = timedelta(minutes=30)
 """How long a process waits for one that is alive but late, as rank 0 is while it reads a large data set."""
 
 
@@ -34,8 +34,8 @@ class LostProcess(RuntimeError):
 class Processes:
     """A group of `size` processes, seen by the one with number `rank`; `local_*` count those on this machine.
 
-    All methods but `share` and `weight` are to be called by all processes, in the same order. Sums are the same on
-    all processes, bit for bit.
+    Every method but `local_slice` and `weight` communicates: all processes call it, in the same order. Sums are the
+    same on all processes, bit for bit.
     """
 
     rank: int = 0
@@ -44,17 +44,17 @@ class Processes:
     local_size: int = 1
 
     @property
-    def is_first(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+    def is_rank0(self) -> bool:
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
-    def share(self, count: int) -> slice:
+    def local_slice(self, count: int) -> slice:
         """This process's part of `count` things: contiguous, in the order of ranks, sizes one apart at most."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def weight(self, count: int) -> float:
         """Factor for the mean over this process's share, so that the processes' average is the mean over `count`."""
-        share = self.share(count)
+        share = self.local_slice(count)
         return self.size * (share.stop - share.start) / count
 
     def gather(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
@@ -87,20 +87,20 @@ class Processes:
         return whole.movedim(0, dim).contiguous()
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is up on any process. Never waits for a GPU."""
+        """Whether the flag is true on any process. Never waits for a GPU."""
         return flag if self.size == 1 else bool(self.total(torch.tensor(int(flag))))
 
-    def on_first(self, work: Callable[[], T]) -> T:
-        """What `work` gives where only the first process does it; if it fails, all fail with the same line."""
+    def on_rank0(self, work: Callable[[], T]) -> T:
+        """The result of `work`, which only rank 0 does; if it fails, all processes raise the same error."""
         if self.size == 1:
             return work()
-        done, error = _tried(work) if self.is_first else (None, None)
+        done, error = _tried(work) if self.is_rank0 else (None, None)
         content: list[Any] = [done, _told(error)]
         dist.broadcast_object_list(content, src=0)
         return self._result(content[0], error, [content[1]])
 
-    def together(self, work: Callable[[], T]) -> T:
-        """What `work` gives to each process; if it fails on one, all fail with the line of the lowest rank."""
+    def all_or_raise(self, work: Callable[[], T]) -> T:
+        """Do `work` on every process; if it fails on any, all raise the error of the lowest rank that failed."""
         if self.size == 1:
             return work()
         done, error = _tried(work)
@@ -108,11 +108,11 @@ class Processes:
         dist.all_gather_object(told, _told(error))
         return self._result(done, error, told)
 
-    def first_then_all(self, work: Callable[[], T]) -> T:
-        """As `together`, but the first process is done before the others begin: what it downloads they find."""
+    def rank0_first(self, work: Callable[[], T]) -> T:
+        """As `all_or_raise`, but rank 0 is done before the others begin: what it downloads, they find."""
         done: list[T] = []
-        self.on_first(lambda: done.append(work()))
-        return self.together(lambda: done[0] if done else work())
+        self.on_rank0(lambda: done.append(work()))
+        return self.all_or_raise(lambda: done[0] if done else work())
 
     def average_gradients(self, module: nn.Module) -> nn.Module:
         """The module, with gradients averaged over the processes in backward; it starts as rank 0's.
@@ -121,11 +121,11 @@ class Processes:
         """
         if self.size == 1:
             return module
-        joint = DistributedDataParallel(module)
-        _JOINT.add(joint)
-        return joint
+        wrapped = DistributedDataParallel(module)
+        _DDP_MODULES.add(wrapped)
+        return wrapped
 
-    def share_buffers(self, module: nn.Module) -> None:
+    def broadcast_buffers(self, module: nn.Module) -> None:
         """Give every process rank 0's buffers, as every forward pass of `average_gradients` begins."""
         if self.size > 1:
             for buffer in module.buffers():
@@ -142,21 +142,21 @@ class Processes:
         return done[0]
 
 
-ALONE = Processes()
+SINGLE_PROCESS = Processes()
 
-_JOINT: WeakSet[DistributedDataParallel] = WeakSet()
-"""What holds on to the group, and has to let go when it ends."""
+_DDP_MODULES: WeakSet[DistributedDataParallel] = WeakSet()
+"""Modules that hold a reference to the group, to be dropped when it ends."""
 
 
 @contextmanager
-def joined() -> Iterator[Processes]:
+def process_group() -> Iterator[Processes]:
     """The group that torchrun started this process in, while the block lasts; a group of one without torchrun.
 
     Raises LostProcess in place of what torch raises when another process dies during the block.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     processes = Processes(
         rank=int(os.environ["RANK"]),
@@ -170,8 +170,8 @@ def joined() -> Iterator[Processes]:
 
     # Flags and Python objects travel between CPUs, so that no decision waits for a GPU.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    with _watched():
-        dist.init_process_group(backend, timeout=PATIENCE, **_meeting_place(processes))
+    with _raising_lost_process():
+        dist.init_process_group(backend, timeout=GROUP_TIMEOUT, **_rendezvous(processes))
         try:
             yield processes
         finally:
@@ -183,13 +183,13 @@ def _end_group() -> None:
 
     A thread of gloo that lets go of its last tensor while the interpreter shuts down ends the process with SIGABRT.
     """
-    for joint in _JOINT:
-        del joint.reducer, joint.logger, joint.process_group
-    _JOINT.clear()
+    for wrapped in _DDP_MODULES:
+        del wrapped.reducer, wrapped.logger, wrapped.process_group
+    _DDP_MODULES.clear()
     dist.destroy_process_group()
 
 
-def _meeting_place(processes: Processes) -> dict[str, Any]:
+def _rendezvous(processes: Processes) -> dict[str, Any]:
     """Where the processes find each other.
 
     torchrun's own store outlives a restart, with the addresses of dead processes in it, and the next attempt would
@@ -219,7 +219,7 @@ def _told(error: Exception | None) -> tuple[type[Exception], str] | None:
 
 
 @contextmanager
-def _watched() -> Iterator[None]:
+def _raising_lost_process() -> Iterator[None]:
     try:
         yield
     except LostProcess:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from nc_bench.streams import Stream, generator, global_stream
+from nc_bench.rng import Stream, generator, global_stream
 
 
 def first_values(*arguments: object) -> list[float]:
