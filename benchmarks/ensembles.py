@@ -116,7 +116,7 @@ def main() -> None:
 
 
 def compare(case: Case, device: torch.device, epochs: int, repeats: int) -> None:
-    """One line: seconds per trial alone over seconds per trial in company."""
+    """One line: seconds per trial alone over seconds per trial stacked."""
     configs = [configured(case.sections, device, seed, epochs) for seed in range(case.trials)]
     data = load_dataset(configs[0].data)
 

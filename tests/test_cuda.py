@@ -126,7 +126,7 @@ def test_trains_and_measures_as_the_cpu(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(KINDS) - {"lbfgs"}))
-def test_in_company_as_alone(name: str) -> None:
+def test_stacked_as_alone(name: str) -> None:
     configs = [KINDS[name].model_copy(update={"seed": seed}) for seed in range(3)]
     together = rows_of(trained(configs, tiny_dataset(), GPU))
     check_close(together, [row for c in configs for row in rows_of(trained([c], tiny_dataset(), GPU))], 1e-9)

@@ -16,7 +16,7 @@ from nc_bench.config import Config
 from nc_bench.sweeps.clusters import Workers
 from nc_bench.sweeps.folder import FINISHED, State, SweepError, SweepFolder
 from nc_bench.sweeps.work import Report, Task, work
-from nc_bench.training.grouping import TOGETHER, groups
+from nc_bench.training.grouping import MAX_STACK, groups
 
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total:.0f} trials [{elapsed}<{remaining}{postfix}]"
 
@@ -28,9 +28,9 @@ def pending(grid_trials: Mapping[str, Config], states: Mapping[str, State]) -> d
 
 
 def grouped(trials: Mapping[str, Config], workers: int, *, stacked: bool) -> list[tuple[str, ...]]:
-    """Trials by the program that trains them: at most TOGETHER in one, and enough programs for all workers."""
+    """Trials by the program that trains them: at most MAX_STACK in one, and enough programs for all workers."""
     names, configs = list(trials), list(trials.values())
-    limit = max(1, min(TOGETHER, -(-len(names) // workers))) if stacked else 1
+    limit = max(1, min(MAX_STACK, -(-len(names) // workers))) if stacked else 1
     found = [tuple(names[index] for index in group) for group in groups(configs, limit)]
     return sorted(found, key=len, reverse=True)
 

@@ -142,7 +142,7 @@ class Ensemble:
         return self.objective.loss(outputs, self.labels).tolist()
 
     def states(self) -> list[dict[str, Any]]:
-        """For every trial what a later process needs in order to go on, alone or in any company at the same step."""
+        """For every trial what a later process needs to go on, alone or stacked with any trials at the same step."""
         model, memory = self.model.state_dict(), self.rule.memory()
         return [
             {
@@ -160,7 +160,7 @@ class Ensemble:
         )
         memory = self.rule.memory()
         for trial, state in enumerate(states):
-            # Without momentum a trial alone remembers nothing, and what it remembers in company does nothing.
+            # A trial without momentum has no state of its own; stacked with one that has, its velocity is never used.
             for mine, saved in zip(memory, state["memory"], strict=bool(memory and state["memory"])):
                 self._part(mine, trial).copy_(saved)
         (self.step_count,) = {int(state["step"]) for state in states}

@@ -1,4 +1,4 @@
-"""Which trials can be trained together: those that differ only in numbers."""
+"""Which trials can be stacked: trained as one batched program. Those that differ only in numbers."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ NUMBERS = frozenset(
         "optimizer.momentum",
     }
 )
-"""Settings of which every trial of an ensemble may have its own; all others are one program's for all trials."""
+"""Settings in which stacked trials may differ; in all others they agree."""
 
-TOGETHER = 32
-"""Most trials in one group: a step's cost per trial no longer falls beyond it, for networks of width 64 on one core."""
+MAX_STACK = 32
+"""Most trials in one stack. Beyond it a step costs no less per trial, for networks of width 64 on one core."""
 
 
-def groups(configs: Sequence[Config], limit: int = TOGETHER) -> list[list[int]]:
+def groups(configs: Sequence[Config], limit: int = MAX_STACK) -> list[list[int]]:
     """Positions of the configurations that are to be trained together, in groups of at most `limit`.
 
-    Members of a group agree in everything but NUMBERS. Their sizes differ by one at most within what can be
-    stacked. Models that have no stacked form are each alone, and so is L-BFGS.
+    The trials of a group agree in everything but NUMBERS. Groups of one stack differ in size by one at most.
+    A model that has no stacked form is a group of its own, and so is a trial of L-BFGS.
     """
     stacks: dict[object, list[int]] = {}
     for position, config in enumerate(configs):
@@ -64,11 +64,11 @@ def check_stackable(configs: Sequence[Config]) -> None:
         for key in [*first, *other]:
             if first.get(key) != other.get(key):
                 values = f"{shown(first.get(key))} and {shown(other.get(key))}"
-                raise ConfigError(f"{key}: trials trained together must agree in it, got {values}")
+                raise ConfigError(f"{key}: stacked trials must agree in it, got {values}")
     if len(configs) > 1 and isinstance(configs[0].optimizer, Lbfgs):
-        raise ConfigError("optimizer.name: lbfgs cannot be used in company: every trial searches along its own lines")
+        raise ConfigError("optimizer.name: lbfgs cannot be stacked: its line search is for one trial")
     if len(configs) > 1 and not stackable(configs[0]):
-        raise ConfigError(f"model.name: {configs[0].model.name} cannot be trained in company")
+        raise ConfigError(f"model.name: {configs[0].model.name} cannot be stacked: it is trained one trial at a time")
 
 
 def _structure(config: Config) -> dict[str, Leaf]:

@@ -157,8 +157,8 @@ def _run_on(
                 if len(indices) < len(configs):
                     ensemble = Ensemble([configs[index] for index in indices], dataset, device, processes)
                     recorder = _recorder(ensemble, stages)
-                company = _Company(ensemble, recorder, [waiting[index] for index in indices], watch, planes)
-                for index, status in zip(indices, company.go(states, stop), strict=True):
+                group = TrialGroup(ensemble, recorder, [waiting[index] for index in indices], watch, planes)
+                for index, status in zip(indices, group.go(states, stop), strict=True):
                     statuses[index] = status
     finally:
         for run in runs:
@@ -221,8 +221,8 @@ def _layers(recorder: Recorder) -> dict[str, Any]:
     return found
 
 
-class _Company:
-    """Trials at the same step and the ensemble that trains them."""
+class TrialGroup:
+    """Trials at the same step and the ensemble that trains them as one stack."""
 
     def __init__(
         self, ensemble: Ensemble, recorder: Recorder, trials: Sequence[Trial], watch: _Watch, planes: bool

@@ -38,14 +38,14 @@ class Trial:
     def __init__(self, config: Config, run: RunDirectory, facts: Mapping[str, Any], processes: Processes) -> None:
         self.config, self.run, self.facts, self.processes = config, run, facts, processes
         self.expected = expectations(config, facts["class_counts"], facts["feature_width"])
-        self.epochs_done, self.together = 0, 1
+        self.epochs_done, self.stacked = 0, 1
         self.early_stop = EarlyStop(None)
         self._seconds_before, self._start = 0.0, time.perf_counter()
         self.recording_seconds = 0.0
 
     @property
     def seconds(self) -> float:
-        """Wall-clock seconds of training and recording, also over interruptions, company included."""
+        """Wall-clock seconds of training and recording since the first start, those of stacked trials included."""
         return self._seconds_before + time.perf_counter() - self._start
 
     def samples_per_second(self, epochs: int, seconds: float) -> float | None:
@@ -72,9 +72,9 @@ class Trial:
                 tqdm.write(f"{error}; falling back to {earlier}", file=sys.stderr)
         return None
 
-    def begin(self, step: int, epochs_done: int, together: int) -> None:
-        """Go on at this step as one of so many trials: rows that are newer are dropped."""
-        self._start, self.epochs_done, self.together = time.perf_counter(), epochs_done, together
+    def begin(self, step: int, epochs_done: int, stacked: int) -> None:
+        """Go on at this step as one of so many stacked trials: rows that are newer are dropped."""
+        self._start, self.epochs_done, self.stacked = time.perf_counter(), epochs_done, stacked
         self.processes.on_rank0(lambda: self.run.cut(step if step else -1))
         self.early_stop = EarlyStop(self.config.training.stop, self.processes.on_rank0(self.run.rows))
         self.describe("running")
@@ -168,7 +168,7 @@ class Trial:
                 "seconds": seconds,
                 "recording_seconds": self.recording_seconds,
                 "samples_per_second": self.samples_per_second(self.epochs_done, seconds),
-                "trained_together": self.together,
+                "trained_together": self.stacked,
                 "started": previous.get("started", datetime.now(UTC).isoformat(timespec="seconds")),
                 "config_hash": config_hash(self.config),
                 "seeds": {"seed": self.config.seed, "streams": {s.name.lower(): s.value for s in Stream}},

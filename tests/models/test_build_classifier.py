@@ -105,7 +105,7 @@ def test_one_width_is_a_network_of_two_layers() -> None:
     torch.testing.assert_close(model(x.view(1, 9, 2, 3))[0], expected, rtol=0, atol=1e-13)
 
 
-def test_trials_in_company_are_what_each_is_alone() -> None:
+def test_stacked_trials_are_what_each_is_alone() -> None:
     configs = [
         network(seed=seed, constraints={"features": {"radius": radius}, "outputs": {"radius": 2 * radius, "p": 3.0}})
         for seed, radius in ((0, 0.2), (1, 5.0), (7, 1.0))

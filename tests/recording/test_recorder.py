@@ -134,7 +134,7 @@ def test_the_last_feature_that_fits_the_budget_is_kept() -> None:
     assert Recorder(ensemble.model, ensemble.configs, 3, budget=exact - 1).record(train).features is None
 
 
-def test_trials_in_company_are_measured_as_each_alone() -> None:
+def test_stacked_trials_are_measured_as_each_alone() -> None:
     configs = [small(seed=s, constraints={"features": {"radius": 1.0 + s}, "head": {"radius": 2.0}}) for s in (0, 1, 2)]
     together = trained(*configs)
     recording = Recorder(together.model, configs, 3).record(together.train_split())

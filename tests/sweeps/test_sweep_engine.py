@@ -88,7 +88,7 @@ def test_a_failing_trial_is_recorded_and_the_others_go_on(tmp_path: Path, worker
     assert len(pending(grid.trials, folder.states(grid.trials))) == 2
 
 
-def test_one_bad_trial_of_a_stack_does_not_fail_its_company(tmp_path: Path, workers: Workers) -> None:
+def test_one_bad_trial_of_a_stack_does_not_fail_the_others(tmp_path: Path, workers: Workers) -> None:
     folder = SweepFolder(tmp_path / "out")
     grid = load_grid(write_sweep(tmp_path, seeds=4))
     trials = list(grid.trials)

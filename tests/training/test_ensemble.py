@@ -50,7 +50,7 @@ def bounded(features: float, head: float, outputs: float) -> dict[str, Any]:
     return {"features": {"radius": features}, "head": {"radius": head}, "outputs": {"radius": outputs}}
 
 
-def test_a_network_in_company_ends_where_it_ends_alone() -> None:
+def test_a_stacked_network_ends_where_it_ends_alone() -> None:
     numbers = [("original", 0.05, 0.9), ("random", 0.01, 0.5), ("random", 0.1, 0.1)]
     configs = [
         small(
@@ -65,7 +65,7 @@ def test_a_network_in_company_ends_where_it_ends_alone() -> None:
     check_alone(train(ensemble_of(*configs), 4), trials=range(3), epochs=4)
 
 
-def test_tables_in_company_end_where_they_end_alone() -> None:
+def test_stacked_tables_end_where_they_end_alone() -> None:
     optimizers = [{"name": "adam", "lr": lr, "betas": [b, 0.99], "eps": 1e-6} for lr, b in ((0.1, 0.9), (0.01, 0.5))]
     configs = [
         table(seed=seed, optimizer=optimizer, constraints={"features": {"radius": 1.0 + seed, "p": 3.0}})

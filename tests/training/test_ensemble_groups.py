@@ -60,7 +60,7 @@ def test_structure_may_not(sections: dict[str, Any]) -> None:
     assert groups([first, second, first]) == [[0, 2], [1]]
     ((section, content),) = sections.items()
     key = next(iter(content)) if isinstance(content, dict) else ""
-    with pytest.raises(ValueError, match=rf"^{section}\.?{key}.*: trials trained together must agree in it"):
+    with pytest.raises(ValueError, match=rf"^{section}\.?{key}.*: stacked trials must agree in it"):
         check_stackable([first, second])
 
 

@@ -147,7 +147,7 @@ def test_interrupted_trials_go_on_together_and_alone(tmp_path: Path, monkeypatch
     with monkeypatch.context() as patched:
         stop_at(4, patched)
         assert run_ensemble(configs, paths) == ["interrupted"] * 3
-    # One goes on alone to its end, the others in other company.
+    # One goes on alone to its end, the others stacked anew.
     assert run_training(configs[1], paths[1], resume=True) == "complete"
     fresh = trials()[0].model_copy(update={"seed": 7})
     statuses = run_ensemble([fresh, configs[2], configs[1], configs[0]], [tmp_path / "new", *reversed(paths)])
@@ -161,10 +161,10 @@ def test_interrupted_trials_go_on_together_and_alone(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
-def test_a_trial_may_leave_its_company_whatever_numbers_that_had(
+def test_a_trial_may_leave_its_stack_whatever_numbers_that_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Alone it has no momentum, or no decay, and so another layout of what its update rule remembers."""
+    """Alone it has no momentum, or no decay, and so another layout of its optimizer.s state."""
     training = {"epochs": 4, "batch_size": 10, "checkpoint_seconds": 0}
     kinds = {"sgd": [{"momentum": 0.9}, {}], "adam": [{}, {}]}[name]
     configs = [
@@ -187,7 +187,7 @@ def test_a_trial_may_leave_its_company_whatever_numbers_that_had(
         check_bits(path, tmp_path / "alone" / path.name)
 
 
-def test_the_same_company_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_stack_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configs, paths = trials(), folders(tmp_path / "run")
     run_ensemble(configs, folders(tmp_path / "whole"))
     for step in (1, 6, 10):

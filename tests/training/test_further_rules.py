@@ -1,4 +1,4 @@
-"""Signum, Muon, L-BFGS and clipping: equal to torch.optim or to their definition, in company as alone, resumable."""
+"""Signum, Muon, L-BFGS and clipping: equal to torch.optim or their definition, alone and stacked; resumable."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_clipping_is_torchs() -> None:
 
 
 @pytest.mark.parametrize("optimizer", [SIGNUM, MUON, CLIPPED], ids=lambda o: o["name"])
-def test_trials_move_in_company_as_alone_and_a_lost_one_takes_nobody_along(optimizer: dict[str, Any]) -> None:
+def test_stacked_trials_move_as_alone_and_a_diverged_one_changes_no_other(optimizer: dict[str, Any]) -> None:
     others = {"lr": 0.005, "momentum": 0.6, "clip_norm": None, "backbone_lr_factor": 0.5}
     configs = [configured(optimizer), configured({**optimizer, **others}, seed=1), configured(optimizer, seed=2)]
     together, alone = classifier(*configs), [classifier(config) for config in configs]
@@ -245,7 +245,7 @@ def test_lbfgs_finds_a_stationary_point() -> None:
 def test_lbfgs_trains_alone() -> None:
     configs = [full_batch(), full_batch(seed=1)]
     assert groups(configs) == [[0], [1]]
-    with pytest.raises(ConfigError, match=r"^optimizer\.name: lbfgs cannot be used in company"):
+    with pytest.raises(ConfigError, match=r"^optimizer\.name: lbfgs cannot be stacked"):
         check_stackable(configs)
 
 
