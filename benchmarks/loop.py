@@ -1,4 +1,4 @@
-"""The package's own loop with nobody listening: nothing is written."""
+"""The package's own loop with hooks that do nothing: nothing is written."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import math
 from nc_bench.recording import Recorder
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.loop import Hooks, train
-from nc_bench.training.stopping import StopRequest
+from nc_bench.training.stopping import Interrupt
 
 
 def train_and_record(ensemble: Ensemble) -> None:
     """From the first step to the last, recorded as the configurations say. A time counts only of a whole training."""
     recorder = Recorder(ensemble.model, ensemble.configs, ensemble.classes)
     hooks = Hooks(
-        rows=_unheard,
-        recorded=_unheard,
-        epoch_done=_unheard,
-        save=_unheard,
-        ended=_unheard,
+        rows=_ignore,
+        recorded=_ignore,
+        epoch_done=_ignore,
+        save=_ignore,
+        ended=_ignore,
         stops=lambda trial: math.inf,
-        measured=_unheard,
+        measured=_ignore,
     )
     ensemble.step_count = 0
-    statuses = train(ensemble, recorder, lambda trial: 0.0, StopRequest(), hooks)
+    statuses = train(ensemble, recorder, lambda trial: 0.0, Interrupt(), hooks)
     assert set(statuses) == {"complete"}, f"training ended as {statuses}"
 
 
@@ -35,5 +35,5 @@ def train_only(ensemble: Ensemble) -> None:
     assert all(ensemble.finite()), "training diverged"
 
 
-def _unheard(*news: object) -> None:
-    """Takes whatever the loop tells."""
+def _ignore(*_: object) -> None:
+    """A hook that does nothing."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from nc_bench.recording import Recorder, Recording, recorded_epochs
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.rows import Row, rows_of_recording
-from nc_bench.training.stopping import StopRequest
+from nc_bench.training.stopping import Interrupt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Hooks:
 
 
 def train(
-    ensemble: Ensemble, recorder: Recorder, seconds: Callable[[int], float], stop: StopRequest, hooks: Hooks
+    ensemble: Ensemble, recorder: Recorder, seconds: Callable[[int], float], interrupt: Interrupt, hooks: Hooks
 ) -> list[str]:
     """Train to the end; each trial's "complete", "interrupted" or "diverged".
 
@@ -41,16 +41,22 @@ def train(
     others go on as if it were not there. So they do where a trial stops early, which is recorded, saved and complete.
     `seconds` tells a trial's clock.
     """
-    return _Loop(ensemble, recorder, seconds, stop, hooks).run()
+    return _Loop(ensemble, recorder, seconds, interrupt, hooks).run()
 
 
 class _Loop:
     """The trials that are still alive, and how the others ended."""
 
     def __init__(
-        self, ensemble: Ensemble, recorder: Recorder, seconds: Callable[[int], float], stop: StopRequest, hooks: Hooks
+        self,
+        ensemble: Ensemble,
+        recorder: Recorder,
+        seconds: Callable[[int], float],
+        interrupt: Interrupt,
+        hooks: Hooks,
     ) -> None:
-        self.ensemble, self.recorder, self.seconds, self.stop, self.hooks = ensemble, recorder, seconds, stop, hooks
+        self.ensemble, self.recorder, self.seconds = ensemble, recorder, seconds
+        self.interrupt, self.hooks = interrupt, hooks
         self.training, self.processes = ensemble.configs[0].training, ensemble.processes
         self.wanted = recorded_epochs(ensemble.configs[0].record.every, self.training.epochs)
         self.alive = list(range(len(ensemble.configs)))
@@ -76,9 +82,9 @@ class _Loop:
         self._end(stopped, "complete")
 
     def _take_steps(self) -> bool:
-        """The steps of an epoch; false if a signal came between them, and what there is was saved."""
+        """The steps of an epoch; false if a signal came between them; the state is then saved."""
         for _ in self.ensemble.steps_of_epoch():
-            if self.processes.any(bool(self.stop)):
+            if self.processes.any(bool(self.interrupt)):
                 break
         if self.ensemble.step_count % self.ensemble.steps_per_epoch == 0:
             return True
@@ -94,7 +100,7 @@ class _Loop:
             self._end(_record(self.ensemble, self.recorder, due, self.seconds, self.hooks), "diverged")
         self.hooks.epoch_done(epoch, self.alive)
         stopped = self._stopped(epoch)
-        interrupted = self.processes.any(bool(self.stop))
+        interrupted = self.processes.any(bool(self.interrupt))
         overdue = self.processes.any(time.monotonic() - self.saved >= self.training.checkpoint_seconds)
         if interrupted or stopped or overdue or epoch == self.training.epochs:
             self.hooks.save(self.alive)

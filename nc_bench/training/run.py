@@ -20,14 +20,13 @@ from nc_bench.recording import Recorder, Recording, recorded_stages
 from nc_bench.recording.feature_files import check_features_can_be_kept
 from nc_bench.recording.stages import Stage
 from nc_bench.runs import RunDirectory
-from nc_bench.training.early_stop import EarlyStop
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.grouping import check_stackable
 from nc_bench.training.loop import Hooks, train
 from nc_bench.training.provenance import provenance, resolve_device
 from nc_bench.training.repeatable import repeatable
 from nc_bench.training.slots import muon_moves
-from nc_bench.training.stopping import StopRequest, listening
+from nc_bench.training.stopping import EarlyStop, Interrupt, catch_signals
 from nc_bench.training.trial import Row, Trial
 from nc_bench.training.warm_start import warm_start
 
@@ -152,13 +151,13 @@ def _run_on(
             else:
                 its_facts = {"class_counts": class_counts[index], **facts}
                 waiting[index] = Trial(config, run, its_facts, processes)
-        with listening() as stop:
+        with catch_signals() as interrupt:
             for indices, states in _at_equal_steps(waiting):
                 if len(indices) < len(configs):
                     ensemble = Ensemble([configs[index] for index in indices], dataset, device, processes)
                     recorder = _recorder(ensemble, stages)
                 group = TrialGroup(ensemble, recorder, [waiting[index] for index in indices], watch, planes)
-                for index, status in zip(indices, group.go(states, stop), strict=True):
+                for index, status in zip(indices, group.go(states, interrupt), strict=True):
                     statuses[index] = status
     finally:
         for run in runs:
@@ -231,7 +230,7 @@ class TrialGroup:
         self.watch, self.planes = watch, planes
         self.null = null_baseline(ensemble.classes, ensemble.model.width)
 
-    def go(self, states: Sequence[dict[str, Any]], stop: StopRequest) -> list[str]:
+    def go(self, states: Sequence[dict[str, Any]], interrupt: Interrupt) -> list[str]:
         """Start, or go on from these states, one for each trial; train; judge."""
         if states:
             self.ensemble.load(states)
@@ -257,7 +256,7 @@ class TrialGroup:
             measured=self._measured,
         )
         try:
-            return train(self.ensemble, self.recorder, lambda index: self.trials[index].seconds, stop, hooks)
+            return train(self.ensemble, self.recorder, lambda index: self.trials[index].seconds, interrupt, hooks)
         except Exception:
             for trial in unfinished.values():
                 trial.fail()

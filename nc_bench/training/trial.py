@@ -23,7 +23,7 @@ from nc_bench.runs.directory import FEATURES, rows_to_frame
 from nc_bench.runs.expectations import expectations
 from nc_bench.runs.verdicts import judge
 from nc_bench.training.checkpoint import DamagedCheckpoint, decode, encode
-from nc_bench.training.early_stop import EarlyStop
+from nc_bench.training.stopping import EarlyStop
 
 Row = dict[str, Any]
 

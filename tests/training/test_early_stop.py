@@ -15,8 +15,8 @@ from nc_bench import load_run
 from nc_bench.config import Config, Stop, config_hash
 from nc_bench.reports import sentence
 from nc_bench.training import run_training
-from nc_bench.training.early_stop import EarlyStop
 from nc_bench.training.run import run_ensemble
+from nc_bench.training.stopping import EarlyStop
 
 MODEL = {"name": "mlp", "widths": [8, 4], "batch_norm": True, "final_activation": False}
 EPOCHS = 12

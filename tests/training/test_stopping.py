@@ -5,29 +5,29 @@ import threading
 
 import pytest
 
-from nc_bench.training.stopping import listening
+from nc_bench.training.stopping import catch_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_noted_and_nothing_else_happens(number: signal.Signals) -> None:
-    with listening() as stop:
-        assert not stop
+    with catch_signals() as interrupt:
+        assert not interrupt
         signal.raise_signal(number)
-        assert stop and stop.signal is number
+        assert interrupt and interrupt.signal is number
 
 
-def test_who_asks_twice_does_not_wait() -> None:
-    with listening() as stop:
+def test_a_second_signal_does_not_wait() -> None:
+    with catch_signals() as interrupt:
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        assert stop.signal is signal.SIGTERM
+        assert interrupt.signal is signal.SIGTERM
 
 
 def test_handlers_are_as_they_were_afterwards() -> None:
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in numbers]
-    with pytest.raises(ZeroDivisionError), listening():
+    with pytest.raises(ZeroDivisionError), catch_signals():
         assert [signal.getsignal(number) for number in numbers] != before
         raise ZeroDivisionError
     assert [signal.getsignal(number) for number in numbers] == before
@@ -38,8 +38,8 @@ def test_in_another_thread_signals_are_left_alone() -> None:
     seen = []
 
     def work() -> None:
-        with listening() as stop:
-            seen.append((bool(stop), signal.getsignal(signal.SIGINT)))
+        with catch_signals() as interrupt:
+            seen.append((bool(interrupt), signal.getsignal(signal.SIGINT)))
 
     thread = threading.Thread(target=work)
     thread.start()
