@@ -6,9 +6,10 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+
+from nc_bench.text import did_you_mean
 
 COMMANDS = {
     "train": "train a model and measure its collapse, as a configuration file says",
@@ -34,8 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"nc-bench {_version()}")
         return 0
     if command not in COMMANDS:
-        near = get_close_matches(command, COMMANDS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"the commands are {', '.join(COMMANDS)}"
+        hint = did_you_mean(command, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
         return _refuse(f"unknown command '{command}'; {hint}")
     if command == "schema":
         return _schema(rest)

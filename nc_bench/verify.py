@@ -8,10 +8,11 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from fnmatch import filter as matching
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from nc_bench.text import did_you_mean
 
 if TYPE_CHECKING:
     from nc_bench.claims.claim import Claim, Outcome
@@ -66,8 +67,7 @@ def _chosen(known: Sequence[Claim], wanted: Sequence[str] | None) -> list[Claim]
     for name in wanted:
         found = matching(names, name)
         if not found:
-            near = get_close_matches(name, names, n=3, cutoff=0.4)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
+            hint = did_you_mean(name, names, most=3) or f"there are {', '.join(names)}"
             raise ValueError(f"--only: no claim is called '{name}'; {hint}")
         fitting.update(found)
     return [claim for claim in known if claim.name in fitting]

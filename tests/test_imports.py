@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # on floor 3 training stands on recording and recording on runs, that on floor 4 sweeps stand on reports, whose style
 # their figures have, and that `cli` stands on all commands.
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("text",),
     ("geometry", "config", "rng", "distributed", "vision"),
     ("metrics", "theory"),
     ("models", "data"),

@@ -72,7 +72,11 @@ def test_only_takes_names_and_patterns(only: list[str], checked: list[str], caps
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("ball_rsik", "did you mean ball_risk"), ("zzz", "there are ball_risk, ball_cosine, decay_risk"), ("Ball_*", "")],
+    [
+        ("ball_rsik", "did you mean 'ball_risk'"),
+        ("zzz", "there are ball_risk, ball_cosine, decay_risk"),
+        ("Ball_*", ""),
+    ],
 )
 def test_a_name_that_fits_none_is_refused(name: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert verify.main(["--only", "ball_risk", name]) == 2

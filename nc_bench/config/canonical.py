@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from nc_bench.config.problems import shown
 from nc_bench.config.schema import Config
+from nc_bench.text import shown
 
 Scalar = bool | int | float | str | None
 Leaf = Scalar | tuple[Scalar, ...]

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from nc_bench.config.problems import ConfigError, problems_of
 from nc_bench.config.schema import Config
+from nc_bench.text import one_line
 
 COMMAND_LINE = "command line"
 
@@ -66,7 +67,7 @@ def _parse(text: str | bytes, place: str) -> Any:
         problem = ", ".join(part for part in (error.context, error.problem) if part)
         raise ConfigError(f"{place}{where}: {problem}") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{place}: not readable as YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{place}: not readable as YAML: {one_line(error)}") from None
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

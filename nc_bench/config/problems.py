@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from inspect import isclass
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
-import yaml
 from pydantic import Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from nc_bench.config.schema import Config
 from nc_bench.config.section import Section
+from nc_bench.text import did_you_mean, listed, shown
 
 EXPECTED = {
     "float_type": "should be a number",
@@ -52,13 +51,6 @@ class _Place(NamedTuple):
 def problems_of(error: ValidationError) -> list[Problem]:
     """All problems, in the order of the fields; the tags of unions do not show in the paths."""
     return [problem for details in error.errors() if not _follows(details) for problem in _problems(details)]
-
-
-def shown(value: Any) -> str:
-    """A value as YAML writes it on one line, shortened if long."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
-    text = " ".join(text.removesuffix("\n...\n").split())
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _follows(details: ErrorDetails) -> bool:
@@ -128,12 +120,12 @@ def _meaning(field: FieldInfo | None) -> str:
 
 
 def _suggestion(given: Any, allowed: Sequence[str]) -> str:
-    near = get_close_matches(str(given), allowed, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    hint = did_you_mean(given, allowed)
+    return f"; {hint}" if hint else ""
 
 
 def _choice(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+    return listed(names, " or ")
 
 
 def _locate(location: tuple[int | str, ...]) -> _Place:

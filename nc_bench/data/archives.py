@@ -14,6 +14,7 @@ from nc_bench.data.dataset import Dataset
 from nc_bench.data.error import DataError
 from nc_bench.data.images import BLOCK, Images, PixelArray
 from nc_bench.data.standardise import levels_of
+from nc_bench.text import one_line
 
 READERS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "svhn": "SVHN", "stl10": "STL10"}
 """The class of torchvision that reads each."""
@@ -84,10 +85,9 @@ def _download(name: str, reader: Any, root: Path) -> None:
         for split in ("train", "test"):
             reader(root, **_arguments(reader, split), download=True)
     except (RuntimeError, OSError, HTTPException) as error:
-        cause = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"data.name={name}: download into {root} failed: {cause}; put the files there by hand, or set data.root "
-            "to a folder that has them"
+            f"data.name={name}: download into {root} failed: {one_line(error)}; put the files there by hand, or set "
+            "data.root to a folder that has them"
         ) from error
 
 

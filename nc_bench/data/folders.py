@@ -18,6 +18,7 @@ from nc_bench.data.dataset import Dataset
 from nc_bench.data.error import DataError
 from nc_bench.data.images import Images
 from nc_bench.data.standardise import levels_by, levels_of
+from nc_bench.text import listed, one_line
 
 TEST_FOLDERS = {"image_folder": "test", "imagenet": "val"}
 
@@ -105,7 +106,7 @@ def _scanned(name: str, folders: Sequence[Path]) -> tuple[list[str], Any, Any]:
 
     tools = torchvision.datasets.folder
     if missing := [folder for folder in folders if not folder.is_dir()]:
-        wanted = " and ".join(str(folder) for folder in folders)
+        wanted = listed([str(folder) for folder in folders])
         raise DataError(
             f"data.name={name}: looked for a folder of every class in {wanted}; {missing[0]} is missing, set data.root "
             "to the folder that holds both"
@@ -175,5 +176,4 @@ def _levels(settings: FolderOfImages, source: ImageFiles) -> Tensor:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    cause = " ".join(str(error).split()) or type(error).__name__
-    return DataError(f"{path}: cannot be read as an image ({cause})")
+    return DataError(f"{path}: cannot be read as an image ({one_line(error)})")

@@ -14,6 +14,7 @@ from nc_bench.data.error import DataError
 from nc_bench.data.idx import read_idx
 from nc_bench.data.images import BLOCK, Images, PixelArray
 from nc_bench.data.standardise import levels_of
+from nc_bench.text import one_line
 
 CLASSES = 10
 SIDE = 28
@@ -64,9 +65,8 @@ def _download(name: str, folder: str, root: Path) -> None:
     try:
         getattr(torchvision.datasets, folder)(root, download=True)
     except (RuntimeError, OSError, HTTPException) as error:
-        cause = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"data.name={name}: download into {root / folder / 'raw'} failed: {cause}; put the files there "
+            f"data.name={name}: download into {root / folder / 'raw'} failed: {one_line(error)}; put the files there "
             "by hand, or set data.root to a folder that has them"
         ) from error
 

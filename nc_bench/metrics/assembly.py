@@ -14,6 +14,7 @@ from nc_bench.metrics.names import METRIC_NAMES
 from nc_bench.metrics.sample_sums import SampleSums
 from nc_bench.metrics.second_look import SecondLook
 from nc_bench.metrics.undefined import Condition
+from nc_bench.text import listed
 
 PerTrial = Float64[Tensor, "t"]
 Values = dict[str, Tensor]
@@ -212,5 +213,5 @@ def _classes(flags: Tensor) -> str:
     if len(numbers) == 1:
         return f"class {numbers[0]}"
     if len(numbers) > 4:
-        return f"classes {', '.join(map(str, numbers[:3]))} and {len(numbers) - 3} more"
-    return f"classes {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+        return f"classes {listed([*map(str, numbers[:3]), f'{len(numbers) - 3} more'])}"
+    return f"classes {listed([*map(str, numbers)])}"

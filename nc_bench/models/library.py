@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nc_bench.config import ConfigError, Library
+from nc_bench.text import one_line
 
 PROBE = 2
 """Images in the forward pass that looks for the head: the fewest that batch norm takes where a map is one pixel."""
@@ -71,7 +72,7 @@ def _built(config: Library, channels: int, classes: int) -> nn.Module:
             f"model.name: {config.name} needs timm, which is not installed: pip install 'nc_bench[timm]'"
         ) from None
     except (ValueError, RuntimeError, TypeError) as error:
-        raise ConfigError(f"model.name: {config.name} cannot be built: {_line(error)}") from None
+        raise ConfigError(f"model.name: {config.name} cannot be built: {one_line(error)}") from None
 
 
 def _torchvision(name: str, channels: int, classes: int) -> nn.Module:
@@ -144,7 +145,7 @@ def _forward(config: Library, model: nn.Module, images: Tensor) -> Any:
         return model(images)
     except (RuntimeError, ValueError, AssertionError) as error:
         size = " x ".join(str(length) for length in images.shape[1:])
-        raise ConfigError(f"model.name: {config.name} does not take images of {size}: {_line(error)}") from None
+        raise ConfigError(f"model.name: {config.name} does not take images of {size}: {one_line(error)}") from None
 
 
 def _check_gradients(config: Library, model: nn.Module, images: Tensor) -> None:
@@ -160,7 +161,3 @@ def _check_gradients(config: Library, model: nn.Module, images: Tensor) -> None:
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
     parent, _, last = name.rpartition(".")
     setattr(model.get_submodule(parent), last, module)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from nc_bench.models.layers import RadialBall
 from nc_bench.recording.measuring import measuring
 from nc_bench.recording.tap import FeatureTap
 from nc_bench.runs.directory import PENULTIMATE
+from nc_bench.text import did_you_mean
 
 PROBE = 2
 """Samples of the forward pass that tells shapes: two, so that an axis of samples is no axis of one trial."""
@@ -86,8 +86,8 @@ def _trunk(backbone: nn.Module) -> tuple[nn.Module, str]:
 def _check_names(wanted: Sequence[str], names: Sequence[str], trunk: nn.Module) -> None:
     for name in wanted:
         if name not in names:
-            near = get_close_matches(name, [PENULTIMATE, *names], n=1)
-            suggestion = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, [PENULTIMATE, *names])
+            suggestion = f"; {hint}" if hint else ""
             known = ", ".join([PENULTIMATE, *(child for child, _ in trunk.named_children())])
             raise ConfigError(
                 f"record.layers: {name!r} is no module of the backbone{suggestion} "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,6 +13,7 @@ from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.reading import claim, last_row, last_value, null_value
 from nc_bench.runs import Run
 from nc_bench.runs.expectations import nonnegative_features
+from nc_bench.text import listed
 
 VARIANCES = "nc1_quotient"
 
@@ -67,7 +67,7 @@ def _measured(run: Run) -> str:
     geometry = [part for part in (_simplex(run), _points(run), _efficiency(run)) if part]
     text = f"{when} {_risk(run)}"
     if geometry:
-        text += f"; {_enumerated(geometry)}"
+        text += f"; {listed(geometry, ', and ')}"
     ending = conclusion(run)
     return f"{text}: {ending}." if ending else f"{text}."
 
@@ -177,7 +177,3 @@ def _verdict(run: Run, name: str) -> str:
         return ""
     verdict = claim(run, name).get("verdict", "")
     return "" if pd.isna(verdict) else str(verdict)
-
-
-def _enumerated(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}, and {parts[-1]}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from difflib import get_close_matches
 from pathlib import Path
 
 from nc_bench.config import ConfigError
@@ -13,6 +12,7 @@ from nc_bench.sweeps.collect import DERIVED, STATIONARITY
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.studies import ANSWERS
 from nc_bench.sweeps.study import Measure, Study
+from nc_bench.text import did_you_mean
 
 COLUMNS = ("objective", "learning_rate", "gradient_norm", STATIONARITY)
 """What rows hold besides METRIC_NAMES, and a study may ask for."""
@@ -65,7 +65,4 @@ def _unmeasured(place: str, measure: Measure, grid: Grid) -> Iterator[str]:
 def _unknown(place: str, names: Collection[str], known: Collection[str]) -> Iterator[str]:
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            yield f"{place}: {name} given; " + (
-                f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
-            )
+            yield f"{place}: {name} given; {did_you_mean(name, known) or 'known are ' + ', '.join(known)}"

@@ -14,6 +14,7 @@ import torch
 from distributed import Client, LocalCluster
 
 from nc_bench.sweeps.folder import SweepError
+from nc_bench.text import first_line
 
 DEATHS_BORNE = 2
 """Workers that may die with a group of trials before it is tried alone, and alone before it is halved or given up."""
@@ -74,7 +75,7 @@ def remote_workers(address: str) -> Iterator[Workers]:
         try:
             client = Client(address, timeout=CONNECTION_SECONDS)
         except (OSError, ValueError) as error:
-            raise SweepError(f"--scheduler {address}: no scheduler answers ({_first_line(error)})") from None
+            raise SweepError(f"--scheduler {address}: no scheduler answers ({first_line(error)})") from None
         with client:
             number = len(client.scheduler_info(n_workers=-1)["workers"])
             if number == 0:
@@ -118,7 +119,3 @@ def quiet_dask(settings: dict[str, Any]) -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -16,6 +16,7 @@ from nc_bench.config import Config
 from nc_bench.sweeps.clusters import Workers
 from nc_bench.sweeps.folder import FINISHED, State, SweepError, SweepFolder
 from nc_bench.sweeps.work import Report, Task, work
+from nc_bench.text import first_line
 from nc_bench.training.grouping import MAX_STACK, groups
 
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total:.0f} trials [{elapsed}<{remaining}{postfix}]"
@@ -109,11 +110,11 @@ class _Engine:
         try:
             report = future.result()
         except KilledWorker as error:
-            return str(error).splitlines()[0], True
+            return first_line(error), True
         except (CancelledError, CommClosedError):
             raise SweepError("the scheduler has gone; run the same command again to go on") from None
         except Exception as error:
-            return f"{type(error).__name__}: {error}".splitlines()[0], False
+            return f"{type(error).__name__}: {first_line(error)}", False
         if report.error is None:
             epochs = self.trials[group[0]].training.epochs
             self.folder.log_time(trials=len(group), epochs=epochs, seconds=report.seconds)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
 from nc_bench.config import ConfigError, read_mapping
-from nc_bench.config.problems import shown
 from nc_bench.config.section import Section
 from nc_bench.config.values import Count, NonNegativeInteger
 from nc_bench.sweeps.axes import Axis
 from nc_bench.sweeps.study import Study
+from nc_bench.text import did_you_mean, shown
 
 ARM, SEED = "arm", "seed"
 """The columns of every table that no axis may be called by."""
@@ -101,8 +100,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
                 text = str(details["ctx"]["error"])
             case "extra_forbidden":
                 known = _keys_at(location[:-1])
-                near = get_close_matches(location[-1], known, n=1)
-                hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+                hint = did_you_mean(location[-1], known) or f"known are {', '.join(known)}"
                 text = f"unknown key; {hint}"
             case "missing":
                 text = "missing"

@@ -24,6 +24,7 @@ from nc_bench.config.section import Section
 from nc_bench.config.values import Count
 from nc_bench.sweeps.clusters import MEMORY, THREADS, Workers, quiet_dask
 from nc_bench.sweeps.folder import SweepError
+from nc_bench.text import first_line
 
 if TYPE_CHECKING:
     from dask_jobqueue.slurm import SLURMCluster
@@ -77,7 +78,7 @@ def slurm_workers(path: Path, logs: Path) -> Iterator[Workers]:
         try:
             started = SLURMCluster(**_options(asked, name, logs.absolute()), silence_logs=logging.CRITICAL)
         except RuntimeError as error:
-            raise SweepError(f"--slurm {path}: {str(error).splitlines()[0]}") from None
+            raise SweepError(f"--slurm {path}: {first_line(error)}") from None
         with started as cluster, Client(cluster) as client:
             _check_accepted(path, cluster.job_script())
             with _kept_at(cluster, asked.jobs):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 
+from nc_bench.text import did_you_mean
 from nc_bench.theory.balls import final_layer_ball, penultimate_ball, risk_floor
 from nc_bench.theory.frozen_head import frozen_simplex_head
 from nc_bench.theory.imbalance import minority_collapse, relu_imbalanced
@@ -61,6 +61,5 @@ def predict(setting: str, /, **specification: object) -> Prediction:
 
 def _unknown(kind: str, given: object, known: Iterable[str]) -> str:
     names = list(known)
-    near = get_close_matches(str(given), names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {kind} {given!r}; {hint}There are {', '.join(names)}"
+    hint = did_you_mean(given, names)
+    return f"unknown {kind} {given!r}; {f'{hint} ' if hint else ''}There are {', '.join(names)}"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nc_bench.config import Config, ConfigError
 from nc_bench.distributed import SINGLE_PROCESS, Processes
 from nc_bench.models import Classifier
+from nc_bench.text import first_line
 
 VECTOR = 16
 """Most float32 numbers in a vector register of a CPU."""
@@ -74,7 +75,7 @@ def check_bfloat16(device: torch.device) -> None:
         ones = torch.ones(2, 2, device=device, dtype=torch.bfloat16)
         torch.mm(ones, ones)
     except (RuntimeError, TypeError) as error:
-        raise ConfigError(f"{refusal} ({_first_line(error)}); set training.autocast: none") from None
+        raise ConfigError(f"{refusal} ({first_line(error)}); set training.autocast: none") from None
 
 
 def check_channels_last(model: nn.Module, device: torch.device) -> None:
@@ -102,13 +103,9 @@ def check_compiler(device: torch.device) -> None:
         compiled(torch.ones(2, device=device))
     except (RuntimeError, ImportError, OSError) as error:
         raise ConfigError(
-            f"training.compile: torch.compile does not work here ({_first_line(error)}); set training.compile: false"
+            f"training.compile: torch.compile does not work here ({first_line(error)}); set training.compile: false"
         ) from None
 
 
 def _probe(x: Tensor) -> Tensor:
     return x.sin() + 1
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

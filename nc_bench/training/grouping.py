@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from nc_bench.config import Config, ConfigError, Lbfgs, flatten
 from nc_bench.config.canonical import Leaf
-from nc_bench.config.problems import shown
 from nc_bench.models import stackable
+from nc_bench.text import shown
 
 NUMBERS = frozenset(
     {

@@ -19,7 +19,7 @@ from nc_bench.config import (
     json_schema,
     load_config,
 )
-from nc_bench.config.problems import shown
+from nc_bench.text import shown
 
 SMALL: dict[str, Any] = {
     "data": {"name": "digits"},

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from nc_bench.sweeps.studies.evidence import Evidence, listed, plus_minus
+from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
 from nc_bench.sweeps.tables import digits
+from nc_bench.text import listed
 
 SIMPLEX = 0.95
 """simplex_efficiency from which on there is a simplex, and accuracy below which classes have merged."""

@@ -74,11 +74,6 @@ def sign(spread: Spread) -> int:
     return (spread.low > 0) - (spread.high < 0)
 
 
-def listed(parts: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
 def _spread(table: pd.DataFrame, measure: str, labels: Mapping[str, Any]) -> Spread:
     chosen = table[table["measure"] == measure]
     for column, value in labels.items():

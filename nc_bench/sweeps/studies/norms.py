@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from nc_bench.sweeps.studies.evidence import Evidence, listed, plus_minus
+from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
 from nc_bench.sweeps.tables import digits
+from nc_bench.text import listed
 
 
 def norms(evidence: Evidence) -> str:

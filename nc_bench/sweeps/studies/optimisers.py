@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from nc_bench.sweeps.statistics import at_best, spread
-from nc_bench.sweeps.studies.evidence import Evidence, listed, plus_minus
+from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
 from nc_bench.sweeps.tables import digits
+from nc_bench.text import listed
 
 PAIRS = {"SGD": "SGDW", "Adam": "AdamW", "Signum": "SignumW"}
 """Coupled decay and decoupled decay of the same optimiser."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from nc_bench.sweeps.studies.evidence import Evidence, listed
+from nc_bench.sweeps.studies.evidence import Evidence
 from nc_bench.sweeps.tables import digits
+from nc_bench.text import listed
 
 WITHIN = 0.05
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nc_bench.sweeps.collect import COLLAPSED_SHARE
-from nc_bench.sweeps.studies.evidence import Evidence, interval, listed, plus_minus, sign
+from nc_bench.sweeps.studies.evidence import Evidence, interval, plus_minus, sign
+from nc_bench.text import listed
 
 TRUE = "true labels"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from nc_bench.sweeps.studies.evidence import Evidence, listed, plus_minus
+from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
 from nc_bench.sweeps.tables import digits
+from nc_bench.text import listed
 
 CLASSES = 10
 NEAR = 0.95
