@@ -7,7 +7,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from nc_bench.geometry.moments import check_arrays, check_labels
-from nc_bench.metrics.gather import Gather, alone
+from nc_bench.metrics.gather import Gather, no_gather
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.precision import full_precision
 from nc_bench.metrics.two_looks import CollapseMetrics, Measurement, TwoLooks
@@ -61,7 +61,7 @@ def measure_features(
     classes: int,
     head: Head | None = None,
     centres: Float64[Tensor, "t k d"] | None = None,
-    gather: Gather = alone,
+    gather: Gather = no_gather,
 ) -> Measurement:
     """`collapse_metrics` for t trials at once, from features that are in memory.
 

@@ -10,6 +10,6 @@ Gather = Callable[[Sequence[Tensor]], list[list[Tensor]]]
 """From one process's tensors to those of every process, in an order on which all agree."""
 
 
-def alone(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+def no_gather(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
     """The `Gather` of a process that holds all samples."""
     return [list(tensors)]

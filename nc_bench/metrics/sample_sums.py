@@ -36,7 +36,7 @@ class SampleSums:
             setattr(self, field.name, combine(mine, theirs))
 
     @staticmethod
-    def chosen(which: Bool[Tensor, "t"], these: SampleSums, others: SampleSums) -> SampleSums:
+    def where(which: Bool[Tensor, "t"], these: SampleSums, others: SampleSums) -> SampleSums:
         """Some trials' sums from `these`, the rest from `others`."""
         names = [field.name for field in fields(SampleSums)]
         pairs = [(getattr(these, name), getattr(others, name)) for name in names]

@@ -90,7 +90,7 @@ class SecondLook:
         if isinstance(narrow, bool):
             return self._sums(features, labels, torch.float32 if narrow else torch.float64)
         # Rare, and worth both: what one trial's tables need must not change a digit of the others.
-        return SampleSums.chosen(
+        return SampleSums.where(
             narrow, self._sums(features, labels, torch.float32), self._sums(features, labels, torch.float64)
         )
 

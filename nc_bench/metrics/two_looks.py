@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nc_bench.geometry.moments import class_sums
 from nc_bench.metrics.assembly import assemble
-from nc_bench.metrics.gather import Gather, alone
+from nc_bench.metrics.gather import Gather, no_gather
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.sample_sums import SampleSums
 from nc_bench.metrics.second_look import SecondLook
@@ -51,7 +51,7 @@ class TwoLooks:
         classes: int,
         head: Head | None = None,
         centres: Float64[Tensor, "t k d"] | None = None,
-        gather: Gather = alone,
+        gather: Gather = no_gather,
     ) -> None:
         self.classes, self.head, self.centres, self.gather = classes, head, centres, gather
         self._counts: Tensor | None = None

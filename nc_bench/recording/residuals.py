@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nc_bench.config import Config, LpBall
 from nc_bench.geometry.balls import ball_residual, sphere_residual
-from nc_bench.metrics.gather import Gather, alone
+from nc_bench.metrics.gather import Gather, no_gather
 
 
 class ConstraintWatch:
@@ -19,7 +19,7 @@ class ConstraintWatch:
     On a sphere |norm/radius - 1|. NaN where the norm is. `gather` brings together what several processes saw.
     """
 
-    def __init__(self, configs: Sequence[Config], gather: Gather = alone) -> None:
+    def __init__(self, configs: Sequence[Config], gather: Gather = no_gather) -> None:
         self.gather = gather
         features = [c.constraints.features for c in configs if c.constraints.features]
         outputs = [c.constraints.outputs for c in configs if c.constraints.outputs]
