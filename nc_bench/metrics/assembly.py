@@ -65,7 +65,7 @@ def mean_values(look: SecondLook) -> Values:
     return {
         "nc2_equinorm": geometry.equinorm(look.rows),
         "nc2_equiangular": geometry.equiangular(look.rows, look.gram),
-        "nc2_equidistant": geometry.spread(geometry.pairs(look.distances)),
+        "nc2_equidistant": geometry.coefficient_of_variation(geometry.pairs(look.distances)),
         "nc2_etf": geometry.etf_error(look.gram),
         "centre_offset": offset / geometry.row_norms(look.means).mean(-1),
     }

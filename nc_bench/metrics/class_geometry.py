@@ -55,7 +55,7 @@ def unit_rows(rows: Means) -> Means:
     return rows / row_norms(rows)[..., None]
 
 
-def spread(values: Float64[Tensor, "t m"]) -> PerTrial:
+def coefficient_of_variation(values: Float64[Tensor, "t m"]) -> PerTrial:
     """Unbiased standard deviation over mean; 0 for a single value."""
     if values.shape[-1] < 2:
         return values.new_zeros(values.shape[:-1])
@@ -64,7 +64,7 @@ def spread(values: Float64[Tensor, "t m"]) -> PerTrial:
 
 def equinorm(rows: Means) -> PerTrial:
     """std_c |row_c| / mean_c |row_c|; 0 for a simplex."""
-    return spread(row_norms(rows))
+    return coefficient_of_variation(row_norms(rows))
 
 
 def gram(rows: Means) -> Gram:
