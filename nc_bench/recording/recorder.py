@@ -15,10 +15,9 @@ from nc_bench.data import Images, part
 from nc_bench.distributed import SINGLE_PROCESS, Processes
 from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoLooks, measure_features
 from nc_bench.models import Classifier
-from nc_bench.recording.measuring import measuring
 from nc_bench.recording.residuals import ConstraintWatch
 from nc_bench.recording.stages import Stage
-from nc_bench.recording.tap import FeatureTap
+from nc_bench.recording.tap import FeatureTap, eval_mode
 from nc_bench.runs.directory import PENULTIMATE
 
 FEATURE_BUDGET = 2**31
@@ -107,7 +106,7 @@ class Recorder:
         )
         watch = ConstraintWatch(self.configs, self.processes.gather)
         self.processes.broadcast_buffers(self.model)
-        with measuring(self.model):
+        with eval_mode(self.model):
             take = self._kept if self.keeps(split) else self._computed_twice
             layers = take(split, head, centres or {}, watch)
         last = layers.pop(PENULTIMATE)

@@ -14,8 +14,7 @@ from nc_bench.config import ConfigError, Record
 from nc_bench.data import Images
 from nc_bench.models import Classifier
 from nc_bench.models.layers import RadialBall
-from nc_bench.recording.measuring import measuring
-from nc_bench.recording.tap import FeatureTap
+from nc_bench.recording.tap import FeatureTap, eval_mode
 from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.text import did_you_mean
 
@@ -98,7 +97,7 @@ def _check_names(wanted: Sequence[str], names: Sequence[str], trunk: nn.Module) 
 @torch.no_grad()
 def _probe(model: Classifier, modules: Sequence[str], inputs: Tensor | Images) -> tuple[dict[str, Any], Tensor]:
     example = inputs[:1].expand(len(model.head.weight), PROBE, *inputs.shape[1:])
-    with measuring(model), FeatureTap(model, model.head, outputs=dict.fromkeys(modules, lambda output: output)) as tap:
+    with eval_mode(model), FeatureTap(model, model.head, outputs=dict.fromkeys(modules, lambda output: output)) as tap:
         model(example)
     return tap.outputs, tap.features
 

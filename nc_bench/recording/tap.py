@@ -1,8 +1,9 @@
-"""Hooks that catch the penultimate features of any model, and what other modules give."""
+"""Hooks that catch the penultimate features of any model and the outputs of other modules; eval mode to call it in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from nc_bench.metrics import full_precision
 from nc_bench.models.layers import StackedLinear
 
 LINEAR_LAYERS = (nn.Linear, StackedLinear)
@@ -87,6 +89,18 @@ class FeatureTap:
         # Removed first: the mapping keeps the order in which the modules ran.
         self.outputs.pop(name, None)
         self.outputs[name] = reduce(output.detach() if isinstance(output, Tensor) else output)
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Inside the block the model is in eval mode, without autocast or TF32; afterwards everything is as before."""
+    training = model.training
+    model.eval()
+    try:
+        with full_precision(next(model.parameters()).device):
+            yield
+    finally:
+        model.train(training)
 
 
 def _module(model: nn.Module, name: str) -> nn.Module:

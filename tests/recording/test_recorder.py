@@ -15,7 +15,7 @@ from nc_bench import collapse_metrics
 from nc_bench.config import Config
 from nc_bench.models import Classifier
 from nc_bench.recording import Recorder, Split, recorder
-from nc_bench.recording.measuring import measuring
+from nc_bench.recording.tap import eval_mode
 from nc_bench.training.ensemble import Ensemble
 
 DATA = tiny_dataset()
@@ -153,7 +153,7 @@ def test_measuring_restores_what_it_changes(name: str) -> None:
     part = attrgetter(name)(torch.backends)
     before, part.fp32_precision = part.fp32_precision, "tf32"
     try:
-        with pytest.raises(RuntimeError, match="stop"), torch.autocast("cpu"), measuring(model):
+        with pytest.raises(RuntimeError, match="stop"), torch.autocast("cpu"), eval_mode(model):
             assert not model.training and not model.backbone.layer1.norm.training
             assert not torch.is_autocast_enabled("cpu") and part.fp32_precision == "ieee"
             raise RuntimeError("stop")
