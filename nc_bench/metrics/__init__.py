@@ -5,7 +5,7 @@ from nc_bench.metrics.head import Head
 from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
 from nc_bench.metrics.null import NULL_NAMES, null_baseline
 from nc_bench.metrics.precision import full_precision
-from nc_bench.metrics.two_looks import CollapseMetrics, Measurement, TwoLooks
+from nc_bench.metrics.two_pass import CollapseMetrics, Measurement, TwoPassMetrics
 
 __all__ = [
     "HEAD_NAMES",
@@ -14,7 +14,7 @@ __all__ = [
     "CollapseMetrics",
     "Head",
     "Measurement",
-    "TwoLooks",
+    "TwoPassMetrics",
     "collapse_metrics",
     "full_precision",
     "measure_features",

@@ -10,7 +10,7 @@ from nc_bench.geometry.moments import check_arrays, check_labels
 from nc_bench.metrics.gather import Gather, no_gather
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.precision import full_precision
-from nc_bench.metrics.two_looks import CollapseMetrics, Measurement, TwoLooks
+from nc_bench.metrics.two_pass import CollapseMetrics, Measurement, TwoPassMetrics
 
 CHUNK_ELEMENTS = 2**19
 """Float64 numbers in one chunk (4 MiB): small enough for the cache, large enough for the matrix products."""
@@ -66,16 +66,16 @@ def measure_features(
     """`collapse_metrics` for t trials at once, from features that are in memory.
 
     `centres`: class centres for `nc4_mismatch` and `ncc_accuracy`, where they are not the features' own class
-    means (the test split is judged by the training means). `gather`: as for `TwoLooks`.
+    means (the test split is judged by the training means). `gather`: as for `TwoPassMetrics`.
     """
     trials, _, width = features.shape
     rows = max(1, CHUNK_ELEMENTS // (trials * max(width, 2 * classes)))
-    looks = TwoLooks(classes, head, centres, gather)
+    metrics = TwoPassMetrics(classes, head, centres, gather)
     with full_precision(features.device):
-        for take in (looks.first, looks.second):
+        for one_pass in (metrics.first_pass, metrics.second_pass):
             for chunk, its_labels in zip(features.split(rows, 1), labels.split(rows, 1), strict=True):
-                take(chunk, its_labels)
-        return looks.result()
+                one_pass(chunk, its_labels)
+        return metrics.result()
 
 
 def _number_of_classes(labels: Int64[Tensor, "n"], head: Head | None, classes: int | None) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor
 from nc_bench.config import Config
 from nc_bench.data import Images, part
 from nc_bench.distributed import SINGLE_PROCESS, Processes
-from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoLooks, measure_features
+from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoPassMetrics, measure_features
 from nc_bench.models import Classifier
 from nc_bench.recording.residuals import ConstraintWatch
 from nc_bench.recording.stages import Stage
@@ -21,7 +21,7 @@ from nc_bench.recording.tap import FeatureTap, eval_mode
 from nc_bench.runs.directory import PENULTIMATE
 
 FEATURE_BUDGET = 2**31
-"""Bytes of features kept in memory between the two looks of a measurement; beyond it they are computed again."""
+"""Bytes of features kept in memory between the two passes of a measurement; beyond it they are computed again."""
 
 BATCH_ELEMENTS = 2**22
 """Numbers in one evaluation batch, counted over trials and the widest of input and features."""
@@ -107,8 +107,8 @@ class Recorder:
         watch = ConstraintWatch(self.configs, self.processes.gather)
         self.processes.broadcast_buffers(self.model)
         with eval_mode(self.model):
-            take = self._kept if self.keeps(split) else self._computed_twice
-            layers = take(split, head, centres or {}, watch)
+            measure = self._kept if self.keeps(split) else self._computed_twice
+            layers = measure(split, head, centres or {}, watch)
         last = layers.pop(PENULTIMATE)
         return Recording(
             metrics=last.metrics,
@@ -145,13 +145,13 @@ class Recorder:
         self, split: Split, head: Head, centres: Mapping[str, Tensor], watch: ConstraintWatch
     ) -> dict[str, Layer]:
         gather = self.processes.gather
-        looks = {name: TwoLooks(self.classes, None, centres.get(name), gather) for name in self.stages}
-        looks[PENULTIMATE] = TwoLooks(self.classes, head, centres.get(PENULTIMATE), gather)
+        metrics = {name: TwoPassMetrics(self.classes, None, centres.get(name), gather) for name in self.stages}
+        metrics[PENULTIMATE] = TwoPassMetrics(self.classes, head, centres.get(PENULTIMATE), gather)
         for second in (False, True):
             for batch, labels in self._batches(split, watch):
                 for name, features in batch.items():
-                    (looks[name].second if second else looks[name].first)(features, labels)
-        return {name: _layer(look.result(), None) for name, look in looks.items()}
+                    (metrics[name].second_pass if second else metrics[name].first_pass)(features, labels)
+        return {name: _layer(passes.result(), None) for name, passes in metrics.items()}
 
     def _batches(self, split: Split, watch: ConstraintWatch) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Features of every layer by name, the penultimate last, and their labels, of this process's share."""

@@ -17,7 +17,7 @@ from sklearn.neighbors import NearestCentroid
 from torch import Tensor
 
 from nc_bench import collapse_metrics
-from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoLooks, collapse, measure_features
+from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoPassMetrics, collapse, measure_features
 
 some = settings(max_examples=15, deadline=None)
 
@@ -57,11 +57,11 @@ def test_chunks_of_odd_sizes_change_nothing(problem: Problem, sizes: list[int]) 
                     yield features[:, start : start + size], labels[:, start : start + size]
                 start += size
 
-    looks = TwoLooks(problem.classes, head)
-    for take in (looks.first, looks.second):
+    metrics = TwoPassMetrics(problem.classes, head)
+    for one_pass in (metrics.first_pass, metrics.second_pass):
         for chunk in chunks():
-            take(*chunk)
-    chunked = looks.result()
+            one_pass(*chunk)
+    chunked = metrics.result()
     whole = measure_features(features, labels, classes=problem.classes, head=head)
     assert disagreements(chunked.metrics[0], problem, whole.metrics[0]) == {}
     torch.testing.assert_close(chunked.class_means, whole.class_means, rtol=1e-14, atol=1e-14)

@@ -35,15 +35,15 @@ class Measurement:
     class_means: Float64[Tensor, "t k d"]
 
 
-class TwoLooks:
-    """The metrics of features that are looked at twice, in chunks, the same chunks each time.
+class TwoPassMetrics:
+    """The metrics of features that come in chunks, in two passes over the same chunks.
 
-    The first look takes counts and class means, the second what needs them; all `first` come before all `second`.
-    State: K*d + K*K numbers per trial, however many samples there are. Without a `head` only the metrics of the
-    features are measured. `centres`: class centres for `nc4_mismatch` and `ncc_accuracy`, where they are not the
-    features' own class means (the test split is judged by the training means). `gather`: where
-    several processes look at a share of the samples each, brings their sums together, once after each look; all of
-    them then get the metrics of all samples.
+    `first_pass` takes counts and class means, `second_pass` what needs them; all chunks go through the first before
+    any goes through the second. State: K*d + K*K numbers per trial, however many samples there are. Without a `head`
+    only the metrics of the features are measured. `centres`: class centres for `nc4_mismatch` and `ncc_accuracy`,
+    where they are not the features' own class means (the test split is judged by the training means). `gather`: where
+    several processes hold a share of the samples each, adds up their sums, once after each pass; all of them then get
+    the metrics of all samples.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class TwoLooks:
         self._look: SecondLook | None = None
         self._sums: SampleSums | None = None
 
-    def first(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
+    def first_pass(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
         """Take in a chunk's counts and class sums."""
         counts, sums = class_sums(features, labels, self.classes)
         if self._counts is None or self._class_sums is None:
@@ -68,10 +68,10 @@ class TwoLooks:
             self._counts += counts
             self._class_sums += sums
 
-    def second(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
+    def second_pass(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
         """Take in what a chunk says once the class means are known."""
         if self._look is None:
-            assert self._counts is not None and self._class_sums is not None, "the first look comes first"
+            assert self._counts is not None and self._class_sums is not None, "no chunk has gone through the first pass"
             (self._counts, self._class_sums), *others = self.gather([self._counts, self._class_sums])
             for counts, sums in others:
                 self._counts, self._class_sums = self._counts + counts, self._class_sums + sums
@@ -83,8 +83,10 @@ class TwoLooks:
             self._sums.add(part)
 
     def result(self) -> Measurement:
-        """The metrics, once both looks are done."""
-        assert self._look is not None and self._sums is not None and self._counts is not None, "two looks were taken"
+        """The metrics, once both passes are done."""
+        assert self._look is not None and self._sums is not None and self._counts is not None, (
+            "no chunk has gone through the second pass"
+        )
         values, conditions = assemble(self._look, self._sums.of_all(self.gather))
         table, reasons = mask_undefined(values, conditions)
         rows = [dict(zip(values, row, strict=True)) for row in table.tolist()]
