@@ -28,9 +28,8 @@ from nc_bench.config import Config
 from nc_bench.data import load_dataset
 from nc_bench.sweeps.clusters import MEMORY
 from nc_bench.training import run_ensemble
+from nc_bench.training.device import deterministic, device_name, resolve_device
 from nc_bench.training.ensemble import Ensemble
-from nc_bench.training.provenance import device_name, resolve_device
-from nc_bench.training.repeatable import repeatable
 
 ALONE = 3
 """Trials that are trained one by one; the others would take as long."""
@@ -121,7 +120,7 @@ def compare(case: Case, device: torch.device, epochs: int, repeats: int) -> None
     data = load_dataset(configs[0].data)
 
     def together(some: Sequence[Config]) -> None:
-        with repeatable(device):
+        with deterministic(device):
             train_and_record(Ensemble(some, data, device))
 
     def alone() -> None:

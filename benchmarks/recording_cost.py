@@ -20,7 +20,7 @@ from nc_bench.config import load_config
 from nc_bench.models import build_classifier
 from nc_bench.recording import Recorder
 from nc_bench.recording.recorder import BATCH_ELEMENTS, Split
-from nc_bench.training.provenance import device_name
+from nc_bench.training.device import device_name
 
 MATRICES = ((50_000, 512, 10), (50_000, 512, 100), (20_000, 2048, 1000))
 NETWORK, PIXELS, CLASSES, SPLITS = "mnist_mlp.yaml", (1, 28, 28), 10, (10_000, 60_000)

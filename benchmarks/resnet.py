@@ -28,9 +28,8 @@ from torch.nn import functional as F
 
 from nc_bench.config import Config
 from nc_bench.data import Dataset
+from nc_bench.training.device import deterministic, device_name, resolve_device
 from nc_bench.training.ensemble import Ensemble
-from nc_bench.training.provenance import device_name, resolve_device
-from nc_bench.training.repeatable import repeatable
 from nc_bench.vision import torchvision
 
 CLASSES, BATCH, SIDE = 10, 128, 32
@@ -52,8 +51,8 @@ def main() -> None:
         jobs = {
             "by hand": by_hand(data, device, low=low),
             "open order": ours(data, device, train_only, low=low, order=nullcontext),
-            "bare": ours(data, device, train_only, low=low, order=lambda: repeatable(device)),
-            "recorded": ours(data, device, train_and_record, low=low, order=lambda: repeatable(device)),
+            "bare": ours(data, device, train_only, low=low, order=lambda: deterministic(device)),
+            "recorded": ours(data, device, train_and_record, low=low, order=lambda: deterministic(device)),
         }
         for job in jobs.values():
             job()

@@ -33,8 +33,8 @@ from torch.nn import functional as F
 
 from nc_bench.config import Config
 from nc_bench.data import Dataset
+from nc_bench.training.device import device_name
 from nc_bench.training.ensemble import Ensemble
-from nc_bench.training.provenance import device_name
 from nc_bench.vision import torchvision
 
 WIDTHS, CLASSES, BATCH, SIDE = (256, 256, 64), 10, 128, 28

@@ -30,9 +30,9 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except (MemoryError, RuntimeError) as error:
         # Imported where it is needed, as in _train.
-        from nc_bench.training.memory import shortage
+        from nc_bench.training.device import out_of_memory
 
-        line = shortage(error)
+        line = out_of_memory(error)
         if line is None:
             raise
         print(line, file=sys.stderr)

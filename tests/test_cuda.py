@@ -20,9 +20,8 @@ from nc_bench.recording import Recorder
 from nc_bench.recording.stages import recorded_stages
 from nc_bench.sweeps.clusters import gpu_count
 from nc_bench.training import run_ensemble, run_training
+from nc_bench.training.device import deterministic, out_of_memory
 from nc_bench.training.ensemble import Ensemble
-from nc_bench.training.memory import shortage
-from nc_bench.training.repeatable import repeatable
 from nc_bench.training.rows import rows_of_recording
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -204,7 +203,7 @@ def test_killed_and_resumed_bit_for_bit(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("stem", ["small", "imagenet"])
 def test_convolutions_repeat_bit_for_bit(training: dict[str, Any], stem: str) -> None:
     config = small(dtype="float32", model={**THIN, "stem": stem}, training={"epochs": 3, "batch_size": 8, **training})
-    with repeatable(GPU):
+    with deterministic(GPU):
         first, second = (rows_of(trained([config], data_of("resnet"), GPU)) for _ in range(2))
     check_close(first, second, 0.0)
 
@@ -264,7 +263,7 @@ def test_an_ensemble_writes_the_runs_of_its_trials(tmp_path: Path) -> None:
 def test_running_out_of_memory_names_the_settings_to_change() -> None:
     with pytest.raises(torch.OutOfMemoryError) as caught:
         torch.empty(2**50, dtype=torch.uint8, device=GPU)
-    assert "lower training.batch_size" in (shortage(caught.value) or "")
+    assert "lower training.batch_size" in (out_of_memory(caught.value) or "")
 
 
 def test_a_sweep_gives_every_worker_its_gpu(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from distributed import Worker, get_worker
 
 from nc_bench.config import Config
 from nc_bench.training import run_ensemble
-from nc_bench.training.memory import shortage
+from nc_bench.training.device import out_of_memory
 
 PROGRESS_SECONDS = 0.5
 
@@ -54,7 +54,7 @@ def work(task: Task) -> Report:
     except Exception as problem:
         trace = traceback.extract_tb(problem.__traceback__)[-1]
         place = f"({Path(trace.filename).name}, line {trace.lineno})"
-        error = shortage(problem) or f"{type(problem).__name__}: {problem} {place}"
+        error = out_of_memory(problem) or f"{type(problem).__name__}: {problem} {place}"
     return Report(seconds=time.perf_counter() - start, error=error)
 
 

@@ -67,7 +67,7 @@ class _FeaturesAndOutputs(nn.Module):
 
 def check_bfloat16(device: torch.device) -> None:
     """Raises ConfigError where the device cannot multiply in bfloat16."""
-    refusal = f"training.autocast: bfloat16 is not to be had on {device}"
+    refusal = f"training.autocast: {device} cannot multiply in bfloat16"
     # Older GPUs emulate it, slower than float32 would be.
     if device.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device) < (8, 0):
         raise ConfigError(f"{refusal} ({torch.cuda.get_device_name(device)}); set training.autocast: none")

@@ -1,4 +1,4 @@
-"""With what a run was made: device, versions, commit."""
+"""What a run was made with: command, commit, device, versions."""
 
 from __future__ import annotations
 
@@ -11,27 +11,7 @@ from typing import Any
 
 import torch
 
-from nc_bench.config import ConfigError
-from nc_bench.distributed import SINGLE_PROCESS, Processes
-
-
-def resolve_device(name: str, processes: Processes = SINGLE_PROCESS) -> torch.device:
-    """The device of this name; auto takes a GPU where there is one for each process, cuda the process's own.
-
-    ConfigError if there is no such device, or one GPU is asked for by several processes.
-    """
-    gpus = torch.cuda.device_count()
-    several = f" by {processes.local_size} processes" if processes.size > 1 else ""
-    if name == "auto":
-        name = "cuda" if processes.local_size <= gpus else "cpu"
-    device = torch.device(name)
-    if device.type == "cuda" and device.index is None and processes.size > 1:
-        device = torch.device("cuda", processes.local_rank)
-    elif device.type == "cuda" and processes.size > 1:
-        raise ConfigError(f"device: {name} is one GPU, and there are {processes.size} processes; say cuda or auto")
-    if device.type == "cuda" and (device.index or 0) >= gpus:
-        raise ConfigError(f"device: {name} asked for{several}, but torch sees {gpus} CUDA devices")
-    return device
+from nc_bench.training.device import device_name
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
@@ -42,7 +22,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "device": str(device),
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
-        # torch itself tells for which CUDA it was built, where the installed package may not.
+        # torch itself says for which CUDA it was built; the metadata of the package may not.
         "versions": {name: _version(name) for name in ("nc_bench", "torch", "torchvision", "numpy")}
         | {"torch": torch.__version__},
         "python": platform.python_version(),
@@ -55,17 +35,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def device_name(device: torch.device) -> str:
-    """What the GPU, or the processor, calls itself."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def _commit() -> str | None:

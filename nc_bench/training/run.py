@@ -20,11 +20,11 @@ from nc_bench.recording import Recorder, Recording, recorded_stages
 from nc_bench.recording.feature_files import check_features_can_be_kept
 from nc_bench.recording.stages import Stage
 from nc_bench.runs import RunDirectory
+from nc_bench.training.device import deterministic, resolve_device
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.grouping import check_stackable
 from nc_bench.training.loop import Hooks, train
-from nc_bench.training.provenance import provenance, resolve_device
-from nc_bench.training.repeatable import repeatable
+from nc_bench.training.provenance import provenance
 from nc_bench.training.slots import muon_moves
 from nc_bench.training.stopping import EarlyStop, Interrupt, catch_signals
 from nc_bench.training.trial import Row, Trial
@@ -118,7 +118,7 @@ def _run(
     planes: bool,
 ) -> list[str]:
     device = processes.all_or_raise(lambda: resolve_device(configs[0].device, processes))
-    with repeatable(device):
+    with deterministic(device):
         return _run_on(device, configs, directories, processes, resume=resume, watch=watch, planes=planes)
 
 

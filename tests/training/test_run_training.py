@@ -22,8 +22,8 @@ from nc_bench.recording import Recorder
 from nc_bench.runs import RunError
 from nc_bench.training import run_training
 from nc_bench.training.checkpoint import decode
+from nc_bench.training.device import resolve_device
 from nc_bench.training.ensemble import Ensemble
-from nc_bench.training.provenance import resolve_device
 
 MODEL = {"name": "mlp", "widths": [8, 4], "batch_norm": True, "final_activation": False}
 FREE = {"features": None, "head": None}

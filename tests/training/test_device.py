@@ -8,23 +8,23 @@ from small_runs import NETWORK
 from yaml import safe_dump
 
 from nc_bench import train
-from nc_bench.training.memory import shortage
+from nc_bench.training.device import out_of_memory
 
 
 def test_torch_says_that_memory_ran_out_and_so_does_the_line() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     for error in (caught.value, MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")):
-        line = shortage(error)
+        line = out_of_memory(error)
         assert line is not None and "training.batch_size" in line and "data.memory_gb" in line and "\n" not in line
 
 
 def test_other_errors_are_none_of_its_business() -> None:
-    assert shortage(RuntimeError("size mismatch")) is None and shortage(ValueError("out of memory")) is None
+    assert out_of_memory(RuntimeError("size mismatch")) is None and out_of_memory(ValueError("out of memory")) is None
 
 
 def test_a_worker_that_was_killed_is_told_with_its_setting() -> None:
-    line = shortage(RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "))
+    line = out_of_memory(RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "))
     assert line is not None and "lower data.workers" in line
 
 
