@@ -9,16 +9,16 @@ from pathlib import Path
 PACKAGE = "nc_bench"
 ROOT = Path(__file__).parents[1] / PACKAGE
 
-# A place may import the places before its own group. Inside a group nothing is shared, except that
-# on floor 3 training stands on recording and recording on runs, that on floor 4 sweeps stand on reports, whose style
-# their figures have, and that `cli` stands on all commands.
+# A place may import the places before its own group. Inside a group nothing is shared, except that on floor 3 training
+# stands on recording and verdicts, and these on runs, that on floor 4 sweeps stand on reports, whose style their
+# figures have, and that `cli` stands on all commands.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("text",),
     ("geometry", "config", "rng", "distributed", "vision"),
     ("metrics", "theory"),
     ("models", "data"),
     ("runs",),
-    ("recording",),
+    ("recording", "verdicts"),
     ("training",),
     ("claims", "reports"),
     ("sweeps",),
@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 HEIGHTS = {place: height for height, floor in enumerate(FLOORS) for place in floor}
 NEVER_CONFIG = {"metrics", "theory"}
-NEVER_TORCH = {"config", "theory", "runs", "reports"}
+NEVER_TORCH = {"config", "theory", "runs", "verdicts", "reports"}
 TORCH = {"torch", "torchvision"}
 
 

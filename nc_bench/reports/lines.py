@@ -11,7 +11,7 @@ from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.reading import last_row
 from nc_bench.runs import Run
 from nc_bench.runs.directory import PENULTIMATE
-from nc_bench.runs.verdicts import RELATIVE
+from nc_bench.verdicts.judging import RELATIVE
 
 LAW, OTHER = "Law: no network can break it", "Other"
 

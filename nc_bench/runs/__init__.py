@@ -1,4 +1,4 @@
-"""Floor 3: the run directory, and the join of what was predicted with what was measured."""
+"""Floor 3: the run directory and its files."""
 
 from nc_bench.runs.directory import RunDirectory, RunError
 from nc_bench.runs.load import Run, load_run

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from nc_bench.runs.directory import PREDICTIONS, ROWS, read_json, read_rows
-from nc_bench.runs.verdicts import converged
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.study import Measure, Study
+from nc_bench.verdicts.judging import converged
 
 COLLAPSE_EPOCH, PREDICTED_RISK = "collapse_epoch", "predicted_risk"
 DERIVED = (COLLAPSE_EPOCH, PREDICTED_RISK)

@@ -16,7 +16,6 @@ from nc_bench.config import Config
 from nc_bench.reports.style import DPI
 from nc_bench.runs.directory import MANIFEST, read_json
 from nc_bench.runs.files import write_bytes, write_text
-from nc_bench.runs.verdicts import CONVERGED_CHANGE, LEARNING_SHARE
 from nc_bench.sweeps.collect import COLLAPSED_SHARE, STATIONARY, collect
 from nc_bench.sweeps.figures import study_figure
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
@@ -26,6 +25,7 @@ from nc_bench.sweeps.studies import ANSWERS
 from nc_bench.sweeps.studies.evidence import Evidence
 from nc_bench.sweeps.study import Study
 from nc_bench.sweeps.tables import latex_table, markdown_table
+from nc_bench.verdicts.judging import CONVERGED_CHANGE, LEARNING_SHARE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,10 +20,10 @@ from nc_bench.recording.plane import write_plane
 from nc_bench.rng import Stream
 from nc_bench.runs import RunDirectory
 from nc_bench.runs.directory import FEATURES, rows_to_frame
-from nc_bench.runs.expectations import expectations
-from nc_bench.runs.verdicts import judge
 from nc_bench.training.checkpoint import DamagedCheckpoint, decode, encode
 from nc_bench.training.stopping import EarlyStop
+from nc_bench.verdicts.expectations import expectations
+from nc_bench.verdicts.judging import judge
 
 Row = dict[str, Any]
 

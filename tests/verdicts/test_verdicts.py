@@ -12,8 +12,8 @@ from small_runs import network, table
 
 from nc_bench.config import Config
 from nc_bench.runs.directory import rows_to_frame
-from nc_bench.runs.expectations import Expectation, expectations
-from nc_bench.runs.verdicts import CLAIMS, converged, judge
+from nc_bench.verdicts.expectations import Expectation, expectations
+from nc_bench.verdicts.judging import CLAIMS, converged, judge
 
 EQUAL = (10,) * 10
 STILL = [0.99] * 40

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nc_bench.config import Config, Unconstrained
 from nc_bench.runs.directory import PENULTIMATE
-from nc_bench.runs.expectations import Expectation
+from nc_bench.verdicts.expectations import Expectation
 
 CLAIMS: Mapping[str, str] = {
     "risk": "the training risk is the smallest possible",
