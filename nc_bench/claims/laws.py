@@ -136,7 +136,7 @@ def _measure(ensemble: Ensemble, recorder: Recorder) -> tuple[list[CollapseMetri
     train, test = ensemble.train_split(), ensemble.test_split()
     assert test is not None
     seen = recorder.record(train)
-    metrics = [*seen.metrics, *recorder.record(test, centres=seen.centres).metrics]
+    metrics = [*seen.penultimate.metrics, *recorder.record(test, centres=seen.centres).penultimate.metrics]
     return metrics, [residual for residual, _ in stationarity_residuals(ensemble, train, seen)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from nc_bench.config import Config
@@ -36,26 +36,29 @@ class Split:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
-    """Metrics per trial, the class means they were taken around, and the features (t, n, d) if they fit in memory."""
+class LayerRecording:
+    """Metrics per trial, the class means they were taken around, and the features (t, N, d) if they fit in memory."""
 
     metrics: list[CollapseMetrics]
     class_means: Float64[Tensor, "t k d"]
-    features: Tensor | None
+    features: Float[Tensor, "t n d"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recording(Layer):
-    """The penultimate layer; `stages`, by name, what was recorded before it, in the order of depth; and `residuals`,
-    by how much each constraint is violated (by name, one number per trial)."""
+class Recording:
+    """What was measured on a split.
 
-    stages: dict[str, Layer]
+    layers: by name, the penultimate first, the others in the order in which they run. residuals: by how much each
+    constraint is violated, by name, one number per trial.
+    """
+
+    layers: dict[str, LayerRecording]
     residuals: dict[str, list[float]]
 
     @property
-    def layers(self) -> dict[str, Layer]:
-        """All layers by name, the penultimate first."""
-        return {PENULTIMATE: self, **self.stages}
+    def penultimate(self) -> LayerRecording:
+        """The input of the head."""
+        return self.layers[PENULTIMATE]
 
     @property
     def centres(self) -> dict[str, Float64[Tensor, "t k d"]]:
@@ -64,7 +67,7 @@ class Recording(Layer):
 
 
 class Recorder:
-    """Measures splits of a classifier: eval mode, no autocast, TF32 off, float64 metrics (METRICS.md).
+    """Measures splits of a classifier: eval mode, no autocast, TF32 off, float64 metrics (docs/metrics.md).
 
     `stages` (see `recorded_stages`) are measured besides the penultimate layer, without the head. Features beyond
     `budget` bytes, of all layers together, are computed a second time instead of being kept; the numbers are the same.
@@ -107,20 +110,13 @@ class Recorder:
         watch = ConstraintWatch(self.configs, self.processes.gather)
         self.processes.broadcast_buffers(self.model)
         with eval_mode(self.model):
-            measure = self._kept if self.keeps(split) else self._computed_twice
+            measure = self._from_memory if self.keeps(split) else self._computed_twice
             layers = measure(split, head, centres or {}, watch)
-        last = layers.pop(PENULTIMATE)
-        return Recording(
-            metrics=last.metrics,
-            class_means=last.class_means,
-            features=last.features,
-            stages=layers,
-            residuals=watch.residuals(head.weight),
-        )
+        return Recording(layers=layers, residuals=watch.residuals(head.weight))
 
-    def _kept(
+    def _from_memory(
         self, split: Split, head: Head, centres: Mapping[str, Tensor], watch: ConstraintWatch
-    ) -> dict[str, Layer]:
+    ) -> dict[str, LayerRecording]:
         parts: dict[str, list[Tensor]] = {}
         share, gather = self.processes.local_slice(split.labels.shape[1]), self.processes.gather
         for batch, _ in self._batches(split, watch):
@@ -143,10 +139,10 @@ class Recorder:
 
     def _computed_twice(
         self, split: Split, head: Head, centres: Mapping[str, Tensor], watch: ConstraintWatch
-    ) -> dict[str, Layer]:
+    ) -> dict[str, LayerRecording]:
         gather = self.processes.gather
-        metrics = {name: TwoPassMetrics(self.classes, None, centres.get(name), gather) for name in self.stages}
-        metrics[PENULTIMATE] = TwoPassMetrics(self.classes, head, centres.get(PENULTIMATE), gather)
+        heads = {PENULTIMATE: head, **dict.fromkeys(self.stages)}
+        metrics = {name: TwoPassMetrics(self.classes, h, centres.get(name), gather) for name, h in heads.items()}
         for second in (False, True):
             for batch, labels in self._batches(split, watch):
                 for name, features in batch.items():
@@ -154,7 +150,7 @@ class Recorder:
         return {name: _layer(passes.result(), None) for name, passes in metrics.items()}
 
     def _batches(self, split: Split, watch: ConstraintWatch) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        """Features of every layer by name, the penultimate last, and their labels, of this process's share."""
+        """Features of every layer by name, the penultimate first, and their labels, of this process's share."""
         share = self.processes.local_slice(split.labels.shape[1])
         mine, own_labels = part(split.inputs, share), split.labels[:, share]
         trials = len(split.labels)
@@ -164,11 +160,11 @@ class Recorder:
         with FeatureTap(self.model, self.model.head, outputs=outputs) as tap:
             for inputs, labels in zip(mine.split(rows), own_labels.split(rows, 1), strict=True):
                 logits = self.model(inputs.expand(trials, *inputs.shape))
-                features = {name: tap.outputs[stage.module] for name, stage in self.stages.items()}
-                features[PENULTIMATE] = tap.features
+                features = {PENULTIMATE: tap.features}
+                features |= {name: tap.outputs[stage.module] for name, stage in self.stages.items()}
                 watch.see(features[PENULTIMATE], logits)
                 yield features, labels
 
 
-def _layer(measured: Measurement, features: Tensor | None) -> Layer:
-    return Layer(metrics=measured.metrics, class_means=measured.class_means, features=features)
+def _layer(measured: Measurement, features: Tensor | None) -> LayerRecording:
+    return LayerRecording(metrics=measured.metrics, class_means=measured.class_means, features=features)

@@ -129,7 +129,7 @@ def _record(
     began = time.perf_counter()
     train, split = recorder.record(ensemble.train_split()), ensemble.test_split()
     test = None if split is None else recorder.record(split, centres=train.centres)
-    finite = [trial for trial in trials if math.isfinite(train.metrics[trial]["risk"])]
+    finite = [trial for trial in trials if math.isfinite(train.penultimate.metrics[trial]["risk"])]
     rows = rows_of_recording(ensemble, train, test, {trial: seconds(trial) for trial in finite})
     hooks.measured((now := time.perf_counter()) - began)
     if rows:

@@ -20,8 +20,10 @@ def rows_of_recording(
 
     Only that one has the objective, the norm of the gradient and the stationarity residual.
     """
-    losses = ensemble.mean_losses([metrics["risk"] for metrics in train.metrics], train.features)
-    penalties = ensemble.penalties(train.features)
+    losses = ensemble.mean_losses(
+        [metrics["risk"] for metrics in train.penultimate.metrics], train.penultimate.features
+    )
+    penalties = ensemble.penalties(train.penultimate.features)
     stationarity = stationarity_residuals(ensemble, ensemble.train_split(), train)
     gradient_norms = ensemble.gradient_norms()
     scale = ensemble.learning_rate_factor()

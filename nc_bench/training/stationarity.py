@@ -50,13 +50,13 @@ def stationarity_residuals(ensemble: Ensemble, split: Split, recording: Recordin
     found = []
     for trial, config in enumerate(ensemble.configs):
         reason = not_stationary(config)
-        if not reason and recording.features is None:
+        if not reason and recording.penultimate.features is None:
             reason = "the features do not fit in memory"
-        if reason or recording.features is None:
+        if reason or recording.penultimate.features is None:
             found.append((math.nan, reason))
             continue
         residual = stationarity_residual(
-            recording.features[trial],
+            recording.penultimate.features[trial],
             split.labels[trial],
             head.weight.detach()[trial],
             None if head.bias is None else head.bias.detach()[trial],

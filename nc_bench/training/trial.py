@@ -133,18 +133,18 @@ class Trial:
         folder = self.run.path / FEATURES
         first = not any(folder.glob("plane-*"))
         wanted = first or epoch >= min(self.config.training.epochs, self.early_stop.epoch)
-        if not wanted or train.features is None or not bool(train.class_means.isfinite().all()):
+        if not wanted or train.penultimate.features is None or not bool(train.penultimate.class_means.isfinite().all()):
             return
         radii = [e.values["feature_radius"] for e in self.expected if "feature_radius" in e.values]
         shown = None
-        if splits[1] is not None and test is not None and test.features is not None:
-            shown = (test.features[0], splits[1].labels[0])
+        if splits[1] is not None and test is not None and test.penultimate.features is not None:
+            shown = (test.penultimate.features[0], splits[1].labels[0])
         write_plane(
             folder / f"plane-{epoch:05d}.safetensors",
             epoch=epoch,
-            train=(train.features[0], splits[0].labels[0]),
+            train=(train.penultimate.features[0], splits[0].labels[0]),
             test=shown,
-            means=train.class_means[0],
+            means=train.penultimate.class_means[0],
             predicted_radius=radii[0] if radii else None,
         )
 

@@ -63,7 +63,7 @@ def test_rows_are_the_metrics_of_the_features(bias: bool) -> None:
     weight = model.head.weight[0].detach()
     offset = model.head.bias[0].detach() if bias else None
     for split in splits(ensemble):
-        (measured,) = Recorder(model, ensemble.configs, 3).record(split).metrics
+        (measured,) = Recorder(model, ensemble.configs, 3).record(split).penultimate.metrics
         features = by_hand(model, split.inputs)
         compare(measured, collapse_metrics(features, split.labels[0], weight, offset))
 
@@ -72,11 +72,14 @@ def test_float32_features_are_measured_in_float64() -> None:
     ensemble = trained(small(dtype="float32"))
     train, _ = splits(ensemble)
     recording = Recorder(ensemble.model, ensemble.configs, 3).record(train)
-    assert recording.features.dtype == torch.float32 and recording.class_means.dtype == torch.float64
+    assert (
+        recording.penultimate.features.dtype == torch.float32
+        and recording.penultimate.class_means.dtype == torch.float64
+    )
     head = ensemble.model.head.weight[0].detach().double()
     expected = collapse_metrics(by_hand(ensemble.model, train.inputs).double(), train.labels[0], head)
     for name, value in expected.items():
-        assert recording.metrics[0][name] == pytest.approx(value, rel=2e-6, abs=1e-7), name
+        assert recording.penultimate.metrics[0][name] == pytest.approx(value, rel=2e-6, abs=1e-7), name
 
 
 def test_the_test_split_is_judged_by_the_training_centres() -> None:
@@ -84,7 +87,7 @@ def test_the_test_split_is_judged_by_the_training_centres() -> None:
     train, test = splits(ensemble)
     recorder = Recorder(ensemble.model, ensemble.configs, 3)
     centres = recorder.record(train).centres
-    (measured,) = recorder.record(test, centres=centres).metrics
+    (measured,) = recorder.record(test, centres=centres).penultimate.metrics
     features, trained_on = (by_hand(ensemble.model, split.inputs) for split in (test, train))
     means = torch.stack([trained_on[train.labels[0] == c].mean(0) for c in range(3)])
     torch.testing.assert_close(centres["penultimate"][0], means, rtol=0, atol=1e-12)
@@ -102,8 +105,8 @@ def test_centres_make_a_difference() -> None:
     ensemble = trained(small())
     _, test = splits(ensemble)
     recorder = Recorder(ensemble.model, ensemble.configs, 3)
-    swapped = {"penultimate": recorder.record(test).class_means[:, [1, 2, 0]]}
-    own, other = (recorder.record(test, centres=c).metrics[0]["ncc_accuracy"] for c in (None, swapped))
+    swapped = {"penultimate": recorder.record(test).penultimate.class_means[:, [1, 2, 0]]}
+    own, other = (recorder.record(test, centres=c).penultimate.metrics[0]["ncc_accuracy"] for c in (None, swapped))
     assert own > 0.8 and other < 0.2
 
 
@@ -119,10 +122,10 @@ def test_features_computed_twice_give_the_same_numbers(
     train, test = splits(ensemble)
     for split, centres in ((train, None), (test, kept.record(train).centres)):
         once, twice = kept.record(split, centres), recomputed.record(split, centres)
-        assert once.features is not None and twice.features is None
-        torch.testing.assert_close(once.class_means, twice.class_means, rtol=0, atol=1e-13)
+        assert once.penultimate.features is not None and twice.penultimate.features is None
+        torch.testing.assert_close(once.penultimate.class_means, twice.penultimate.class_means, rtol=0, atol=1e-13)
         assert once.residuals == twice.residuals
-        for one, two in zip(once.metrics, twice.metrics, strict=True):
+        for one, two in zip(once.penultimate.metrics, twice.penultimate.metrics, strict=True):
             compare(two, one)
 
 
@@ -130,8 +133,8 @@ def test_the_last_feature_that_fits_the_budget_is_kept() -> None:
     ensemble = trained(small())
     train, _ = splits(ensemble)
     exact = 24 * 4 * 8
-    assert Recorder(ensemble.model, ensemble.configs, 3, budget=exact).record(train).features is not None
-    assert Recorder(ensemble.model, ensemble.configs, 3, budget=exact - 1).record(train).features is None
+    assert Recorder(ensemble.model, ensemble.configs, 3, budget=exact).record(train).penultimate.features is not None
+    assert Recorder(ensemble.model, ensemble.configs, 3, budget=exact - 1).record(train).penultimate.features is None
 
 
 def test_stacked_trials_are_measured_as_each_alone() -> None:
@@ -141,8 +144,10 @@ def test_stacked_trials_are_measured_as_each_alone() -> None:
     for trial, config in enumerate(configs):
         alone = trained(config)
         single = Recorder(alone.model, [config], 3).record(alone.train_split())
-        compare(recording.metrics[trial], single.metrics[0], but={"nc4_mismatch"})
-        torch.testing.assert_close(recording.features[trial], single.features[0], rtol=0, atol=1e-10)
+        compare(recording.penultimate.metrics[trial], single.penultimate.metrics[0], but={"nc4_mismatch"})
+        torch.testing.assert_close(
+            recording.penultimate.features[trial], single.penultimate.features[0], rtol=0, atol=1e-10
+        )
         assert recording.residuals["head_residual"][trial] == pytest.approx(single.residuals["head_residual"][0])
 
 
@@ -225,7 +230,7 @@ def test_residuals_of_mean_squares(budget: int, monkeypatch: pytest.MonkeyPatch)
 def test_bounded_outputs_enter_the_risk() -> None:
     ensemble = trained(small(constraints={"features": None, "head": None, "outputs": {"radius": 0.5, "p": 3.0}}))
     train = ensemble.train_split()
-    (measured,) = Recorder(ensemble.model, ensemble.configs, 3).record(train).metrics
+    (measured,) = Recorder(ensemble.model, ensemble.configs, 3).record(train).penultimate.metrics
     logits = by_hand(ensemble.model, train.inputs) @ ensemble.model.head.weight[0].detach().T
     norms = torch.linalg.vector_norm(logits, 3, dim=1, keepdim=True)
     assert bool((norms > 0.5).any())
@@ -243,8 +248,8 @@ def test_a_trial_that_is_not_finite_is_reported_and_hurts_no_neighbour(broken: s
     with torch.no_grad():
         ensemble.model.get_parameter(broken)[0] = math.nan
     after = recorder.record(ensemble.train_split())
-    assert math.isnan(after.metrics[0]["risk"]) and after.metrics[0].reasons["risk"]
-    compare(after.metrics[1], before.metrics[1])
+    assert math.isnan(after.penultimate.metrics[0]["risk"]) and after.penultimate.metrics[0].reasons["risk"]
+    compare(after.penultimate.metrics[1], before.penultimate.metrics[1])
     for name, values in before.residuals.items():
         assert after.residuals[name][1] == values[1]
     residual = {"backbone.layer1.linear.weight": "feature_residual", "head.weight": "head_residual"}[broken]

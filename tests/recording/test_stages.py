@@ -70,20 +70,20 @@ def test_every_layer_is_measured_on_its_own_features_and_the_test_split_by_its_t
     for name in ("layer1", "layer2", "layer3"):
         features, seen = (hooked(ensemble.model, f"backbone.{name}", split.inputs) for split in (train, test))
         for trial in (0, 1):
-            own = on_train.stages[name].metrics[trial]
+            own = on_train.layers[name].metrics[trial]
             assert list(own) == FEATURE_NAMES
             compare(own, collapse_metrics(features[trial], train.labels[trial], classes=3))
             means = torch.stack([features[trial][train.labels[trial] == c].mean(0) for c in range(3)])
             nearest = torch.cdist(seen[trial], means).argmin(1)
             share = float((nearest == test.labels[trial]).double().mean())
-            assert on_test.stages[name].metrics[trial]["ncc_accuracy"] == share
+            assert on_test.layers[name].metrics[trial]["ncc_accuracy"] == share
 
 
 def test_the_penultimate_layer_is_measured_as_if_it_were_alone() -> None:
     ensemble = trained(config())
     train = ensemble.train_split()
     alone = Recorder(ensemble.model, ensemble.configs, 3).record(train)
-    compare(recorder_of(ensemble).record(train).metrics[0], alone.metrics[0])
+    compare(recorder_of(ensemble).record(train).penultimate.metrics[0], alone.penultimate.metrics[0])
 
 
 @settings(max_examples=8, deadline=None)
@@ -115,7 +115,7 @@ def test_the_budget_counts_all_layers() -> None:
     exact = 24 * (8 + 4) * 8
     for budget, kept in ((exact, True), (exact - 1, False)):
         recording = recorder_of(ensemble, budget=budget).record(ensemble.train_split())
-        assert (recording.features is not None) is (recording.stages["layer1"].features is not None) is kept
+        assert (recording.penultimate.features is not None) is (recording.layers["layer1"].features is not None) is kept
 
 
 def test_all_leaves_out_a_stage_that_is_the_penultimate_layer() -> None:
@@ -124,8 +124,8 @@ def test_all_leaves_out_a_stage_that_is_the_penultimate_layer() -> None:
     assert list(recorder_of(ensemble).stages) == ["layer1", "layer2"]
     both = recorder_of(trained(config(["layer3"], constraints=FREE)))
     recording = both.record(ensemble.train_split())
-    shared = {name: recording.metrics[0][name] for name in FEATURE_NAMES}
-    compare(recording.stages["layer3"].metrics[0], shared)
+    shared = {name: recording.penultimate.metrics[0][name] for name in FEATURE_NAMES}
+    compare(recording.layers["layer3"].metrics[0], shared)
 
 
 def test_a_table_of_features_has_no_depth() -> None:
@@ -198,7 +198,7 @@ def test_feature_maps_are_averaged_over_space_or_flattened(flatten: bool) -> Non
     stem = model.backbone.net.stem(split.inputs).detach()
     for name, maps in (("stem", stem), ("block", hooked(model, "backbone.net.block", split.inputs))):
         features = maps.flatten(1) if flatten else maps.mean((2, 3))
-        compare(recording.stages[name].metrics[0], collapse_metrics(features, split.labels[0], classes=3))
+        compare(recording.layers[name].metrics[0], collapse_metrics(features, split.labels[0], classes=3))
 
 
 def test_all_stages_of_a_wrapped_network_are_those_made_of_several_layers_that_run() -> None:
