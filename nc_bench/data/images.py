@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -20,6 +20,7 @@ from nc_bench.data.error import DataError
 BLOCK = 1024
 
 
+@runtime_checkable
 class PixelSource(Protocol):
     """Images (c, h, w) of bytes, by their number."""
 
@@ -111,7 +112,7 @@ class Images:
         for pixels in self._read([part.tolist() for part in torch.arange(len(self)).split(rows)]):
             yield self._standardised(pixels)
 
-    def batches(self, batches: Sequence[Int64[Tensor, "t b"]]) -> Iterator[Tensor]:
+    def batches(self, batches: Sequence[Int64[Tensor, "t _"]]) -> Iterator[Tensor]:
         """For every batch of numbers the images (t, b, c, h, w)."""
         read = self._read([batch.flatten().tolist() for batch in batches])
         for batch, pixels in zip(batches, read, strict=True):
@@ -138,7 +139,7 @@ class Images:
         return self.levels.flatten()[pixels.to(self.device, non_blocking=True).long() + first]
 
 
-def training_batches(inputs: Tensor | Images, batches: Sequence[Int64[Tensor, "t b"]]) -> Iterator[Tensor]:
+def training_batches(inputs: Tensor | Images, batches: Sequence[Int64[Tensor, "t _"]]) -> Iterator[Tensor]:
     """For every batch of numbers its inputs (t, b, ...): indexed where they are held, else read ahead."""
     if isinstance(inputs, Images):
         yield from inputs.batches(batches)

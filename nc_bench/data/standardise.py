@@ -10,7 +10,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 
-def levels_of(blocks: Iterable[UInt8[Tensor, "n c h w"]]) -> Float32[Tensor, "c 256"]:
+def levels_of(blocks: Iterable[UInt8[Tensor, "_ c h w"]]) -> Float32[Tensor, "c 256"]:
     """(x/255 - mean) / std of every byte x, with each channel's mean and population standard deviation over all pixels.
 
     Computed in float64 from the counts of the bytes, so in whatever blocks the images come. A constant channel is

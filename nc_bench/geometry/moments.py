@@ -53,8 +53,8 @@ class ClassMoments:
         """Class means, NaN for a class without samples."""
         return torch.where(self.counts[:, None] > 0, self._means, torch.nan)
 
-    def update(self, features: Float[Tensor, "n d"], labels: Int64[Tensor, "n"]) -> None:
-        """Take in one block of samples."""
+    def update(self, features: Tensor, labels: Tensor) -> None:
+        """Take in one block of samples: features (N, d) of any floating dtype, labels (N,) of any integer dtype."""
         check_arrays(features, labels)
         features, labels = features.detach(), labels.long()
         check_labels(labels, self.classes)

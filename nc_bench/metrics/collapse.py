@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Float64, Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nc_bench.geometry.moments import check_arrays, check_labels
@@ -12,15 +15,18 @@ from nc_bench.metrics.head import Head
 from nc_bench.metrics.precision import full_precision
 from nc_bench.metrics.two_pass import CollapseMetrics, Measurement, TwoPassMetrics
 
+Array = Tensor | NDArray[Any]
+"""What users hand in, of any shape: `collapse_metrics` itself says which shapes it needs."""
+
 CHUNK_ELEMENTS = 2**19
 """Float64 numbers in one chunk (4 MiB): small enough for the cache, large enough for the matrix products."""
 
 
 def collapse_metrics(
-    features: Float[Tensor, "n d"],
-    labels: Int64[Tensor, "n"],
-    weight: Float[Tensor, "k d"] | None = None,
-    bias: Float[Tensor, "k"] | None = None,
+    features: Array,
+    labels: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
     *,
     classes: int | None = None,
 ) -> CollapseMetrics:
@@ -91,7 +97,7 @@ def _number_of_classes(labels: Int64[Tensor, "n"], head: Head | None, classes: i
     return int(labels.max()) + 1
 
 
-def _checked_head(weight: Tensor | None, bias: Tensor | None, features: Float[Tensor, "n d"]) -> Head | None:
+def _checked_head(weight: Array | None, bias: Array | None, features: Float[Tensor, "n d"]) -> Head | None:
     if weight is None:
         if bias is not None:
             raise ValueError("bias was given without weight")

@@ -25,7 +25,8 @@ class SampleSums:
     log_risk_balanced: Float64[Tensor, "t"]
     correct: Float64[Tensor, "t"]
     mismatched: Float64[Tensor, "t"]
-    output_shift: Float64[Tensor, "t c k"]
+    output_shift: Float64[Tensor, "t k c"] | Float64[Tensor, "t 1 1"]
+    """Per class and output; zero of shape (t, 1, 1) without a head."""
     output_squares: Float64[Tensor, "t k"]
 
     def add(self, other: SampleSums) -> None:

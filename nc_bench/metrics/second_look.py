@@ -138,7 +138,7 @@ class SecondLook:
             self._narrow = bool(narrow[0]) if alike else narrow
         return self._narrow
 
-    def _tables(self) -> list[Float64[Tensor, "t m d"]]:
+    def _tables(self) -> list[Float64[Tensor, "t _ d"]]:
         tables = [self.means.mean(-2, keepdim=True)]
         if self.head is not None:
             tables.append(self.logits.weight)

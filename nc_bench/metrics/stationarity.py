@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float64
 from torch import Tensor
 
 
 def stationarity_residual(
-    features: Float[Tensor, "*t n d"],
-    labels: Int64[Tensor, "*t n"],
-    weight: Float[Tensor, "*t k d"],
-    bias: Float[Tensor, "*t k"] | None = None,
+    features: Tensor,
+    labels: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
     *,
     decay: float,
     label_smoothing: float = 0.0,
-) -> Float64[Tensor, "*t"]:
+) -> Float64[Tensor, "..."]:
     """|l W - (1/N) (Y - P)^T H| / |l W| in Frobenius norms, float64, for any number of leading axes.
 
     features H (..., N, d), labels (..., N) in 0..K-1, weight W (..., K, d) and bias (..., K) of a last linear layer

@@ -61,7 +61,7 @@ class Recording:
         return self.layers[PENULTIMATE]
 
     @property
-    def centres(self) -> dict[str, Float64[Tensor, "t k d"]]:
+    def centres(self) -> dict[str, Float64[Tensor, "t k _"]]:
         """The class means of every layer: what the test split is judged by."""
         return {name: layer.class_means for name, layer in self.layers.items()}
 
@@ -100,7 +100,7 @@ class Recorder:
         return split.labels.numel() * sum(self.widths.values()) * torch.float64.itemsize <= self.budget
 
     @torch.no_grad()
-    def record(self, split: Split, centres: Mapping[str, Float64[Tensor, "t k d"]] | None = None) -> Recording:
+    def record(self, split: Split, centres: Mapping[str, Float64[Tensor, "t k _"]] | None = None) -> Recording:
         """Every metric on this split; `centres` are those of the training split when the test split is measured."""
         head = Head(
             weight=self.model.head.weight.detach().double(),

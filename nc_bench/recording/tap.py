@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ class FeatureTap:
         assert self._tapped is not None
         return self._tapped
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> FeatureTap:
         self._handles = [layer.register_forward_pre_hook(self._catch, with_kwargs=True) for layer in self._layers]
         for name, module, reduce in self._taps:
             self._handles.append(module.register_forward_hook(partial(self._catch_output, name, reduce)))

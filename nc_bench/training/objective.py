@@ -65,7 +65,7 @@ class Objective:
         return self.feature_decays.to(features) / 2 * self.samples * features.square().sum(-1).mean(-1)
 
     def weight_penalty(
-        self, backbone: Sequence[Float[Tensor, "t *shape"]], head: Sequence[Float[Tensor, "t *shape"]]
+        self, backbone: Sequence[Float[Tensor, "t ..."]], head: Sequence[Float[Tensor, "t ..."]]
     ) -> Float[Tensor, "t"] | float:
         """l/2 |parameters|^2 over `decayed_parameters`, in their type; an update rule adds its gradient itself."""
         penalty: Tensor | float = 0.0

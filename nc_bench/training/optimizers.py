@@ -149,6 +149,6 @@ class AdamRule(UpdateRule):
         return [per_trial(values, parameter) for parameter in self.slots.parameters]
 
 
-def _norms(gradients: Sequence[Float[Tensor, "t p"]]) -> Float[Tensor, "t"]:
+def _norms(gradients: Sequence[Float[Tensor, "t _"]]) -> Float[Tensor, "t"]:
     """Over all of each trial's."""
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g, dim=1) for g in gradients]), dim=0)

@@ -41,9 +41,9 @@ WEIGHT, BIAS = RANDOM.standard_normal((3, 3)), RANDOM.standard_normal(3)
         ({"weight": WEIGHT[None]}, r"weight must be (K, 3), got (1, 3, 3)"),
         ({"weight": WEIGHT[:, :2]}, r"weight must be (K, 3), got (3, 2)"),
         ({"weight": WEIGHT[:0], "bias": BIAS[:0]}, r"weight must be (K, 3), got (0, 3)"),
-        ({"weight": 2.0}, r"weight must be (K, 3), got ()"),
+        ({"weight": np.array(2.0)}, r"weight must be (K, 3), got ()"),
         ({"bias": BIAS[:2]}, r"bias must be (3,), got (2,)"),
-        ({"bias": 1.0}, r"bias must be (3,), got ()"),
+        ({"bias": np.array(1.0)}, r"bias must be (3,), got ()"),
     ],
 )
 def test_refused_in_one_line(arguments: dict[str, Any], message: str) -> None:
