@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nc_bench.config import Config, load_config
     from nc_bench.geometry.moments import ClassMoments
     from nc_bench.metrics import collapse_metrics
     from nc_bench.recording import FeatureTap
@@ -14,15 +16,33 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ClassMoments": "nc_bench.geometry.moments",
+    "Config": "nc_bench.config",
     "FeatureTap": "nc_bench.recording",
     "Prediction": "nc_bench.theory",
     "Run": "nc_bench.runs",
     "collapse_metrics": "nc_bench.metrics",
+    "load_config": "nc_bench.config",
     "load_run": "nc_bench.runs",
     "predict": "nc_bench.theory",
 }
 
-__all__ = ["ClassMoments", "FeatureTap", "Prediction", "Run", "collapse_metrics", "load_run", "predict"]
+__all__ = [
+    "ClassMoments",
+    "Config",
+    "FeatureTap",
+    "Prediction",
+    "Run",
+    "__version__",
+    "collapse_metrics",
+    "load_config",
+    "load_run",
+    "predict",
+]
+
+try:
+    __version__ = version("nc_bench")
+except PackageNotFoundError:  # imported from a folder that was never installed
+    __version__ = "0+unknown"
 
 
 def __getattr__(name: str) -> Any:
@@ -30,3 +50,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'nc_bench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 
+from nc_bench import __version__
 from nc_bench.text import did_you_mean
 
 COMMANDS = {
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_usage())
         return 0
     if command == "--version":
-        print(f"nc-bench {_version()}")
+        print(f"nc-bench {__version__}")
         return 0
     if command not in COMMANDS:
         hint = did_you_mean(command, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
@@ -53,13 +53,6 @@ def _schema(rest: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader had enough, as `head` has; the interpreter must not flush again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
-
-
-def _version() -> str:
-    try:
-        return version("nc_bench")
-    except PackageNotFoundError:
-        return "(run from its source, not installed)"
 
 
 def _refuse(problem: str) -> int:

@@ -43,9 +43,9 @@ def test_help_lists_every_command(argv: list[str], capsys: pytest.CaptureFixture
 
 
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("nc_bench.cli.version", lambda name: f"1.2.3 of {name}")
+    monkeypatch.setattr("nc_bench.cli.__version__", "1.2.3")
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == "nc-bench 1.2.3 of nc_bench\n"
+    assert capsys.readouterr().out == "nc-bench 1.2.3\n"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from nc_bench import __version__
 from nc_bench.training.device import device_name
 
 
@@ -22,15 +24,18 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "device": str(device),
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
-        # torch itself says for which CUDA it was built; the metadata of the package may not.
-        "versions": {name: _version(name) for name in ("nc_bench", "torch", "torchvision", "numpy")}
-        | {"torch": torch.__version__},
+        "versions": {
+            "nc_bench": __version__,
+            "torch": torch.__version__,  # says for which CUDA it was built; the metadata of the package may not
+            "torchvision": _version("torchvision"),
+            "numpy": np.__version__,
+        },
         "python": platform.python_version(),
     }
 
 
 def _version(package: str) -> str | None:
-    """None where the package is imported from a folder and was never installed."""
+    """None where the package is not installed: torchvision is read without importing it."""
     try:
         return version(package)
     except PackageNotFoundError:

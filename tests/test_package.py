@@ -1,0 +1,53 @@
+"""What `import nc_bench` offers: its public names, its version, its types."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import runpy
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import nc_bench
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_dir_lists_the_public_names_and_each_can_be_imported() -> None:
+    names = set(dir(nc_bench))
+    assert names == {"__version__", *nc_bench._HOMES} and set(nc_bench.__all__) == names
+    for name in names - {"__version__"}:
+        assert getattr(nc_bench, name).__name__ == name
+    with pytest.raises(AttributeError, match="module 'nc_bench' has no attribute 'collapse'"):
+        nc_bench.__getattr__("collapse")
+
+
+def test_looking_at_the_package_and_predicting_load_no_torch() -> None:
+    program = """
+import sys, nc_bench
+dir(nc_bench), nc_bench.__version__, nc_bench.predict("penultimate_ball", classes=3, radius=1.0)
+sys.exit("torch" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_version_is_the_installed_package_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        assert name == PYPROJECT["project"]["name"]
+        return "1.2.3"
+
+    def not_installed(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    for answer, expected in ((version, "1.2.3"), (not_installed, "0+unknown")):
+        monkeypatch.setattr("importlib.metadata.version", answer)
+        assert runpy.run_path(str(ROOT / "nc_bench" / "__init__.py"))["__version__"] == expected
+
+
+def test_type_checkers_of_users_see_the_annotations() -> None:
+    assert (ROOT / "nc_bench" / "py.typed").read_text() == ""
+    assert "py.typed" in PYPROJECT["tool"]["setuptools"]["package-data"]["nc_bench"]
