@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Solve or train for every claim of the theory, and hold what comes out against the prediction.",
     )
     parser.add_argument(
-        "--only", nargs="+", metavar="NAME", help="the claims of these names; * stands for anything, as in 'decay_*'"
+        "--only", nargs="+", metavar="NAME", help="only the claims of these names; * matches any text, as in 'decay_*'"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcomes there, a list of objects")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write a Markdown table there, with every statement")
@@ -131,8 +131,7 @@ def _keep(chosen: Sequence[Claim], outcomes: Sequence[Outcome], arguments: argpa
     if arguments.table is not None:
         arguments.table.write_text(_table(chosen, outcomes), encoding="utf-8")
     if arguments.figures is not None:
-        from nc_bench.claims.catalogue import FIGURES
-        from nc_bench.claims.style import DPI
+        from nc_bench.claims.figures import DPI, FIGURES
 
         for name, draw in FIGURES.items():
             draw().savefig(arguments.figures / name, dpi=DPI)

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from nc_bench import verify
-from nc_bench.claims import catalogue
+from nc_bench.claims import catalogue, figures
 from nc_bench.claims.claim import Claim
 
 
@@ -135,7 +135,7 @@ def test_the_markdown_table_says_what_is_claimed(known: list[Claim], tmp_path: P
 def test_figures_are_drawn_into_a_folder_that_need_not_be_there(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(catalogue, "FIGURES", {"one.png": Figure, "two.png": Figure})
+    monkeypatch.setattr(figures, "FIGURES", {"one.png": Figure, "two.png": Figure})
     assert verify.main(["--figures", str(tmp_path / "new" / "figures")]) == 0
     made = sorted((tmp_path / "new" / "figures").iterdir())
     assert [path.name for path in made] == ["one.png", "two.png"]

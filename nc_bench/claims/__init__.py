@@ -1,1 +1,1 @@
-"""Floor 4: the claims of the theory, each a number that is predicted and the same number solved or trained for."""
+"""The claims of the theory (docs/theory.md), each a number predicted, and the same number solved or trained for."""

@@ -1,14 +1,9 @@
-"""All claims, in the order in which they are checked, and the figures that show them."""
+"""All claims, in the order in which they are checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
-from matplotlib.figure import Figure
-
 from nc_bench.claims import (
     decay,
-    figures,
     final_layer,
     frozen_head,
     imbalance,
@@ -20,10 +15,6 @@ from nc_bench.claims import (
     two_layer,
 )
 from nc_bench.claims.claim import Claim
-from nc_bench.claims.imbalance_figure import imbalance_figure
-
-FIGURES: Mapping[str, Callable[[], Figure]] = {**figures.FIGURES, "imbalance.png": imbalance_figure}
-"""What draws which file."""
 
 
 def claims() -> list[Claim]:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
+
+from nc_bench import theory
+
+OBJECTIVE_TOLERANCE = 1e-8
+"""Relative, of objectives and risks: reached wherever the problem is well conditioned."""
+
+GEOMETRY_TOLERANCE = 1e-6
+"""Of lengths, cosines and defects: an objective is quadratic at its minimum, so they have fewer digits than it."""
 
 Bound = Literal["equal", "at_least", "at_most"]
 
@@ -71,3 +80,40 @@ def _deviation(excess: float, bound: Bound) -> float:
     if bound == "equal":
         return abs(excess)
     return max(0.0, -excess if bound == "at_least" else excess)
+
+
+def predicted_claim(
+    name: str,
+    statement: str,
+    *,
+    setting: str,
+    value: str,
+    problem: Mapping[str, object],
+    obtained: Callable[[], float],
+    tolerance: float,
+    relative: bool = True,
+    bound: Bound = "equal",
+) -> Claim:
+    """The claim that `obtained` gives the `value` which `predict(setting, **problem)` predicts, with its source.
+
+    Its ``predicted`` raises ValueError if the theory does not apply there or does not predict that value.
+    """
+    return Claim(
+        name=name,
+        statement=statement,
+        source=theory.predict(setting, **problem).source,
+        predicted=partial(predicted_value, setting, value, problem),
+        obtained=obtained,
+        tolerance=tolerance,
+        relative=relative,
+        bound=bound,
+    )
+
+
+def predicted_value(setting: str, value: str, problem: Mapping[str, object]) -> float:
+    """One number of a prediction; ValueError if there is none."""
+    prediction = theory.predict(setting, **problem)
+    number = prediction.values.get(value)
+    if not isinstance(number, float):
+        raise ValueError(f"{setting} predicts no {value}: {prediction.reason or 'not one of its numbers'}")
+    return number

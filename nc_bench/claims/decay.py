@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from nc_bench.claims.asked import asked
-from nc_bench.claims.claim import Claim
+from nc_bench.claims.claim import GEOMETRY_TOLERANCE, OBJECTIVE_TOLERANCE, Claim, predicted_claim
 from nc_bench.claims.problems import chosen_classes, unconstrained
-from nc_bench.claims.shapes import EXACT, LENGTHS, worst
-from nc_bench.claims.solve import Solution, descend, minimise
+from nc_bench.claims.solve import Solution, descend, largest_objective, minimise
 
 SIZES: dict[str, Any] = {"classes": 4, "per_class": 5, "head_decay": 5e-3, "feature_decay": 4e-4}
 PEELED: dict[str, Any] = {"classes": 4, "head_energy": 1.0, "feature_energy": 4.0}
@@ -27,7 +25,7 @@ class _Variant:
 
     @property
     def specification(self) -> dict[str, Any]:
-        """What distinguishes this problem."""
+        """The keywords of this variant."""
         return {key: value for key, value in vars(self).items() if key not in ("name", "words")}
 
 
@@ -43,11 +41,11 @@ VARIANTS = (
 
 def claims() -> list[Claim]:
     """Least objectives and norms of the balanced problems."""
-    return [claim for variant in VARIANTS for claim in _decayed(variant)] + [_nothing(), *_layer_peeled()]
+    return [claim for variant in VARIANTS for claim in _decayed(variant)] + [_too_strong(), *_layer_peeled()]
 
 
 def _decayed(variant: _Variant) -> list[Claim]:
-    about = partial(asked, setting="weight_decay", problem={**SIZES, **variant.specification})
+    about = partial(predicted_claim, setting="weight_decay", problem={**SIZES, **variant.specification})
     said = f"{variant.words}, weight decay 5e-3, feature decay 4e-4, 4 classes of 5"
     return [
         about(
@@ -55,55 +53,55 @@ def _decayed(variant: _Variant) -> list[Claim]:
             f"least objective: {said}; best of 2 starts",
             value="objective",
             obtained=lambda: _solved(variant).objective,
-            tolerance=EXACT,
+            tolerance=OBJECTIVE_TOLERANCE,
         ),
         about(
             f"decay_head_norm_{variant.name}",
-            f"largest row of the head: {said}",
+            f"largest norm of a row of W: {said}",
             value="head_row_norm",
             obtained=lambda: _solved(variant).weight.norm(dim=1).max().item(),
-            tolerance=LENGTHS,
+            tolerance=GEOMETRY_TOLERANCE,
         ),
         about(
             f"decay_feature_norm_{variant.name}",
-            f"largest feature: {said}",
+            f"largest feature norm: {said}",
             value="feature_norm",
             obtained=lambda: _solved(variant).features.norm(dim=1).max().item(),
-            tolerance=LENGTHS,
+            tolerance=GEOMETRY_TOLERANCE,
         ),
     ]
 
 
-def _nothing() -> Claim:
+def _too_strong() -> Claim:
     strong = {**SIZES, "head_decay": 0.1, "feature_decay": 0.2}
-    return asked(
+    return predicted_claim(
         "decay_feature_norm_too_strong",
-        "beyond K sqrt(n lw lh) = 1 nothing is learnt: the largest feature",
+        "K sqrt(n lw lh) > 1: the minimiser is zero; its largest feature norm",
         setting="weight_decay",
         value="feature_norm",
         problem=strong,
         obtained=lambda: _balanced(strong, _Variant(name="", words="")).features.norm(dim=1).max().item(),
-        tolerance=LENGTHS,
+        tolerance=GEOMETRY_TOLERANCE,
         relative=False,
     )
 
 
 def _layer_peeled() -> list[Claim]:
-    about = partial(asked, setting="layer_peeled", problem=PEELED)
+    about = partial(predicted_claim, setting="layer_peeled", problem=PEELED)
     return [
         about(
             "layer_peeled_risk",
             "least risk, mean |w|^2 <= 1, mean |h|^2 <= 4, 4 classes of 3; worst of 3 starts",
             value="risk",
-            obtained=lambda: worst(_peeled),
-            tolerance=EXACT,
+            obtained=lambda: largest_objective(_peeled),
+            tolerance=OBJECTIVE_TOLERANCE,
         ),
         about(
             "layer_peeled_duality",
             "head and class means are the same simplex: largest nc3_duality",
             value="nc3_duality",
             obtained=lambda: max(solution.metrics["nc3_duality"] for solution in _peeled()),
-            tolerance=LENGTHS,
+            tolerance=GEOMETRY_TOLERANCE,
             relative=False,
         ),
     ]

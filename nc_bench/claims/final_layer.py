@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from functools import cache, partial
 
-from nc_bench.claims.asked import asked
-from nc_bench.claims.claim import Claim
+from nc_bench.claims.claim import GEOMETRY_TOLERANCE, OBJECTIVE_TOLERANCE, Claim, predicted_claim
 from nc_bench.claims.problems import chosen_classes, unconstrained
-from nc_bench.claims.shapes import EXACT, LENGTHS
 from nc_bench.claims.solve import Solution, minimise
 
 RADIUS = 2.0
@@ -20,40 +18,40 @@ def claims() -> list[Claim]:
 
 
 def _risk(p: float) -> Claim:
-    return asked(
+    return predicted_claim(
         f"final_layer_risk_p{p:g}",
         f"least risk of 10 classes with outputs in the l^{p:g} ball of radius 2",
         setting="final_layer_ball",
         value="risk",
         problem={"classes": 10, "radius": RADIUS, "p": p},
         obtained=lambda: _solved(p, (1.0,) * 10).objective,
-        tolerance=EXACT,
+        tolerance=OBJECTIVE_TOLERANCE,
     )
 
 
 def _weighted() -> list[Claim]:
-    about = partial(asked, setting="final_layer_ball", problem={"classes": 4, "radius": RADIUS, "p": 3.0})
+    about = partial(predicted_claim, setting="final_layer_ball", problem={"classes": 4, "radius": RADIUS, "p": 3.0})
     return [
         about(
             "final_layer_risk_class_weights",
             "class weights 100:10:1:1 do not change the least risk in the l^3 ball of radius 2",
             value="risk",
             obtained=lambda: _solved(3.0, UNEQUAL).objective,
-            tolerance=EXACT,
+            tolerance=OBJECTIVE_TOLERANCE,
         ),
         about(
             "final_layer_alpha",
             "output of the true class, the largest, under class weights 100:10:1:1",
             value="alpha",
             obtained=lambda: _solved(3.0, UNEQUAL).outputs.diagonal().max().item(),
-            tolerance=LENGTHS,
+            tolerance=GEOMETRY_TOLERANCE,
         ),
         about(
             "final_layer_beta",
             "output of another class, the smallest, under class weights 100:10:1:1",
             value="beta",
             obtained=lambda: _solved(3.0, UNEQUAL).outputs.min().item(),
-            tolerance=LENGTHS,
+            tolerance=GEOMETRY_TOLERANCE,
         ),
     ]
 

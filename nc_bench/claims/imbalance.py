@@ -1,4 +1,4 @@
-"""Classes of very different size: unharmed where every feature is bounded, merged where norms are only paid for."""
+"""Classes of very different size: a simplex where every feature is bounded, merged minorities under weight decay."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from jaxtyping import Float
 from scipy.optimize import bisect
 from torch import Tensor
 
-from nc_bench.claims.asked import answer, asked
-from nc_bench.claims.claim import Claim
+from nc_bench.claims.claim import Claim, predicted_claim, predicted_value
 from nc_bench.claims.problems import chosen_classes, unconstrained
-from nc_bench.claims.shapes import class_means, cosines
-from nc_bench.claims.solve import Solution, descend, minimise
+from nc_bench.claims.solve import Solution, class_means, cosines, descend, minimise
 
 CLASSES, MAJORITY = 10, 5
 RATIOS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 12.0, 12.5, 15.0, 30.0, 100.0)
@@ -29,16 +27,16 @@ COUPLINGS = (0.2 / sum(COUNTS), 3.5 / sum(COUNTS))
 """sqrt(lw lh) between which the minority is looked at: from hardly any decay to nearly too much for the majority."""
 
 MERGED = 0.01
-"""Spread of the minority classifiers, in units of the majority's, that counts as none."""
+"""Distance between minority classifiers over that between majority ones, below which they count as merged."""
 
 
 def claims() -> list[Claim]:
     """The same weights, 100:1, under both kinds of bound."""
-    return [_unharmed(), _balanced(), *(_peeled_cosine(ratio) for ratio in PEELED_COSINES), _threshold()]
+    return [_in_balls(), _peeled_balanced(), *(_peeled_cosine(ratio) for ratio in PEELED_COSINES), _threshold()]
 
 
-def _unharmed() -> Claim:
-    return asked(
+def _in_balls() -> Claim:
+    return predicted_claim(
         "imbalance_ball_cosine",
         "|h| <= 3, |W| <= 1, five classes with weight 100, five with 1: largest cosine between minority means",
         setting="penultimate_ball",
@@ -49,8 +47,8 @@ def _unharmed() -> Claim:
     )
 
 
-def _balanced() -> Claim:
-    return asked(
+def _peeled_balanced() -> Claim:
+    return predicted_claim(
         "imbalance_peeled_cosine_1",
         "mean square bounds, equal weights: cosine between classifiers",
         setting="layer_peeled",
@@ -91,20 +89,20 @@ def _threshold() -> Claim:
 
 def _predicted_coupling() -> float:
     unit = {"counts": COUNTS, "head_decay": 1.0, "feature_decay": 1.0}
-    return (min(COUNTS) / answer("minority_collapse", "threshold_count", unit)) ** 0.5
+    return (min(COUNTS) / predicted_value("minority_collapse", "threshold_count", unit)) ** 0.5
 
 
 @cache
 def _merging_coupling() -> float:
-    """Bisection for the decay at which the spread of the minority classifiers is no longer seen."""
+    """Bisection for the decay at which the relative distance of the minority classifiers falls below MERGED."""
 
-    def surplus(coupling: float) -> float:
-        return spread(decayed(COUNTS, coupling).weight, COUNTS.count(max(COUNTS))) - MERGED
+    def excess(coupling: float) -> float:
+        return relative_distance(decayed(COUNTS, coupling).weight, COUNTS.count(max(COUNTS))) - MERGED
 
-    return bisect(surplus, *COUPLINGS, rtol=1e-4)
+    return bisect(excess, *COUPLINGS, rtol=1e-4)
 
 
-def spread(rows: Float[Tensor, "k d"], majority: int) -> float:
+def relative_distance(rows: Float[Tensor, "k d"], majority: int) -> float:
     """Mean distance between the rows after the first `majority` ones over that between the first ones."""
     return (torch.pdist(rows[majority:]).mean() / torch.pdist(rows[:majority]).mean()).item()
 

@@ -1,4 +1,4 @@
-"""Laws that hold along the training of every network, watched on multilayer perceptrons that learn real digits."""
+"""Laws that hold along the training of every network, checked on multilayer perceptrons trained on real digits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nc_bench.training.stationarity import stationarity_residuals
 
 MOMENTUM = 0.9
 DECAY, STRONG_DECAY = 5e-3, 2e-2
-"""Where the row sum is watched, and where the run goes on to a stationary point."""
+"""Weight decay of the runs that record the row sum, and of those that go on to a stationary point."""
 
 ROW_SUMS = "gradients of softmax cross entropy have zero row sum; the update of SGD with momentum"
 STATIONARY = "the gradient of cross entropy with weight decay vanishes"
@@ -32,7 +32,7 @@ FLOOR = "E & Wojtowytsch 2021, Cor. 4.2, averaged over all permutations of the c
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
+class TrainedRun:
     """Networks trained together (t), in float64, over n steps.
 
     row_sums: r = W^T 1 before the first step and after each. rates: the learning rate of each step. rows: the metrics
@@ -69,7 +69,7 @@ def _sgd(lr: float, **rest: Any) -> dict[str, Any]:
 
 
 SMALL = (64, 32)
-TO_THE_END: Mapping[str, Any] = {
+UNTIL_STATIONARY: Mapping[str, Any] = {
     "schedule": {"name": "constant"},
     "training": {"epochs": 500, "batch_size": None},
 }
@@ -83,8 +83,8 @@ RUNS: Mapping[str, tuple[Config, ...]] = {
     "nesterov": (digits_mlp(SMALL, _sgd(0.05, nesterov=True), weight_decay=DECAY),),
     "adam": (digits_mlp(SMALL, {"name": "adam", "lr": 1e-3}),),
     "stationary": (
-        digits_mlp((32,), _sgd(0.5), weight_decay=STRONG_DECAY, **TO_THE_END),
-        digits_mlp((32,), _sgd(0.5, decoupled_decay=STRONG_DECAY / (1 - MOMENTUM)), **TO_THE_END),
+        digits_mlp((32,), _sgd(0.5), weight_decay=STRONG_DECAY, **UNTIL_STATIONARY),
+        digits_mlp((32,), _sgd(0.5, decoupled_decay=STRONG_DECAY / (1 - MOMENTUM)), **UNTIL_STATIONARY),
     ),
     "balls": (
         digits_mlp(
@@ -106,7 +106,7 @@ RECORDINGS = 20
 
 
 @cache
-def watched(name: str) -> Watched:
+def trained_run(name: str) -> TrainedRun:
     """The run of that name in RUNS: the package's own training, every step's row sum and RECORDINGS recordings."""
     configs = RUNS[name]
     ensemble = Ensemble(configs, load_dataset(configs[0].data), torch.device("cpu"))
@@ -122,7 +122,7 @@ def watched(name: str) -> Watched:
             rows += metrics
             residuals.append(residual)
     steps, schedule = ensemble.total_steps, configs[0].schedule
-    return Watched(
+    return TrainedRun(
         configs=configs,
         row_sums=torch.stack(row_sums),
         rates=[configs[0].optimizer.lr * learning_rate_factor(schedule, step, steps) for step in range(steps)],
@@ -181,7 +181,7 @@ def claims() -> list[Claim]:
         _stationary(DECOUPLED, "decoupled", "(1 - momentum) l W = (1/N) (Y-P)^T H, SGD with decoupled decay l"),
         Claim(
             name="law_stationarity_falls",
-            statement="the residual of the two falls: the largest quotient of one recording over the one before",
+            statement="both residuals fall: the largest ratio of one recording to the recording before",
             source=STATIONARY,
             predicted=lambda: 1.0,
             obtained=_largest_quotient,
@@ -194,7 +194,7 @@ def claims() -> list[Claim]:
             source=FLOOR,
             predicted=lambda: 1.0,
             obtained=lambda: min(
-                row["risk_balanced"] / row["risk_floor"] for name in RUNS for row in watched(name).rows
+                row["risk_balanced"] / row["risk_floor"] for name in RUNS for row in trained_run(name).rows
             ),
             tolerance=1e-12,
             bound="at_least",
@@ -204,7 +204,7 @@ def claims() -> list[Claim]:
 
 def _row_sum(run: str, network: int, name: str, statement: str) -> Claim:
     def predicted() -> float:
-        path = watched(run)
+        path = trained_run(run)
         start = path.row_sums[0, network].numpy()
         return float(np.abs(row_sum_law(path.configs[network], start, path.rates)).mean())
 
@@ -213,7 +213,7 @@ def _row_sum(run: str, network: int, name: str, statement: str) -> Claim:
         statement=f"mean |W^T 1| over all steps and features under {statement}",
         source=ROW_SUMS,
         predicted=predicted,
-        obtained=lambda: float(watched(run).row_sums[:, network].abs().mean()),
+        obtained=lambda: float(trained_run(run).row_sums[:, network].abs().mean()),
         tolerance=1e-9,
     )
 
@@ -224,18 +224,18 @@ def _stationary(network: int, name: str, statement: str) -> Claim:
         statement=f"relative residual of {statement}",
         source=STATIONARY,
         predicted=lambda: 0.0,
-        obtained=lambda: float(watched("stationary").residuals[-1, network]),
+        obtained=lambda: float(trained_run("stationary").residuals[-1, network]),
         tolerance=1e-5,
         relative=False,
     )
 
 
 def _moved_by_adam() -> float:
-    first, last = watched("adam").row_sums[0], watched("adam").row_sums[-1]
+    first, last = trained_run("adam").row_sums[0], trained_run("adam").row_sums[-1]
     return float((last - first).norm() / first.norm())
 
 
 def _largest_quotient() -> float:
     """From the second recording on: in the first epochs the features are still being found."""
-    residuals = watched("stationary").residuals[1:]
+    residuals = trained_run("stationary").residuals[1:]
     return float((residuals[1:] / residuals[:-1]).max())

@@ -5,11 +5,9 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Any
 
-from nc_bench.claims.asked import asked
-from nc_bench.claims.claim import Claim
+from nc_bench.claims.claim import GEOMETRY_TOLERANCE, OBJECTIVE_TOLERANCE, Claim, predicted_claim
 from nc_bench.claims.problems import chosen_classes, unconstrained
-from nc_bench.claims.shapes import EXACT, LENGTHS, class_means, cosines, worst
-from nc_bench.claims.solve import Solution, descend, minimise
+from nc_bench.claims.solve import Solution, class_means, cosines, descend, largest_objective, minimise
 from nc_bench.config import Config
 
 SEEDS = (0, 1, 2)
@@ -23,21 +21,21 @@ DECAYED: dict[str, Any] = {"counts": (12, 6, 3, 1), "head_decay": 0.05, "feature
 
 
 def claims() -> list[Claim]:
-    """Orthogonal instead of a simplex around zero; unequal classes keep to themselves."""
+    """Orthogonal class means instead of a simplex around zero; classes of unequal size under decay."""
     return [*_in_a_ball(), *_weighted(), *_under_decay()]
 
 
 def _in_a_ball() -> list[Claim]:
-    about = partial(asked, setting="penultimate_ball", problem=BALL)
+    about = partial(predicted_claim, setting="penultimate_ball", problem=BALL)
     risks = [
-        asked(
+        predicted_claim(
             f"nonnegative_risk_{'bias' if bias else 'no_bias'}",
             "least risk of non-negative features, |h| <= 3, |W| <= 1; worst of 3 starts",
             setting="penultimate_ball",
             value="risk",
             problem={**BALL, "bias": bias},
-            obtained=partial(worst, partial(_ball, bias)),
-            tolerance=EXACT,
+            obtained=partial(largest_objective, partial(_ball, bias)),
+            tolerance=OBJECTIVE_TOLERANCE,
         )
         for bias in (False, True)
     ]
@@ -48,7 +46,7 @@ def _in_a_ball() -> list[Claim]:
             "non-negative class means are orthogonal: their largest cosine",
             value="cosine",
             obtained=lambda: max(cosines(class_means(solution)).max().item() for solution in _ball(False)),
-            tolerance=LENGTHS,
+            tolerance=GEOMETRY_TOLERANCE,
             relative=False,
         ),
         about(
@@ -56,17 +54,17 @@ def _in_a_ball() -> list[Claim]:
             "their centre is off the origin: the largest centre_offset",
             value="centre_offset",
             obtained=lambda: max(solution.metrics["centre_offset"] for solution in _ball(False)),
-            tolerance=LENGTHS,
+            tolerance=GEOMETRY_TOLERANCE,
         ),
     ]
 
 
 def _weighted() -> list[Claim]:
-    """The theorem ends with equal weights: the least risk then depends on the weights and on the bias."""
+    """The theorem is for equal weights; for others the least risk depends on the weights and on the bias."""
     risks = [
         Claim(
             name=f"nonnegative_weighted_risk_{'bias' if bias else 'no_bias'}",
-            statement="where the theorem ends: least risk for class weights 100:10:1:1, |h| <= 2, |W| <= 1, "
+            statement="outside the theorem: least risk for class weights 100:10:1:1, |h| <= 2, |W| <= 1, "
             "not the 0.3408 of equal ones; best of 3 starts",
             source="no closed form; minimised by sequential quadratic programming",
             predicted=partial(WEIGHTED_RISKS.__getitem__, bias),
@@ -85,7 +83,7 @@ def _weighted() -> list[Claim]:
             obtained=lambda: max(
                 cosines(class_means(solution)).max().item() for bias in WEIGHTED_RISKS for solution in _unequal(bias)
             ),
-            tolerance=LENGTHS,
+            tolerance=GEOMETRY_TOLERANCE,
             relative=False,
         ),
     ]
@@ -96,21 +94,21 @@ def _best_weighted(bias: bool) -> float:
 
 
 def _under_decay() -> list[Claim]:
-    about = partial(asked, setting="relu_imbalanced", problem=DECAYED)
+    about = partial(predicted_claim, setting="relu_imbalanced", problem=DECAYED)
     return [
         about(
             "nonnegative_decay_objective",
             "least objective for class sizes 12:6:3:1, the smallest of them dead; best of 4 starts",
             value="objective",
             obtained=lambda: _decayed().objective,
-            tolerance=EXACT,
+            tolerance=OBJECTIVE_TOLERANCE,
         ),
         about(
             "nonnegative_decay_risk_balanced",
-            "its mean risk over classes",
+            "risk_balanced of that minimiser",
             value="risk_balanced",
             obtained=lambda: _decayed().metrics["risk_balanced"],
-            tolerance=LENGTHS,
+            tolerance=GEOMETRY_TOLERANCE,
         ),
         about(
             "nonnegative_decay_live_classes",

@@ -1,8 +1,8 @@
 """Unequal class sizes and vanishing decay: the SELI geometry, which no trained run comes near.
 
-The distance from it falls as the inverse of log(1/decay). Held against it are therefore not the solutions, but what
-the solutions at four decays extrapolate to; the solution at a decay of 1e-8, still far off, is held against the
-minimum of the convex programme at that decay.
+The distance from it falls as the inverse of log(1/decay). So the limit is compared with an extrapolation of the
+solutions at four decays; and the solution at a decay of 1e-8, still far from the limit, with the minimum of the convex
+programme at that decay.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from torch import Tensor
 from nc_bench import theory
 from nc_bench.claims.claim import Claim
 from nc_bench.claims.problems import chosen_classes, unconstrained
-from nc_bench.claims.shapes import class_means
-from nc_bench.claims.solve import minimise
+from nc_bench.claims.solve import class_means, minimise
 
 MAJORITY, CLASSES = 5, 10
 COUNTS = (10,) * MAJORITY + (1,) * (CLASSES - MAJORITY)

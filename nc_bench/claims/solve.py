@@ -1,15 +1,17 @@
-"""Two solvers for the configurations of runs, on the runs' own model, objective and sets. None knows a prediction.
+"""Two solvers that minimise the objective of a configuration, with the model, loss and constraints of a run.
 
-Where there are sets: projected gradient descent, the run's own step in another time. Where there are none: L-BFGS.
+`descend` is projected gradient descent, for problems with constraints; `minimise` is L-BFGS, for those without.
+Neither knows a prediction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
@@ -72,6 +74,22 @@ def minimise(config: Config, dataset: Dataset, *, starts: int = 1) -> Solution:
     """
     trials = [config.model_copy(update={"seed": config.seed + start}) for start in range(starts)]
     return min((_minimise(trial, dataset) for trial in trials), key=lambda solution: solution.objective)
+
+
+def largest_objective(solutions: Callable[[], Sequence[Solution]]) -> float:
+    """Of several starts: every one has to arrive."""
+    return max(solution.objective for solution in solutions())
+
+
+def class_means(solution: Solution) -> Float[Tensor, "k d"]:
+    """Mean feature of every class."""
+    return torch.stack([solution.features[solution.labels == k].mean(0) for k in solution.labels.unique()])
+
+
+def cosines(rows: Float[Tensor, "k d"]) -> Float[Tensor, "pairs"]:
+    """Cosines of all pairs of rows."""
+    first, second = torch.triu_indices(len(rows), len(rows), 1)
+    return torch.nn.functional.cosine_similarity(rows[first], rows[second], dim=1)
 
 
 def objective_of(ensemble: Ensemble) -> Tensor:

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from torch import Tensor, nn
 
-from nc_bench.claims.asked import asked
-from nc_bench.claims.claim import Claim
+from nc_bench.claims.claim import Claim, predicted_claim
 from nc_bench.claims.problems import unconstrained
 from nc_bench.training.objective import Objective
 
@@ -194,7 +193,7 @@ def claims() -> list[Claim]:
             statement="every start ends with the same gap: the largest difference between two, equation or network",
             source=SOURCE,
             predicted=lambda: 0.0,
-            obtained=lambda: max(_spread(case) for case in CASES),
+            obtained=lambda: max(_gap_range(case) for case in CASES),
             tolerance=TOLERANCE,
             relative=False,
         ),
@@ -218,7 +217,7 @@ def _limits(case: str) -> list[Claim]:
     ]
     where = f"p = ({', '.join(f'{value:.3g}' for value in CASES[case])}), the largest of {len(STARTS)} starts"
     return [
-        asked(
+        predicted_claim(
             f"three_neurons_{value}_{way}_{case}",
             f"limit of {quantity}: {where}",
             setting="three_neurons",
@@ -244,6 +243,6 @@ def _descent_gap(case: str) -> float:
     return float(descent()[case].gap[-1].max())
 
 
-def _spread(case: str) -> float:
+def _gap_range(case: str) -> float:
     gaps = [*(float(flow(CASES[case], start).gap[-1]) for start in STARTS), *descent()[case].gap[-1].tolist()]
     return max(gaps) - min(gaps)

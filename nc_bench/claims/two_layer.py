@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from nc_bench.claims.asked import answer, asked
-from nc_bench.claims.claim import Bound, Claim
+from nc_bench.claims.claim import Bound, Claim, predicted_claim, predicted_value
 from nc_bench.metrics import collapse_metrics
 
 WIDTHS, SEEDS = (100, 400), (0, 1, 2, 3, 4)
@@ -224,7 +223,7 @@ def claims() -> list[Claim]:
 def _claim(
     name: str, value: str, statement: str, obtained: Callable[[], float], tolerance: float, bound: Bound = "equal"
 ) -> Claim:
-    return asked(
+    return predicted_claim(
         f"two_layer_{name}",
         statement,
         setting="two_layer_relu",
@@ -240,7 +239,7 @@ def _claim(
 def _collapse_of_family() -> float:
     """`output_collapse` of the f_b whose f(2)/f(1) is smallest: the variance of f on a class over its mean squared."""
     right = points()[POINTS_PER_CLASS:]
-    f = 1 + (answer("two_layer_relu", "ratio_minimum", {}) - 1) * (right - 1)
+    f = 1 + (predicted_value("two_layer_relu", "ratio_minimum", {}) - 1) * (right - 1)
     return float(f.var(correction=0) / f.mean().square())
 
 

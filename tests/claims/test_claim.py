@@ -1,4 +1,4 @@
-"""What counts as holding: bounds, relative and absolute deviations, numbers that are none."""
+"""When a claim holds (bounds, deviations, numbers that are not finite), and claims about predicted values."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nc_bench.claims.claim import Claim, check
+from nc_bench import theory
+from nc_bench.claims.claim import Claim, check, predicted_claim, predicted_value
 
 NUMBER = st.floats(-1e6, 1e6)
+BALL = {"classes": 10, "radius": 5.0}
 
 
 def claim(predicted: float, obtained: float, **rest: Any) -> Claim:
@@ -78,3 +80,39 @@ def test_the_number_is_obtained_before_the_theory_is_asked() -> None:
     assert asked == []
     assert check(both).holds
     assert asked == ["obtained", "predicted"]
+
+
+def test_the_prediction_and_its_source_are_those_of_the_theory() -> None:
+    prediction = theory.predict("penultimate_ball", **BALL)
+    claim = predicted_claim(
+        "name",
+        "words",
+        setting="penultimate_ball",
+        value="risk",
+        problem=BALL,
+        obtained=lambda: 0.0452,
+        tolerance=1e-3,
+        bound="at_most",
+    )
+    assert claim.source == prediction.source
+    outcome = check(claim)
+    assert outcome.predicted == prediction.values["risk"] == predicted_value("penultimate_ball", "risk", BALL)
+    assert outcome.holds and claim.relative and claim.bound == "at_most"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "problem", "reason"),
+    [
+        ("penultimate_ball", "risk", {**BALL, "width": 5}, "penultimate_ball predicts no risk: width 5 is too small"),
+        ("penultimate_ball", "rsik", BALL, "penultimate_ball predicts no rsik: not one of its numbers"),
+        ("seli", "head_norm_ratio_k", {"counts": (3, 1)}, "not one of its numbers"),
+    ],
+)
+def test_a_claim_about_a_value_that_is_not_predicted_cannot_be_checked(
+    setting: str, value: str, problem: dict[str, object], reason: str
+) -> None:
+    claim = predicted_claim(
+        "name", "", setting=setting, value=value, problem=problem, obtained=lambda: 1.0, tolerance=1.0
+    )
+    with pytest.raises(ValueError, match=reason):
+        check(claim)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nc_bench.claims import catalogue, solve, three_neurons, two_layer
+from nc_bench.claims import catalogue, figures, solve, three_neurons, two_layer
 from nc_bench.theory.dispatch import SETTINGS
 
 TOPICS_BY_SETTING = {
@@ -59,7 +59,7 @@ def test_listing_solves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_figure_has_its_file() -> None:
-    assert sorted(catalogue.FIGURES) == ["imbalance.png", "three_neurons.png", "two_layer.png"]
+    assert sorted(figures.FIGURES) == ["imbalance.png", "three_neurons.png", "two_layer.png"]
 
 
 def test_the_results_that_are_kept_are_those_of_these_claims() -> None:
@@ -73,4 +73,4 @@ def test_the_results_that_are_kept_are_those_of_these_claims() -> None:
     for line, claim in zip(table[4:], catalogue.claims(), strict=True):
         said = claim.statement.replace("|", r"\|")
         assert line.startswith(f"| `{claim.name}` | {said} | "), claim.name
-    assert {path.name for path in folder.glob("*.png")} == set(catalogue.FIGURES)
+    assert {path.name for path in folder.glob("*.png")} == set(figures.FIGURES)

@@ -11,7 +11,7 @@ import torch
 
 from nc_bench.claims import laws
 from nc_bench.claims.claim import check
-from nc_bench.claims.laws import row_sum_law, watched
+from nc_bench.claims.laws import row_sum_law, trained_run
 from nc_bench.config import Config
 
 
@@ -46,21 +46,21 @@ def test_the_exponential_is_only_the_leading_order() -> None:
 
 @pytest.mark.parametrize("run, network", [("sgd", 0), ("sgd", 1), ("sgd", 2), ("nesterov", 0)])
 def test_every_coordinate_of_every_step_obeys(run: str, network: int) -> None:
-    path = watched(run)
+    path = trained_run(run)
     seen = path.row_sums[:, network].numpy()
     law = row_sum_law(path.configs[network], seen[0], path.rates)
     assert np.abs(seen - law).max() < 1e-12 * np.abs(seen[0]).max()
 
 
 def test_the_residual_is_undefined_without_decay() -> None:
-    residuals = watched("sgd").residuals
+    residuals = trained_run("sgd").residuals
     assert residuals[:, laws.UNDECAYED].isnan().all()
     assert residuals[:, [laws.COUPLED, laws.DECOUPLED]].isfinite().all()
 
 
 def test_the_row_sum_under_a_wrong_law_fails() -> None:
     (claim,) = [claim for claim in laws.claims() if claim.name == "law_row_sum_coupled"]
-    path = watched("sgd")
+    path = trained_run("sgd")
     start = path.row_sums[0, laws.COUPLED].numpy()
     for other in (sgd(laws.DECAY), sgd(laws.DECAY, momentum=0.9, nesterov=True), sgd(momentum=0.9)):
         wrong = float(np.abs(row_sum_law(other, start, path.rates)).mean())
