@@ -19,7 +19,7 @@ from nc_bench.data import load_dataset
 from nc_bench.metrics import CollapseMetrics
 from nc_bench.recording import Recorder
 from nc_bench.training.ensemble import Ensemble
-from nc_bench.training.schedules import learning_rate_factor
+from nc_bench.training.optimizers import learning_rate_factor
 from nc_bench.training.stationarity import stationarity_residuals
 
 MOMENTUM = 0.9

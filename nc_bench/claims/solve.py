@@ -21,7 +21,7 @@ from nc_bench.data import Dataset
 from nc_bench.metrics import CollapseMetrics, collapse_metrics
 from nc_bench.models.backbones import FeatureTable
 from nc_bench.training.ensemble import Ensemble
-from nc_bench.training.slots import decayed_parameters
+from nc_bench.training.optimizers import decayed_parameters
 
 CPU = torch.device("cpu")
 
@@ -50,7 +50,7 @@ class Solution:
 def descend(configs: Sequence[Config], dataset: Dataset, steps: int) -> list[Solution]:
     """Projected gradient descent on the logarithm of the objective, every trial from its own random start.
 
-    Each step is the update rule's, then the projection, as in a run. The logarithm has the same minimisers; its
+    Each step is the optimizer's, then the projection, as in a run. The logarithm has the same minimisers; its
     gradient is that of the objective over the objective, so steps do not shrink with the risk, which is what stalls
     descent where the radius is large and the risk 1e-9.
     """
@@ -60,7 +60,7 @@ def descend(configs: Sequence[Config], dataset: Dataset, steps: int) -> list[Sol
         objective = objective_of(ensemble)
         lowest = torch.minimum(lowest, objective.detach())
         objective.log().sum().backward()
-        ensemble.rule.step(1.0)
+        ensemble.optimizer.step(1.0)
         ensemble.sets.project(ensemble.model)
     return _solutions(ensemble, lowest)
 

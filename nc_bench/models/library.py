@@ -149,7 +149,7 @@ def _forward(config: Library, model: nn.Module, images: Tensor) -> Any:
 
 
 def _check_gradients(config: Library, model: nn.Module, images: Tensor) -> None:
-    """An update rule moves every parameter: none may be without a gradient in training."""
+    """An optimizer moves every parameter: none may be without a gradient in training."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     features = _forward(config, model, images)
     gradients = torch.autograd.grad(features.sum(), [parameter for _, parameter in named], allow_unused=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -22,16 +22,13 @@ from nc_bench.rng import Stream, generator, global_stream
 from nc_bench.training.constraints import parameter_sets
 from nc_bench.training.forward import TrainingForward
 from nc_bench.training.objective import Objective
-from nc_bench.training.optimizers import LineSearch
-from nc_bench.training.rules import build_rule
-from nc_bench.training.schedules import learning_rate_factor
-from nc_bench.training.slots import decayed_parameters
+from nc_bench.training.optimizers import Closure, build_optimizer, decayed_parameters, learning_rate_factor
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class Ensemble:
-    """Model, data, update rule and step count of t trials; nothing else changes while training.
+    """Model, data, optimizer and step count of t trials; nothing else changes while training.
 
     Each of several processes takes its share of every batch, and all take the same step: that of the whole batch.
     Raises ConfigError for a batch larger than the data, or too small to be shared, a last batch that batch norm
@@ -62,7 +59,7 @@ class Ensemble:
         self.forward = TrainingForward(self.model, first, device, processes)
         self.sets = parameter_sets(configs, device)
         self.sets.project(self.model)
-        self.rule = build_rule(self.model, configs)
+        self.optimizer = build_optimizer(self.model, configs)
         self.step_count = 0
         self.objective = Objective(configs, self.labels, self.classes, dtype)
         self.epoch_loss = torch.zeros(len(configs), dtype=dtype, device=device)
@@ -143,42 +140,45 @@ class Ensemble:
 
     def states(self) -> list[dict[str, Any]]:
         """For every trial what a later process needs to go on, alone or stacked with any trials at the same step."""
-        model, memory = self.model.state_dict(), self.rule.memory()
+        model, optimizer = self.model.state_dict(), self.optimizer.state_dict()
         return [
             {
                 "step": self.step_count,
-                "model": {name: self._part(tensor, trial).clone() for name, tensor in model.items()},
-                "memory": [self._part(tensor, trial).clone() for tensor in memory],
+                "model": self._of_trial(model, trial),
+                "optimizer": {
+                    "step": optimizer["step"],
+                    "state": {kind: self._of_trial(tensors, trial) for kind, tensors in optimizer["state"].items()},
+                },
             }
             for trial in range(len(self.configs))
         ]
 
     def load(self, states: Sequence[dict[str, Any]]) -> None:
         """Go on from one state for each trial, bit for bit: they were projected when made, and are not again."""
-        self.model.load_state_dict(
-            {name: _joined([state["model"][name] for state in states]) for name in states[0]["model"]}
-        )
-        memory = self.rule.memory()
-        for trial, state in enumerate(states):
-            # A trial without momentum has no state of its own; stacked with one that has, its velocity is never used.
-            for mine, saved in zip(memory, state["memory"], strict=bool(memory and state["memory"])):
-                self._part(mine, trial).copy_(saved)
         (self.step_count,) = {int(state["step"]) for state in states}
-        self.rule.steps = self.step_count
+        self.model.load_state_dict(_stacked([state["model"] for state in states]))
+        optimizers = [state["optimizer"] for state in states]
+        (steps,) = {optimizer["step"] for optimizer in optimizers}
+        kinds = dict.fromkeys(kind for optimizer in optimizers for kind in optimizer["state"])
+        stacked = {kind: _stacked([optimizer["state"].get(kind) for optimizer in optimizers]) for kind in kinds}
+        self.optimizer.load_state_dict({"step": steps, "state": stacked})
 
-    def _part(self, stacked: Tensor, trial: int) -> Tensor:
-        """This trial's part of a tensor with an axis of trials; one alone owns all there is."""
-        return stacked if len(self.configs) == 1 else stacked[trial : trial + 1]
+    def _of_trial(self, tensors: Mapping[str, Tensor], trial: int) -> dict[str, Tensor]:
+        """Copies of this trial's part of stacked tensors; a single trial owns all there is."""
+        return {
+            name: (tensor if len(self.configs) == 1 else tensor[trial : trial + 1]).clone()
+            for name, tensor in tensors.items()
+        }
 
     def _step(self, batch: Int64[Tensor, "t b"], inputs: Tensor) -> None:
         loss, objective = self._differentiate(batch, inputs)
         self.epoch_loss += loss
         if (self.step_count + 1) % self.steps_per_epoch == 0:
-            self._gradient_norms = self.rule.gradient_norms(len(self.configs))
-        search = LineSearch(
-            value=lambda: self._of_all(objective, batch), evaluate=lambda: self._evaluate_again(batch, inputs)
+            self._gradient_norms = self.optimizer.gradient_norms()
+        closure = Closure(
+            current=lambda: self._of_all(objective, batch), evaluate=lambda: self._evaluate_again(batch, inputs)
         )
-        self.rule.step(self.learning_rate_factor(), search)
+        self.optimizer.step(self.learning_rate_factor(), closure)
         self.sets.project(self.model)
 
     def _differentiate(self, batch: Int64[Tensor, "t b"], inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -233,8 +233,15 @@ class Ensemble:
         return torch.stack([torch.randperm(self.samples, generator=draw) for draw in draws]).to(self.device)
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))
+def _stacked(trials: Sequence[Mapping[str, Tensor] | None]) -> dict[str, Tensor]:
+    """Tensors of single trials on one axis of trials. None: zeros, as a trial without momentum has no velocity."""
+    if len(trials) == 1:
+        return dict(trials[0] or {})
+    like = next(trial for trial in trials if trial is not None)
+    return {
+        name: torch.cat([torch.zeros_like(tensor) if trial is None else trial[name] for trial in trials])
+        for name, tensor in like.items()
+    }
 
 
 def _checked_batch_size(config: Config, samples: int) -> int:

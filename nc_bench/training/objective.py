@@ -67,7 +67,7 @@ class Objective:
     def weight_penalty(
         self, backbone: Sequence[Float[Tensor, "t ..."]], head: Sequence[Float[Tensor, "t ..."]]
     ) -> Float[Tensor, "t"] | float:
-        """l/2 |parameters|^2 over `decayed_parameters`, in their type; an update rule adds its gradient itself."""
+        """l/2 |parameters|^2 over `decayed_parameters`, in their type; an optimizer adds its gradient itself."""
         penalty: Tensor | float = 0.0
         for parameters, decays in zip((backbone, head), zip(*self.weight_decays, strict=True), strict=True):
             if any(decays):

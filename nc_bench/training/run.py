@@ -24,8 +24,8 @@ from nc_bench.training.device import deterministic, resolve_device
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.grouping import check_stackable
 from nc_bench.training.loop import Hooks, train
+from nc_bench.training.optimizers import muon_parameters
 from nc_bench.training.provenance import provenance
-from nc_bench.training.slots import muon_moves
 from nc_bench.training.stopping import EarlyStop, Interrupt, catch_signals
 from nc_bench.training.trial import Row, Trial
 from nc_bench.training.warm_start import warm_start
@@ -205,7 +205,7 @@ def _facts(ensemble: Ensemble, recorder: Recorder, device: torch.device) -> dict
         "samples": {"train": ensemble.samples, "test": len(ensemble.test_labels)},
         "feature_width": ensemble.model.width,
         "parameters": sum(parameter.numel() for parameter in ensemble.model.parameters()) // trials,
-        **({"muon_moves": moved} if (moved := muon_moves(ensemble.model, ensemble.configs)) else {}),
+        **({"muon_moves": moved} if (moved := muon_parameters(ensemble.model, ensemble.configs)) else {}),
         "processes": ensemble.processes.size,
         **provenance(device),
     }

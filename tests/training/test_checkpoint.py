@@ -11,7 +11,7 @@ from nc_bench.training.checkpoint import DamagedCheckpoint, decode, encode
 CPU = torch.device("cpu")
 STATE: dict[str, Any] = {
     "seconds": 0.1 + 0.2,
-    "ensemble": {"step": 7, "model": {"w": torch.arange(6.0).view(2, 3)}, "rule": {"steps": 7, "memory": []}},
+    "ensemble": {"step": 7, "model": {"w": torch.arange(6.0).view(2, 3)}, "optimizer": {"step": 7, "state": {}}},
 }
 
 
@@ -21,7 +21,7 @@ def test_what_was_encoded_is_decoded(tmp_path: Path) -> None:
     state = decode(path, CPU)
     assert state["seconds"] == 0.1 + 0.2
     assert torch.equal(state["ensemble"]["model"].pop("w"), torch.arange(6.0).view(2, 3))
-    assert state["ensemble"] == {"step": 7, "model": {}, "rule": {"steps": 7, "memory": []}}
+    assert state["ensemble"] == {"step": 7, "model": {}, "optimizer": {"step": 7, "state": {}}}
 
 
 def test_cut_off_anywhere_is_damaged(tmp_path: Path) -> None:

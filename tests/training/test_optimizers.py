@@ -1,4 +1,4 @@
-"""The update rules against torch.optim: equal to rounding, whatever the trial stands next to."""
+"""Optimizers against torch.optim: equal to rounding, whatever the trial stands next to."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from optimizer_steps import assert_resumed_bit_for_bit, classifier, gradients, set_gradients
 from small_runs import network, table
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from update_rules import assert_resumed_bit_for_bit, classifier, gradients, set_gradients
 
 from nc_bench.config import AdamW, Config, MultiStepSchedule, Sgd
 from nc_bench.models import Classifier, build_classifier
-from nc_bench.training.rules import build_rule
-from nc_bench.training.schedules import learning_rate_factor
-from nc_bench.training.slots import decayed_parameters
+from nc_bench.training.optimizers import build_optimizer, decayed_parameters, learning_rate_factor
 
 STEPS = 80
 SCHEDULE = MultiStepSchedule(name="multi_step", milestones=(0.25, 0.5), factor=0.3)
@@ -102,11 +100,11 @@ def torch_step(model: Classifier, config: Config) -> Callable[[list[Tensor]], No
 def test_many_steps_equal_torch(kind: str) -> None:
     config = configured(kind)
     ours, theirs = classifier(config), classifier(config)
-    rule, reference = build_rule(ours, [config]), torch_step(theirs, config)
+    optimizer, reference = build_optimizer(ours, [config]), torch_step(theirs, config)
     for step in range(STEPS):
         values = gradients(ours, step)
         set_gradients(ours, values)
-        rule.step(learning_rate_factor(SCHEDULE, step, STEPS))
+        optimizer.step(learning_rate_factor(SCHEDULE, step, STEPS))
         reference(values)
         for (name, mine), expected in zip(ours.named_parameters(), theirs.parameters(), strict=True):
             torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-12, msg=lambda m, n=name: f"{n}: {m}")
@@ -116,7 +114,7 @@ def test_many_steps_equal_torch(kind: str) -> None:
 def test_first_steps_in_float32_equal_torch(kind: str) -> None:
     config = configured(kind)
     ours, theirs = classifier(config, dtype=torch.float32), classifier(config, dtype=torch.float32)
-    rule, reference = build_rule(ours, [config]), torch_step(theirs, config)
+    optimizer, reference = build_optimizer(ours, [config]), torch_step(theirs, config)
     with torch.no_grad():
         # From zero a parameter is the update itself: nothing of its relative error hides behind a large parameter.
         for parameter in [*ours.parameters(), *theirs.parameters()]:
@@ -124,7 +122,7 @@ def test_first_steps_in_float32_equal_torch(kind: str) -> None:
     for step in range(3):
         values = gradients(ours, step)
         set_gradients(ours, values)
-        rule.step(1.0)
+        optimizer.step(1.0)
         reference(values)
         for mine, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
             torch.testing.assert_close(mine, expected, rtol=1e-6, atol=1e-8)
@@ -150,13 +148,13 @@ def test_trials_with_numbers_of_their_own_move_as_each_does_alone(kind: str) -> 
     configs = [first, second]
     together = classifier(*configs)
     alone = [classifier(config) for config in configs]
-    rule = build_rule(together, configs)
-    rules = [build_rule(model, [config]) for model, config in zip(alone, configs, strict=True)]
+    optimizer = build_optimizer(together, configs)
+    optimizers = [build_optimizer(model, [config]) for model, config in zip(alone, configs, strict=True)]
     for step in range(20):
         values = gradients(together, step)
         set_gradients(together, values)
-        rule.step(0.9**step)
-        for trial, (model, own) in enumerate(zip(alone, rules, strict=True)):
+        optimizer.step(0.9**step)
+        for trial, (model, own) in enumerate(zip(alone, optimizers, strict=True)):
             set_gradients(model, [value[trial : trial + 1] for value in values])
             own.step(0.9**step)
     for trial, model in enumerate(alone):
@@ -172,12 +170,12 @@ def test_saved_and_loaded_rules_go_on_bit_for_bit(kind: str) -> None:
 def test_a_step_drops_the_gradients_and_wants_one_for_every_parameter() -> None:
     config = configured("coupled")
     model = classifier(config)
-    rule = build_rule(model, [config])
+    optimizer = build_optimizer(model, [config])
     set_gradients(model, gradients(model, 0))
-    rule.step(1.0)
+    optimizer.step(1.0)
     assert all(parameter.grad is None for parameter in model.parameters())
     with pytest.raises(AssertionError, match="took no part in the loss"):
-        rule.step(1.0)
+        optimizer.step(1.0)
 
 
 def decayed_names(model: Classifier, *, decay_biases: bool) -> set[str]:
@@ -204,9 +202,9 @@ def test_a_frozen_head_neither_decays_nor_moves() -> None:
     model = build_classifier([config], input_shape=(5,), samples=7, classes=3)
     assert "head.weight" not in decayed_names(model, decay_biases=True)
     before = model.head.weight.detach().clone()
-    rule = build_rule(model, [config])
+    optimizer = build_optimizer(model, [config])
     set_gradients(model, gradients(model, 0))
-    rule.step(1.0)
+    optimizer.step(1.0)
     assert torch.equal(model.head.weight, before)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nc_bench.config import ConstantSchedule, CosineSchedule, MultiStepSchedule
-from nc_bench.training.schedules import learning_rate_factor
+from nc_bench.training.optimizers import learning_rate_factor
 
 
 def torch_factors(kind: type[torch.optim.lr_scheduler.LRScheduler], steps: int, **keywords: object) -> list[float]:

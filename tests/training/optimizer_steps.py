@@ -1,4 +1,4 @@
-"""What the tests of update rules share: a small model, gradients for it, and resumption."""
+"""What the tests of optimizers share: a small model, gradients for it, and resumption."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nc_bench.config import Config
 from nc_bench.models import Classifier, build_classifier
-from nc_bench.training.rules import build_rule
+from nc_bench.training.optimizers import build_optimizer
 
 
 def classifier(*configs: Config, dtype: torch.dtype = torch.float64) -> Classifier:
@@ -31,24 +31,22 @@ def set_gradients(model: nn.Module, values: list[Tensor]) -> None:
 
 
 def assert_resumed_bit_for_bit(config: Config) -> None:
-    """What a rule remembers, saved and loaded in the middle, leads to the same parameters."""
+    """The state of an optimizer, saved and loaded in the middle, leads to the same parameters."""
     model = classifier(config)
-    rule = build_rule(model, [config])
+    optimizer = build_optimizer(model, [config])
 
-    def steps(model: Classifier, rule: Any, numbers: range) -> None:
+    def steps(model: Classifier, optimizer: Any, numbers: range) -> None:
         for step in numbers:
             set_gradients(model, gradients(model, step))
-            rule.step(1 / (1 + step))
+            optimizer.step(1 / (1 + step))
 
-    steps(model, rule, range(4))
+    steps(model, optimizer, range(4))
     file = io.BytesIO()
-    torch.save(rule.memory(), file)
+    torch.save(optimizer.state_dict(), file)
     file.seek(0)
     later = copy.deepcopy(model)
-    fresh = build_rule(later, [config])
-    fresh.steps = 4
-    for mine, saved in zip(fresh.memory(), torch.load(file, weights_only=True), strict=True):
-        mine.copy_(saved)
-    steps(model, rule, range(4, 9))
+    fresh = build_optimizer(later, [config])
+    fresh.load_state_dict(torch.load(file, weights_only=True))
+    steps(model, optimizer, range(4, 9))
     steps(later, fresh, range(4, 9))
     assert all(map(torch.equal, model.parameters(), later.parameters()))

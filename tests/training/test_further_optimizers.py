@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from optimizer_steps import assert_resumed_bit_for_bit, classifier, gradients, set_gradients
 from small_runs import network, table, tiny_dataset
 from torch import Tensor, nn
-from update_rules import assert_resumed_bit_for_bit, classifier, gradients, set_gradients
 
 from nc_bench import load_run
 from nc_bench.config import Config, ConfigError
@@ -20,8 +20,8 @@ from nc_bench.models import Classifier
 from nc_bench.training import run_training
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.grouping import check_stackable, groups
-from nc_bench.training.muon import orthogonalised
-from nc_bench.training.rules import build_rule
+from nc_bench.training.optimizers import build_optimizer
+from nc_bench.training.optimizers.muon import orthogonalised
 
 CPU = torch.device("cpu")
 FREE = {"features": None, "head": None}
@@ -49,13 +49,13 @@ def assert_equal(ours: Classifier, theirs: list[Tensor], dtype: torch.dtype) -> 
 def test_signum_is_algorithm_2_of_bernstein_et_al(dtype: torch.dtype, coupled: float, decoupled: float) -> None:
     config = configured({**SIGNUM, "decoupled_decay": decoupled}, objective={"weight_decay": coupled})
     model = classifier(config, dtype=dtype)
-    rule, names = build_rule(model, [config]), [name for name, _ in model.named_parameters()]
+    optimizer, names = build_optimizer(model, [config]), [name for name, _ in model.named_parameters()]
     w = [p.detach().double().numpy().copy() for p in model.parameters()]
     m = [np.zeros_like(x) for x in w]
     for step in range(8):
         values = gradients(model, step)
         set_gradients(model, values)
-        rule.step(0.9**step)
+        optimizer.step(0.9**step)
         for i, value in enumerate(values):
             rate = 0.01 * (3 if names[i].startswith("backbone") else 1) * 0.9**step
             m[i] = 0.8 * m[i] + 0.2 * (value.double().numpy() + coupled * w[i])
@@ -70,7 +70,7 @@ def test_a_sign_of_nan_is_no_step_of_zero() -> None:
     for value in values:
         value[0] = math.nan
     set_gradients(model, values)
-    build_rule(model, configs).step(1.0)
+    build_optimizer(model, configs).step(1.0)
     assert all(bool(p[0].isnan().all()) and bool(p[1].isfinite().all()) for p in model.parameters())
 
 
@@ -90,14 +90,14 @@ def torch_muon(model: Classifier, config: Config) -> list[torch.optim.Optimizer]
 def test_muon_is_torchs(dtype: torch.dtype, nesterov: bool) -> None:
     config = configured({**MUON, "nesterov": nesterov})
     ours, theirs = classifier(config, dtype=dtype), classifier(config, dtype=dtype)
-    rule = build_rule(ours, [config])
+    optimizer = build_optimizer(ours, [config])
     muon, adamw = torch_muon(theirs, config)
     flat = muon.param_groups[0]["params"]
     hidden = [p for name, p in theirs.named_parameters() if name.startswith("backbone") and p.ndim == 3]
     for step in range(10):
         values = gradients(ours, step)
         set_gradients(ours, values)
-        rule.step(1.0)
+        optimizer.step(1.0)
         set_gradients(theirs, values)
         for single, stacked in zip(flat, hidden, strict=True):
             single.grad = stacked.grad[0]
@@ -130,12 +130,12 @@ def test_clipping_is_torchs() -> None:
     """Before coupled decay is added, and not at all where the gradient is short."""
     config = configured(CLIPPED, objective={"weight_decay": 0.03})
     ours, theirs = classifier(config), classifier(config)
-    rule = build_rule(ours, [config])
+    optimizer = build_optimizer(ours, [config])
     reference = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=0.03)
     for step in range(10):
         values = gradients(ours, step, size=0.003 * 4.0**step)
         set_gradients(ours, values)
-        rule.step(1.0)
+        optimizer.step(1.0)
         set_gradients(theirs, values)
         norm = nn.utils.clip_grad_norm_(theirs.parameters(), 0.7)
         assert (float(norm) < 0.7) is (step < 3)
@@ -148,20 +148,21 @@ def test_stacked_trials_move_as_alone_and_a_diverged_one_changes_no_other(optimi
     others = {"lr": 0.005, "momentum": 0.6, "clip_norm": None, "backbone_lr_factor": 0.5}
     configs = [configured(optimizer), configured({**optimizer, **others}, seed=1), configured(optimizer, seed=2)]
     together, alone = classifier(*configs), [classifier(config) for config in configs]
-    rule, rules = build_rule(together, configs), [build_rule(m, [c]) for m, c in zip(alone, configs, strict=True)]
+    stacked = build_optimizer(together, configs)
+    singles = [build_optimizer(model, [config]) for model, config in zip(alone, configs, strict=True)]
     for step in range(6):
         values = gradients(together, step)
         if step == 3:
             for value in values:
                 value[2].view(-1)[0] = math.nan
         set_gradients(together, values)
-        rule.step(0.9**step)
-        for trial, (model, own) in enumerate(zip(alone, rules, strict=True)):
+        stacked.step(0.9**step)
+        for trial, (model, own) in enumerate(zip(alone, singles, strict=True)):
             set_gradients(model, [value[trial : trial + 1] for value in values])
             own.step(0.9**step)
     for trial, model in enumerate(alone[:2]):
-        for stacked, single in zip(together.parameters(), model.parameters(), strict=True):
-            torch.testing.assert_close(stacked[trial], single[0], rtol=0, atol=1e-13)
+        for joint, single in zip(together.parameters(), model.parameters(), strict=True):
+            torch.testing.assert_close(joint[trial], single[0], rtol=0, atol=1e-13)
     assert any(bool(parameter[2].isnan().any()) for parameter in together.parameters())
 
 
