@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from nc_bench.config.section import Section
+from nc_bench.config.base import Section
 from nc_bench.config.values import Count, Flag, Positive
 
 

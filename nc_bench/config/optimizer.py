@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nc_bench.config.section import Section
+from nc_bench.config.base import Section
 from nc_bench.config.values import Count, Flag, Milestones, NonNegative, Positive, ZeroToOne
 
 

@@ -10,8 +10,8 @@ from pydantic import Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from nc_bench.config.base import Section
 from nc_bench.config.schema import Config
-from nc_bench.config.section import Section
 from nc_bench.text import did_you_mean, listed, shown
 
 EXPECTED = {

@@ -7,13 +7,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from nc_bench.config.base import Section
 from nc_bench.config.constraints import Constraints
 from nc_bench.config.contradictions import contradictions
 from nc_bench.config.data import Data
 from nc_bench.config.model import MODEL_BY_NAME, Head, Model
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import ConstantSchedule, DecoupledDecay, Optimizer, Schedule
-from nc_bench.config.section import Section
 from nc_bench.config.training import Record, Training
 from nc_bench.config.values import NonNegativeInteger
 

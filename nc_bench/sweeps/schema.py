@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
 from nc_bench.config import ConfigError, read_mapping
-from nc_bench.config.section import Section
+from nc_bench.config.base import Section
 from nc_bench.config.values import Count, NonNegativeInteger
 from nc_bench.sweeps.axes import Axis
 from nc_bench.sweeps.study import Study

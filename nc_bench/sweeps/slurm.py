@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from tornado.ioloop import PeriodicCallback
 
 from nc_bench.config import ConfigError, read_mapping
-from nc_bench.config.section import Section
+from nc_bench.config.base import Section
 from nc_bench.config.values import Count
 from nc_bench.sweeps.clusters import MEMORY, THREADS, Workers, quiet_dask
 from nc_bench.sweeps.folder import SweepError

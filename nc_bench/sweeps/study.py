@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nc_bench.config.section import Section
+from nc_bench.config.base import Section
 from nc_bench.config.values import Count, Flag
 
 
