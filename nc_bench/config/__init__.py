@@ -1,10 +1,10 @@
 """The typed configuration of a run: YAML in, frozen models out, problems named by their dotted path."""
 
 from nc_bench.config.balance import Balance, CountedBalance, ExponentialBalance, FullBalance, StepBalance
-from nc_bench.config.canonical import config_changes, config_hash, dump_config, flatten, json_schema
 from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, LpBall
 from nc_bench.config.data import Augment, Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
-from nc_bench.config.load import apply_override, load_config, read_mapping
+from nc_bench.config.identity import config_changes, config_hash, flatten
+from nc_bench.config.load import apply_override, dump_config, load_config, read_mapping
 from nc_bench.config.model import Head, Library, Mlp, Model, ResNet, Unconstrained
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import (
@@ -23,7 +23,7 @@ from nc_bench.config.optimizer import (
     Signum,
 )
 from nc_bench.config.problems import ConfigError
-from nc_bench.config.schema import Config
+from nc_bench.config.schema import Config, json_schema
 from nc_bench.config.training import Record, Stop, Training
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Reads a configuration file, applies the overrides of the command line, and checks the result."""
+"""A configuration from a YAML file and the overrides of the command line, checked; and as YAML again."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError("\n".join(lines)) from None
 
 
+def dump_config(config: Config) -> str:
+    """The configuration as YAML, every default written out; `load_config` reads it back equal."""
+    return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, width=110)
+
+
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, except that a key may not be repeated (PyYAML keeps the last in silence)."""
 
@@ -56,6 +61,16 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"repeated key '{key}'", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Sections in blocks, lists on one line."""
+
+    def represent_list(self, data: list[Any]) -> yaml.Node:
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+
+
+_Dumper.add_representer(list, _Dumper.represent_list)
 
 
 def _parse(text: str | bytes, place: str) -> Any:

@@ -3,7 +3,7 @@
 Every model is frozen, refuses unknown keys, and takes no number that is infinite or NaN.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -64,3 +64,8 @@ class Config(Section):
         if isinstance(self.optimizer, DecoupledDecay):
             return self.optimizer.decoupled_decay, self.optimizer.decoupled_decay_of_head
         return 0.0, 0.0
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a configuration file, for editors that complete and check YAML."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}

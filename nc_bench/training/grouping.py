@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from nc_bench.config import Config, ConfigError, Lbfgs, flatten
-from nc_bench.config.canonical import Leaf
+from nc_bench.config.identity import Leaf
 from nc_bench.models import stackable
 from nc_bench.text import shown
 

@@ -1,12 +1,10 @@
-"""A configuration as flat keys, as YAML, as a hash; and the JSON Schema that editors read."""
+"""What tells one configuration from another: its settings as flat keys, their hash, and what differs."""
 
 from __future__ import annotations
 
 import json
 from hashlib import sha256
 from typing import Any
-
-import yaml
 
 from nc_bench.config.schema import Config
 from nc_bench.text import shown
@@ -52,8 +50,8 @@ def config_hash(config: Config) -> str:
     """
     flat = {key: leaf for key, leaf in flatten(config).items() if key not in NOT_PART_OF_THE_RESULT}
     identity = {key: leaf for key, leaf in flat.items() if key not in ADDED_LATER or leaf != ADDED_LATER[key]}
-    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return sha256(canonical.encode()).hexdigest()[:16]
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def config_changes(old: Config, new: Config) -> list[str]:
@@ -63,26 +61,6 @@ def config_changes(old: Config, new: Config) -> list[str]:
     Of two models, optimisers or schedules of different name, only the keys that both have are compared.
     """
     return _changes(old.model_dump(mode="json"), new.model_dump(mode="json"), "")
-
-
-def dump_config(config: Config) -> str:
-    """The configuration as YAML, every default written out; `load_config` reads it back equal."""
-    return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, width=110)
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a configuration file, for editors that complete and check YAML."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
-
-
-class _Dumper(yaml.SafeDumper):
-    """Sections in blocks, lists on one line."""
-
-    def represent_list(self, data: list[Any]) -> yaml.Node:
-        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
-
-
-_Dumper.add_representer(list, _Dumper.represent_list)
 
 
 def _leaves(value: Any, path: str) -> list[tuple[str, Leaf]]:
