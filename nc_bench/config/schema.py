@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from nc_bench.config.base import Section
 from nc_bench.config.constraints import Constraints
-from nc_bench.config.contradictions import contradictions
+from nc_bench.config.cross_checks import cross_checks
 from nc_bench.config.data import Data
 from nc_bench.config.model import MODEL_BY_NAME, Head, Model
 from nc_bench.config.objective import Objective
@@ -49,7 +49,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
-        if problems := contradictions(self):
+        if problems := cross_checks(self):
             raise ValueError("\n".join(problems))
         return self
 

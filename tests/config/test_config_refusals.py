@@ -149,7 +149,7 @@ def test_decay_is_said_never_by_surprise(ball: Path) -> None:
     assert load_config(ball, ["optimizer.decoupled_decay=.1"]).optimizer.name == "sgd"
 
 
-def test_contradictions_are_collected(ball: Path) -> None:
+def test_cross_checks_are_collected(ball: Path) -> None:
     overrides = ["optimizer.nesterov=true", "optimizer.momentum=0", "optimizer.decoupled_decay=.1"]
     smoothed = ["objective.loss=exponential", "objective.label_smoothing=.1"]
     assert refusal(ball, *overrides, "objective.weight_decay=.2", *smoothed) == [

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nc_bench.config.schema import Config
 
 
-def contradictions(config: Config) -> list[str]:
+def cross_checks(config: Config) -> list[str]:
     """All of them, section by section."""
     return [
         *_of_data(config),
