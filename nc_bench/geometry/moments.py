@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 
-def class_sums(
-    features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"], classes: int
-) -> tuple[Float64[Tensor, "t k"], Float64[Tensor, "t k d"]]:
-    """Number of samples per class, and their sum, in float64 for every trial on the leading axis.
+@dataclass(kw_only=True)
+class ClassSums:
+    """Number of samples of every class and the sum of their features, for t trials; sums over chunks add up."""
 
-    Labels must lie in 0..classes-1; nothing is checked here.
-    """
-    trials, _, width = features.shape
-    slots = flat_slots(labels, classes).reshape(-1)
-    sums = features.new_zeros(trials * classes, width, dtype=torch.float64)
-    sums.index_add_(0, slots, features.reshape(-1, width).to(torch.float64))
-    counts = torch.bincount(slots, minlength=trials * classes).to(torch.float64)
-    return counts.view(trials, classes), sums.view(trials, classes, width)
+    counts: Float64[Tensor, "t k"]
+    sums: Float64[Tensor, "t k d"]
+
+    @classmethod
+    def of(cls, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"], classes: int) -> ClassSums:
+        """Those of one chunk, summed in float64. Labels must lie in 0..classes-1; nothing is checked here."""
+        trials, _, width = features.shape
+        rows = flat_labels(labels, classes).reshape(-1)
+        sums = features.new_zeros(trials * classes, width, dtype=torch.float64)
+        sums.index_add_(0, rows, features.reshape(-1, width).to(torch.float64))
+        counts = torch.bincount(rows, minlength=trials * classes).to(torch.float64)
+        return cls(counts=counts.view(trials, classes), sums=sums.view(trials, classes, width))
+
+    def add(self, other: ClassSums) -> None:
+        """Take in the sums over other samples."""
+        self.counts = self.counts + other.counts
+        self.sums += other.sums
+
+    def means(self, *, empty: float) -> Float64[Tensor, "t k d"]:
+        """Class means; the mean of a class without samples is filled with `empty`."""
+        means = self.sums / self.counts.clamp(min=1)[..., None]
+        return torch.where(self.counts[..., None] > 0, means, empty)
 
 
-def flat_slots(labels: Int64[Tensor, "t n"], classes: int) -> Int64[Tensor, "t n"]:
-    """Index of (trial, label) in an array whose first two axes (t, k) were flattened."""
+def flat_labels(labels: Int64[Tensor, "t n"], classes: int) -> Int64[Tensor, "t n"]:
+    """The row of every sample's class in a table (t, K, ...) whose first two axes are made one: y + t K."""
     first = torch.arange(labels.shape[0], device=labels.device) * classes
     return labels + first[:, None]
 
@@ -32,7 +47,7 @@ class ClassMoments:
     """Counts, class means and within-class scatter, streaming and mergeable in any order.
 
     State, in float64: ``counts`` (K,), ``means`` (K, d), ``within_scatter`` (d, d), the *sum*
-    sum_i (h_i - mu_{y_i})(h_i - mu_{y_i})^T, not its mean (METRICS.md's S_W is ``within_scatter`` / N).
+    sum_i (h_i - mu_{y_i})(h_i - mu_{y_i})^T and not its mean S_W = ``within_scatter`` / N.
     Blocks are centred before they are multiplied and merged by the formula of Chan, Golub and LeVeque
     (1979), so features far from the origin lose no digits. At exact collapse ``within_scatter`` is 0.
     The mean of a class without samples is NaN. Memory: K*d + d*d + one block.
@@ -44,14 +59,21 @@ class ClassMoments:
         if classes < 1 or width < 1:
             raise ValueError(f"classes and width must be positive, got {classes} and {width}")
         self.classes, self.width = classes, width
-        self.counts = torch.zeros(classes, dtype=torch.float64)
-        self._means = torch.zeros(classes, width, dtype=torch.float64)
+        self._sums = ClassSums(
+            counts=torch.zeros(1, classes, dtype=torch.float64),
+            sums=torch.zeros(1, classes, width, dtype=torch.float64),
+        )
         self.within_scatter = torch.zeros(width, width, dtype=torch.float64)
+
+    @property
+    def counts(self) -> Float64[Tensor, "k"]:
+        """Number of samples of every class."""
+        return self._sums.counts[0]
 
     @property
     def means(self) -> Float64[Tensor, "k d"]:
         """Class means, NaN for a class without samples."""
-        return torch.where(self.counts[:, None] > 0, self._means, torch.nan)
+        return self._sums.means(empty=torch.nan)[0]
 
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Take in one block of samples: features (N, d) of any floating dtype, labels (N,) of any integer dtype."""
@@ -60,13 +82,10 @@ class ClassMoments:
         check_labels(labels, self.classes)
         if features.shape[-1] != self.width:
             raise ValueError(f"features have width {features.shape[-1]}, the moments {self.width}")
-        if features.shape[0] == 0:
-            return
         self._to(features.device)
-        counts, sums = class_sums(features[None], labels[None], self.classes)
-        means = sums[0] / counts[0].clamp(min=1)[:, None]
-        deviations = features.to(torch.float64) - means[labels]
-        self._absorb(counts[0], means, deviations)
+        block = ClassSums.of(features[None], labels[None], self.classes)
+        deviations = features.to(torch.float64) - block.means(empty=0.0)[0][labels]
+        self._absorb(block, deviations)
 
     def merge(self, other: ClassMoments) -> None:
         """Take in the moments of other samples; any order gives the same result up to rounding."""
@@ -75,24 +94,19 @@ class ClassMoments:
             raise ValueError(f"cannot merge moments of (classes, width) {theirs} into {mine}")
         self._to(other.counts.device)
         scatter = other.within_scatter
-        self._absorb(other.counts, other._means, scatter.new_empty(0, self.width))
+        self._absorb(other._sums, scatter.new_empty(0, self.width))
         self.within_scatter += scatter
 
-    def _absorb(
-        self, counts: Float64[Tensor, "k"], means: Float64[Tensor, "k d"], deviations: Float64[Tensor, "n d"]
-    ) -> None:
-        total = self.counts + counts
-        share = counts / total.clamp(min=1)
-        shift = means - self._means
-        # One product for both parts: within the block, and between the block's means and the old ones.
-        between = (self.counts * share).sqrt()[:, None] * shift
-        stacked = torch.cat([deviations, between])
+    def _absorb(self, block: ClassSums, deviations: Float64[Tensor, "n d"]) -> None:
+        """One product for both parts: within the block, and between the block's means and those so far."""
+        pairs = self.counts * block.counts[0] / (self.counts + block.counts[0]).clamp(min=1)
+        shift = block.means(empty=0.0)[0] - self._sums.means(empty=0.0)[0]
+        stacked = torch.cat([deviations, pairs.sqrt()[:, None] * shift])
         self.within_scatter += stacked.T @ stacked
-        self._means = self._means + share[:, None] * shift
-        self.counts = total
+        self._sums.add(block)
 
     def _to(self, device: torch.device) -> None:
-        self.counts, self._means = self.counts.to(device), self._means.to(device)
+        self._sums = ClassSums(counts=self._sums.counts.to(device), sums=self._sums.sums.to(device))
         self.within_scatter = self.within_scatter.to(device)
 
 

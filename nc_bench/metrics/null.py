@@ -7,8 +7,8 @@ import math
 import torch
 
 from nc_bench.metrics.assembly import mean_values, weight_values
+from nc_bench.metrics.class_tables import ClassTables
 from nc_bench.metrics.head import Head
-from nc_bench.metrics.second_look import SecondLook
 
 NULL_NAMES = (
     "nc2_equinorm",
@@ -44,9 +44,9 @@ def null_baseline(classes: int, width: int) -> dict[str, float]:
     draws = max(2, ROWS // classes)
     random = torch.Generator().manual_seed(SEED)
     means, weight = torch.randn(2, draws, classes, width, generator=random, dtype=torch.float64)
-    head = Head(weight=weight)
-    look = SecondLook(means, means.new_ones(draws, classes), head)
-    values = mean_values(look) | weight_values(look, head)
+    tables = ClassTables(means, means.new_ones(draws, classes), Head(weight=weight))
+    assert tables.head is not None
+    values = mean_values(tables) | weight_values(tables, tables.head)
     if width < classes - 1:
         values["isometry_defect"] = means.new_full((draws,), math.nan)
     return {name: float(values[name].mean()) for name in NULL_NAMES}

@@ -1,4 +1,4 @@
-"""What the second look sums up over samples, trial by trial; sums over chunks, and over processes, add up."""
+"""What the second pass sums up over samples, for every trial."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from nc_bench.metrics.gather import Gather
 
 @dataclass(kw_only=True)
 class SampleSums:
-    """Sums and maxima over samples; they add up over chunks, and over processes."""
+    """Sums and maxima over samples; they add up over chunks, and over processes.
+
+    Of the features h_i with class mean mu_y: |h_i - mu_y|^2 per class; its part along each direction of the span of the
+    centred means; the largest |h_i - mu_y|, |h_i| and |h_i - mu|; how many are nearest to the centre of their class.
+    Of the outputs z_i, 0 without a head: the loss per class, and the logarithm of `risk_balanced`; how many are
+    classified correctly, and how many not as the nearest centre says; P (z_i - the class's output) summed per class,
+    a single 0 for a linear head, of which the class means say it, and its square per class.
+    """
 
     squared_deviation: Float64[Tensor, "t k"]
     span_squares: Float64[Tensor, "t r"]
@@ -25,9 +32,13 @@ class SampleSums:
     log_risk_balanced: Float64[Tensor, "t"]
     correct: Float64[Tensor, "t"]
     mismatched: Float64[Tensor, "t"]
-    output_shift: Float64[Tensor, "t k c"] | Float64[Tensor, "t 1 1"]
-    """Per class and output; zero of shape (t, 1, 1) without a head."""
+    output_shift: Float64[Tensor, "t #k #k"]
     output_squares: Float64[Tensor, "t k"]
+
+    @property
+    def feature_radius(self) -> Float64[Tensor, "t"]:
+        """min(max_i |h_i|, max_i |h_i - mu|)."""
+        return torch.minimum(self.largest_norm, self.largest_centred_norm)
 
     def add(self, other: SampleSums) -> None:
         """Take in the sums over other samples."""

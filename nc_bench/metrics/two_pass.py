@@ -8,13 +8,14 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from nc_bench.geometry.moments import class_sums
+from nc_bench.geometry.moments import ClassSums
 from nc_bench.metrics.assembly import assemble
+from nc_bench.metrics.class_tables import ClassTables
 from nc_bench.metrics.gather import Gather, no_gather
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.sample_sums import SampleSums
-from nc_bench.metrics.second_look import SecondLook
-from nc_bench.metrics.undefined import mask_undefined
+from nc_bench.metrics.second_pass import SecondPass
+from nc_bench.metrics.undefined import conditions, mask_undefined
 
 
 class CollapseMetrics(dict[str, float]):
@@ -54,29 +55,23 @@ class TwoPassMetrics:
         gather: Gather = no_gather,
     ) -> None:
         self.classes, self.head, self.centres, self.gather = classes, head, centres, gather
-        self._counts: Tensor | None = None
-        self._class_sums: Tensor | None = None
-        self._look: SecondLook | None = None
+        self._first: ClassSums | None = None
+        self._second: SecondPass | None = None
         self._sums: SampleSums | None = None
 
     def first_pass(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
         """Take in a chunk's counts and class sums."""
-        counts, sums = class_sums(features, labels, self.classes)
-        if self._counts is None or self._class_sums is None:
-            self._counts, self._class_sums = counts, sums
+        part = ClassSums.of(features, labels, self.classes)
+        if self._first is None:
+            self._first = part
         else:
-            self._counts += counts
-            self._class_sums += sums
+            self._first.add(part)
 
     def second_pass(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
         """Take in what a chunk says once the class means are known."""
-        if self._look is None:
-            assert self._counts is not None and self._class_sums is not None, "no chunk has gone through the first pass"
-            (self._counts, self._class_sums), *others = self.gather([self._counts, self._class_sums])
-            for counts, sums in others:
-                self._counts, self._class_sums = self._counts + counts, self._class_sums + sums
-            self._look = SecondLook(self._means(), self._counts, self.head, self.centres)
-        part = self._look(features, labels)
+        if self._second is None:
+            self._second = SecondPass(self._tables())
+        part = self._second.sums(features, labels)
         if self._sums is None:
             self._sums = part
         else:
@@ -84,16 +79,19 @@ class TwoPassMetrics:
 
     def result(self) -> Measurement:
         """The metrics, once both passes are done."""
-        assert self._look is not None and self._sums is not None and self._counts is not None, (
-            "no chunk has gone through the second pass"
-        )
-        values, conditions = assemble(self._look, self._sums.of_all(self.gather))
-        table, reasons = mask_undefined(values, conditions)
+        assert self._first is not None and self._second is not None and self._sums is not None, "two passes come first"
+        tables, sums = self._second.tables, self._sums.of_all(self.gather)
+        values = assemble(tables, sums)
+        table, reasons = mask_undefined(values, conditions(tables, sums))
         rows = [dict(zip(values, row, strict=True)) for row in table.tolist()]
         metrics = [CollapseMetrics(row, why) for row, why in zip(rows, reasons, strict=True)]
-        class_means = torch.where(self._counts[..., None] > 0, self._means(), torch.nan)
-        return Measurement(metrics=metrics, class_means=class_means)
+        return Measurement(metrics=metrics, class_means=self._first.means(empty=torch.nan))
 
-    def _means(self) -> Float64[Tensor, "t k d"]:
-        assert self._counts is not None and self._class_sums is not None
-        return self._class_sums / self._counts.clamp(min=1)[..., None]
+    def _tables(self) -> ClassTables:
+        """What the first pass has found, over the samples of all processes."""
+        assert self._first is not None, "the first pass comes first"
+        parts = self.gather([self._first.counts, self._first.sums])
+        self._first, *others = (ClassSums(counts=counts, sums=sums) for counts, sums in parts)
+        for other in others:
+            self._first.add(other)
+        return ClassTables(self._first.means(empty=0.0), self._first.counts, self.head, self.centres)

@@ -1,4 +1,4 @@
-"""When a metric is undefined, and the reason the reader is given instead of a number."""
+"""When a metric is undefined, and the reason that is given instead of a number."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from nc_bench.metrics import class_geometry as geometry
+from nc_bench.metrics.class_tables import ClassTables, HeadTables
+from nc_bench.metrics.sample_sums import SampleSums
+from nc_bench.text import listed
 
 _FEATURES = ("finite", "samples")
 _MEANS = (*_FEATURES, "one_class")
@@ -59,6 +64,12 @@ class Condition:
     reason: Callable[[int], str]
 
 
+def conditions(tables: ClassTables, sums: SampleSums) -> dict[str, Condition]:
+    """All conditions by name; those of the head only if there is one."""
+    found = _feature_conditions(tables, sums)
+    return found if tables.head is None else found | _head_conditions(tables, tables.head, sums)
+
+
 def mask_undefined(
     values: Mapping[str, Tensor], conditions: Mapping[str, Condition]
 ) -> tuple[Tensor, list[dict[str, str]]]:
@@ -82,3 +93,83 @@ def mask_undefined(
                 continue
             measured[trial, column] = torch.nan
     return measured, reasons
+
+
+def _feature_conditions(tables: ClassTables, sums: SampleSums) -> dict[str, Condition]:
+    norms = geometry.row_norms(tables.centred_means)
+    rank, directions = tables.spanned.sum(-1), tables.classes - 1
+    close = tables.distances <= tables.cutoff[:, None, None]
+    close.diagonal(dim1=-2, dim2=-1).fill_(False)
+    directionless = norms <= tables.cutoff[:, None]
+    empty = tables.counts == 0
+    measurable = tables.measurable & sums.largest_deviation.isfinite()
+    one_class = torch.full_like(measurable, tables.classes < 2)
+    return {
+        "finite": Condition(
+            broken=~measurable,
+            reason=lambda _: "the features hold NaN, infinity, or numbers too large or too small to square",
+        ),
+        "samples": Condition(broken=empty.any(-1), reason=lambda t: f"{_classes(empty[t])} without samples"),
+        "one_class": Condition(broken=one_class, reason=lambda _: "there is only one class"),
+        "between": Condition(broken=directionless.all(-1), reason=lambda _: "all class means coincide"),
+        "radius": Condition(
+            broken=directionless.any(-1),
+            reason=lambda t: f"{_classes(directionless[t])} with its mean at the mean of the class means",
+        ),
+        "pairs": Condition(
+            broken=close.any(-1).any(-1), reason=lambda t: f"{_classes(close[t].any(-1))} sharing a mean"
+        ),
+        "rank": Condition(
+            broken=rank < directions,
+            reason=lambda t: f"the class means span {int(rank[t])} dimensions, not {directions}",
+        ),
+        "origin": Condition(
+            broken=(tables.means == 0).all(-1).all(-1), reason=lambda _: "all class means are at the origin"
+        ),
+        "centres": Condition(
+            broken=~tables.centres_known,
+            reason=lambda _: "a class centre is missing (no training samples) or not finite",
+        ),
+    }
+
+
+def _head_conditions(tables: ClassTables, head: HeadTables, sums: SampleSums) -> dict[str, Condition]:
+    weight, centred_weight = head.weight, geometry.centred(head.weight)
+    cutoff = geometry.rank_cutoff(weight)
+    zero = geometry.row_norms(weight) <= geometry.SMALLEST
+    equal = geometry.row_norms(centred_weight) <= cutoff[:, None]
+    on_span = geometry.frobenius(head.weight_on_span)[:, 0, 0]
+    outputs = geometry.row_norms(head.centred_outputs(sums.output_shift / tables.counts[..., None])).amax(-1)
+    return {
+        "head": Condition(
+            broken=~head.usable,
+            reason=lambda _: "the weight or bias holds NaN, infinity, or numbers too large or too small to square",
+        ),
+        "weight": Condition(broken=zero.all(-1), reason=lambda _: "the weight is zero"),
+        "rows": Condition(broken=zero.any(-1), reason=lambda t: f"{_classes(zero[t])} with a zero weight row"),
+        "centred_weight": Condition(broken=equal.all(-1), reason=lambda _: "all rows of the weight are equal"),
+        "centred_rows": Condition(
+            broken=equal.any(-1), reason=lambda t: f"{_classes(equal[t])} whose weight row is the mean row"
+        ),
+        "span": Condition(
+            broken=on_span <= cutoff, reason=lambda _: "the weight is zero on the span of the class means"
+        ),
+        "outputs": Condition(
+            broken=outputs <= head.output_cutoff(tables),
+            reason=lambda _: "all classes have the same mean output",
+        ),
+        "budget": Condition(
+            broken=(sums.feature_radius <= tables.cutoff) | equal.all(-1),
+            reason=lambda _: "feature_radius times head_opnorm is zero",
+        ),
+    }
+
+
+def _classes(flags: Tensor) -> str:
+    """ "class 3", "classes 1 and 4", "classes 0, 1, 2 and 7 more" """
+    numbers = flags.nonzero()[:, 0].tolist()
+    if len(numbers) == 1:
+        return f"class {numbers[0]}"
+    if len(numbers) > 4:
+        return f"classes {listed([*map(str, numbers[:3]), f'{len(numbers) - 3} more'])}"
+    return f"classes {listed([*map(str, numbers)])}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nc_bench import ClassMoments
-from nc_bench.geometry.moments import class_sums
+from nc_bench.geometry.moments import ClassSums
 
 Array = NDArray[np.float64]
 some = settings(max_examples=25, deadline=None)
@@ -244,6 +244,9 @@ def test_moments_of_other_sizes_do_not_merge(classes: int, width: int) -> None:
 
 def test_class_sums_of_several_trials() -> None:
     features = torch.tensor([[[1.0], [2.0], [4.0]], [[1.0], [2.0], [4.0]]])
-    counts, sums = class_sums(features, torch.tensor([[0, 1, 0], [2, 2, 2]]), 3)
-    assert counts.tolist() == [[2, 1, 0], [0, 0, 3]]
-    assert sums[..., 0].tolist() == [[5, 2, 0], [0, 0, 7]]
+    found = ClassSums.of(features, torch.tensor([[0, 1, 0], [2, 2, 2]]), 3)
+    assert found.counts.tolist() == [[2, 1, 0], [0, 0, 3]]
+    assert found.sums[..., 0].tolist() == [[5, 2, 0], [0, 0, 7]]
+    found.add(ClassSums.of(features, torch.tensor([[1, 1, 1], [0, 2, 2]]), 3))
+    assert found.counts.tolist() == [[2, 4, 0], [1, 0, 5]]
+    assert found.means(empty=-1.0)[..., 0].tolist() == [[2.5, 2.25, -1], [1, -1, 2.6]]

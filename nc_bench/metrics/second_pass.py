@@ -1,0 +1,212 @@
+"""Sums over samples that need the finished class means: the second pass over the features, chunk by chunk.
+
+Deviations h_i - mu_{y_i} are formed in float64 and multiplied in the features' own precision, at least float32:
+with float32 features the products are float32 products of small, exactly centred numbers, so the interesting
+digits survive at half the cost. Everything that does not shrink at collapse (class means, their logits and
+distances) stays in float64 tables, and every decision that float32 cannot make is made again in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int64
+from torch import Tensor
+
+from nc_bench.geometry.moments import flat_labels
+from nc_bench.metrics.class_geometry import LARGEST, in_range, row_norms
+from nc_bench.metrics.class_tables import ClassTables, HeadTables
+from nc_bench.metrics.sample_sums import SampleSums
+
+FLOAT32_TABLES, FLOAT32_DEVIATION = (1e-10, 1e15), 1e18
+"""Largest entries of the tables, and length of deviations, whose products and their squares float32 holds."""
+
+
+class SecondPass:
+    """From chunks of features to `SampleSums`, given the tables that the first pass has left."""
+
+    def __init__(self, tables: ClassTables) -> None:
+        self.tables, self.classes = tables, tables.classes
+        self._mean_squares = row_norms(tables.means).square()
+        self._centred_squares = row_norms(tables.centred_means).square()
+        self._centres, apart = tables.centred_means, tables.distances
+        if tables.centres is not None:
+            self._centres = tables.centres
+            apart = torch.cdist(tables.centred_means, self._centres, compute_mode="donot_use_mm_for_euclid_dist")
+        self._half_squares = apart.square() / 2
+        self._longest_centre = row_norms(self._centres).amax(-1)
+        self._fits: bool | Bool[Tensor, "t"] | None = None
+        self._factors: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
+
+    def sums(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> SampleSums:
+        """What one chunk adds to the sums."""
+        fits = False if features.dtype == torch.float64 else self._fits_float32()
+        if isinstance(fits, bool):
+            return self._sums(features, labels, torch.float32 if fits else torch.float64)
+        # Rare, and worth both: what one trial's tables need must not change a digit of the others.
+        return SampleSums.where(
+            fits, self._sums(features, labels, torch.float32), self._sums(features, labels, torch.float64)
+        )
+
+    def _sums(
+        self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"], precision: torch.dtype
+    ) -> SampleSums:
+        tables, reach = self.tables, FLOAT32_DEVIATION if precision == torch.float32 else LARGEST
+        flat = flat_labels(labels, self.classes)
+        exact = features.to(torch.float64)
+        deviations = exact - _of_class(tables.means, flat)
+        squares = torch.linalg.vector_norm(deviations, dim=-1).square()
+        side_by_side, to_means = self._factors_in(precision)
+        projected = deviations.to(precision) @ side_by_side
+        span = projected[..., : tables.basis.shape[-2]]
+        along = span @ to_means
+        along_own = along.gather(-1, labels[..., None])[..., 0].to(torch.float64)
+        along_mean = projected[..., tables.basis.shape[-2]].to(torch.float64)
+        centred_norms = squares + 2 * along_own + self._centred_squares.view(-1)[flat]
+        norms = squares + 2 * (along_own + along_mean) + self._mean_squares.view(-1)[flat]
+        nearest = self._nearest(exact, projected, along, squares, flat)
+        largest, none = squares.amax(-1).sqrt(), squares.new_zeros(squares.shape[0])
+        sums = SampleSums(
+            squared_deviation=self._per_class(squares, flat),
+            span_squares=span.square().sum(-2, dtype=torch.float64),
+            largest_deviation=torch.where(largest < reach, largest, math.inf),
+            largest_norm=norms.amax(-1).clamp(min=0).sqrt(),
+            largest_centred_norm=centred_norms.amax(-1).clamp(min=0).sqrt(),
+            nearest_correct=(nearest == labels).sum(-1).to(torch.float64),
+            loss=self._per_class(torch.zeros_like(squares), flat),
+            log_risk_balanced=none - math.inf,
+            correct=none,
+            mismatched=none,
+            output_shift=none[:, None, None],
+            output_squares=self._per_class(torch.zeros_like(squares), flat),
+        )
+        if tables.head is not None:
+            self._add_outputs(sums, tables.head, exact, projected, squares, nearest, labels)
+        return sums
+
+    def _fits_float32(self) -> bool | Bool[Tensor, "t"]:
+        """For which trials float32 holds products with the tables; True or False where all are alike."""
+        if self._fits is None:
+            fits = torch.stack([in_range(table, FLOAT32_TABLES) for table in self._multiplied()]).all(0)
+            alike = bool(fits.all()) or not bool(fits.any())
+            self._fits = bool(fits[0]) if alike else fits
+        return self._fits
+
+    def _multiplied(self) -> list[Float64[Tensor, "t _ d"]]:
+        """The tables that deviations are multiplied with besides the basis of the span of the means."""
+        tables = [self.tables.mean_of_means]
+        if self.tables.head is not None:
+            tables.append(self.tables.head.logits.weight)
+        if self.tables.centres is not None:
+            tables.append(self.tables.centres)
+        return tables
+
+    def _factors_in(self, precision: torch.dtype) -> tuple[Float[Tensor, "t d m"], Float[Tensor, "t r k"]]:
+        """What deviations are multiplied with, side by side; what turns coordinates in the span into M (h - mu_y)."""
+        if precision not in self._factors:
+            tables = self.tables
+            side_by_side = torch.cat([tables.basis, *self._multiplied()], -2).mT.to(precision)
+            to_means = (tables.left * tables.singular[..., None, :]).mT.to(precision)
+            self._factors[precision] = (side_by_side, to_means)
+        return self._factors[precision]
+
+    def _nearest(
+        self, exact: Tensor, projected: Tensor, along: Tensor, squares: Tensor, flat: Tensor
+    ) -> Int64[Tensor, "t n"]:
+        """argmin_c |h - m_c|^2, which is argmin_c |mu_y - m_c|^2 / 2 - (h - mu_y) . m_c for the centres m."""
+        products = along if self.tables.centres is None else projected[..., -self.classes :]
+        scores = products - _of_class(self._half_squares, flat)
+        tolerance = _tolerance(products.dtype, squares, self._longest_centre, exact.shape[-1])
+        return _decide(scores, tolerance, lambda few: self._exact_scores(exact[:, few]))
+
+    def _exact_scores(self, exact: Float64[Tensor, "t n d"]) -> Float64[Tensor, "t n k"]:
+        centres = self._centres
+        return (exact - self.tables.mean_of_means) @ centres.mT - centres.square().sum(-1)[:, None] / 2
+
+    def _add_outputs(
+        self,
+        sums: SampleSums,
+        head: HeadTables,
+        exact: Float64[Tensor, "t n d"],
+        projected: Float[Tensor, "t n m"],
+        squares: Float64[Tensor, "t n"],
+        nearest: Int64[Tensor, "t n"],
+        labels: Int64[Tensor, "t n"],
+    ) -> None:
+        """Fill in the sums of what the head makes of the features."""
+        logits, flat = head.logits, flat_labels(labels, self.classes)
+        first = self.tables.basis.shape[-2] + 1
+        products = projected[..., first : first + self.classes]
+        own_outputs = _of_class(head.class_outputs, flat)
+        if logits.output_map is None:
+            shift = products.to(torch.float64)
+            outputs = own_outputs + shift
+            tolerance = _tolerance(products.dtype, squares, head.longest_weight, exact.shape[-1])
+        else:
+            outputs = logits.outputs(exact)
+            shift = outputs - own_outputs
+            shift = shift - shift.mean(-1, keepdim=True)
+            sums.output_shift = self._per_class(shift, flat)
+            tolerance = None
+        predicted = _decide(outputs, tolerance, lambda few: logits.outputs(exact[:, few]))
+        loss, log_loss = cross_entropy(outputs, labels)
+        weights = -torch.log(self.classes * self.tables.counts.view(-1)[flat])
+        sums.loss = self._per_class(loss, flat)
+        sums.log_risk_balanced = torch.logsumexp(log_loss + weights, -1)
+        sums.correct = (predicted == labels).sum(-1).to(torch.float64)
+        sums.mismatched = (predicted != nearest).sum(-1).to(torch.float64)
+        sums.output_squares = self._per_class(shift.square().sum(-1), flat)
+
+    def _per_class(
+        self, values: Float64[Tensor, "t n *rest"], flat: Int64[Tensor, "t n"]
+    ) -> Float64[Tensor, "t k *rest"]:
+        """Sums over the samples of every class."""
+        trials, rest = values.shape[0], values.shape[2:]
+        sums = values.new_zeros(trials * self.classes, *rest)
+        sums.index_add_(0, flat.reshape(-1), values.reshape(-1, *rest))
+        return sums.view(trials, self.classes, *rest)
+
+
+def _of_class(table: Float64[Tensor, "t k m"], flat: Int64[Tensor, "t n"]) -> Float64[Tensor, "t n m"]:
+    """The row of the table that belongs to every sample's class."""
+    return table.reshape(-1, table.shape[-1])[flat]
+
+
+def _tolerance(dtype: torch.dtype, squares: Tensor, longest: Tensor, width: int) -> Tensor | None:
+    """Several times the rounding error of products in `dtype`; None where they are float64 already.
+
+    It grows like the root of the number of terms.
+    """
+    if dtype == torch.float64:
+        return None
+    return (4 + math.sqrt(width) / 2) * torch.finfo(dtype).eps * squares.sqrt() * longest[:, None]
+
+
+def _decide(scores: Tensor, tolerance: Tensor | None, exactly: Callable[[Tensor], Tensor]) -> Tensor:
+    """argmax of the scores; computed again, exactly, for samples whose runner-up is within the rounding error."""
+    best, chosen = scores.max(-1)
+    if tolerance is not None:
+        rivals = (scores > (best - 2 * tolerance)[..., None]).sum(-1)
+        few = (rivals > 1).any(0).nonzero()[:, 0]
+        if len(few):
+            chosen[:, few] = exactly(few).argmax(-1)
+    return chosen
+
+
+def cross_entropy(
+    outputs: Float64[Tensor, "t n k"], labels: Int64[Tensor, "t n"]
+) -> tuple[Float64[Tensor, "t n"], Float64[Tensor, "t n"]]:
+    """Cross entropy softplus(log sum_{j != y} exp(z_j - z_y)) of every sample, and its logarithm.
+
+    Written so, it keeps its relative accuracy however small it is: at z_y - z_j = 800 the loss is 0, its
+    logarithm -800.
+    """
+    own = labels[..., None]
+    margins = outputs - outputs.gather(-1, own)
+    margins.scatter_(-1, own, -math.inf)
+    exponent = torch.logsumexp(margins, -1)
+    loss = torch.logaddexp(exponent, torch.zeros_like(exponent))
+    small = exponent < -30
+    return loss, torch.where(small, exponent - exponent.exp() / 2, loss.log())
