@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from small_runs import kill, network, run_until, table, tiny_dataset
 
 from nc_bench import collapse_metrics, load_run
 from nc_bench.config import Config, ConfigError
-from nc_bench.recording import recorder
+from nc_bench.recording import Recorder
 from nc_bench.training import run_training
 from nc_bench.training.run import run_ensemble
 
@@ -99,7 +100,7 @@ def test_features_that_do_not_fit_are_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     budget = 24 * (8 + 4) * 8 - 1
-    monkeypatch.setattr(recorder.Recorder.__init__, "__kwdefaults__", {"stages": (), "budget": budget})
+    monkeypatch.setattr("nc_bench.training.run.Recorder", partial(Recorder, budget=budget))
     with pytest.raises(ConfigError, match=r"^record\.features: those of the train split do not fit in the .* GiB"):
         run_training(small(), tmp_path / "run")
     assert not (tmp_path / "run").exists()
