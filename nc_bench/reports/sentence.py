@@ -13,7 +13,7 @@ from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.reading import claim, last_row, last_value, null_value
 from nc_bench.runs import Run
 from nc_bench.text import listed
-from nc_bench.verdicts.expectations import nonnegative_features
+from nc_bench.verdicts.proved import nonnegative_features
 
 VARIANCES = "nc1_quotient"
 

@@ -1,4 +1,4 @@
-"""Which predictions speak about a run: from its configuration and class sizes, never from trained numbers."""
+"""What theory expects of a run: from its configuration and class sizes, never from trained numbers."""
 
 from __future__ import annotations
 
@@ -6,40 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nc_bench.config import Config, FeatureBound, FirstOrder, HeadBound, Library, LpBall, Mlp, ResNet, Unconstrained
-from nc_bench.theory import Prediction, predict
-
-NEARLY_BALANCED = 1.1
-"""Largest ratio of class sizes up to which a network is held against a prediction for equal classes: by symmetry
-the risk changes with the square of the imbalance, a hundred times less than a network's tolerance."""
-
-ACTIVATION_RANGE = {
-    "relu": (0.0, math.inf),
-    "leaky_relu": (-math.inf, math.inf),
-    "gelu": (-0.16997, math.inf),
-    "tanh": (-1.0, 1.0),
-    "sigmoid": (0.0, 1.0),
-    "hard_tanh": (-1.0, 1.0),
-    "identity": (-math.inf, math.inf),
-}
-"""Infimum and supremum of what each activation returns."""
-
-MILD_IMBALANCE = 2.0
-"""Largest ratio of class sizes up to which a simplex is expected where none is proved: at 2 the angles of the
-layer-peeled model (Fang et al. 2021; ten classes, five of each) are off by .04, less than a network's tolerance."""
-
-CONCENTRATED = ("nc1_pinv", "nc1_quotient", "nc1_cdnv", "nc1_radius", "nc4_mismatch", "output_collapse")
-"""What Papyan, Han & Donoho (2020) observed to vanish: spread within classes, and disagreement with the nearest one."""
-
-SIMPLEX = (
-    "nc2_equinorm",
-    "nc2_equiangular",
-    "nc2_equidistant",
-    "nc2_etf",
-    "nc3_duality_centred",
-    "nc3_alignment_centred",
-)
-"""What they observed to vanish besides, on classes of equal size and with a trained head."""
+from nc_bench.config import Config
+from nc_bench.theory import Prediction
+from nc_bench.verdicts.observed import CONCENTRATED, SIMPLEX, SOURCE, no_simplex
+from nc_bench.verdicts.proved import known_minimiser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +31,7 @@ def expectations(config: Config, class_counts: Sequence[int], width: int) -> lis
 
     `width` is that of the penultimate features, which for some models only the built model knows.
     """
-    proved = _prediction(config, class_counts, width)
+    proved = known_minimiser(config, class_counts, width)
     if isinstance(proved, Prediction) and proved.applies:
         scalars = {name: float(v) for name, v in proved.values.items() if not isinstance(v, tuple)}
         return [Expectation(values=scalars, assumption="; ".join(proved.assumptions), source=proved.source)]
@@ -71,185 +41,15 @@ def expectations(config: Config, class_counts: Sequence[int], width: int) -> lis
 
 
 def _observed(config: Config, counts: Sequence[int], width: int, reason: str) -> list[Expectation]:
-    """What is expected of a run whose minimiser is not known."""
-    no_simplex = _no_simplex(config, counts, width)
+    """What is expected of a run whose minimiser is not known; `reason` says why it is not."""
+    without_simplex = no_simplex(config, counts, width)
     return [
         Expectation(
             values=dict.fromkeys(names, math.nan if against else 0.0),
             assumption=f"observed on networks, not proved for this one: {reason}",
-            source="Papyan, Han & Donoho 2020; E & Wojtowytsch 2021, section 1",
+            source=SOURCE,
             not_applicable=against,
             proved=False,
         )
-        for names, against in ((CONCENTRATED, ""), (SIMPLEX, no_simplex))
+        for names, against in ((CONCENTRATED, ""), (SIMPLEX, without_simplex))
     ]
-
-
-def _no_simplex(config: Config, counts: Sequence[int], width: int) -> str:
-    """Why no simplex of class means and head rows has been observed in such runs, "" if it has."""
-    weights = _weights(config, counts)
-    if width < len(counts) - 1:
-        return f"{width} dimensions do not hold a simplex of {len(counts)} classes"
-    if not config.head.trainable and config.head.init != "simplex":
-        return "the head is frozen, and not at a simplex"
-    if max(weights) > MILD_IMBALANCE * min(weights):
-        return "a simplex is observed for classes of about equal size and weight"
-    return ""
-
-
-def _prediction(config: Config, counts: Sequence[int], width: int) -> Prediction | str:
-    """The prediction for the minimiser of this configuration, or why there is none."""
-    constraints, objective = config.constraints, config.objective
-    decay = max(*config.coupled_decays, objective.feature_decay, *config.decoupled_decays)
-    if 0 in counts:
-        return f"class {list(counts).index(0)} has no samples"
-    if not config.head.trainable:
-        return "the head is frozen"
-    if constraints.features or constraints.head or constraints.outputs:
-        return _bounded(config, counts, width, decay)
-    if objective.loss in ("exponential", "focal"):
-        return f"no minimiser is known for the {objective.loss} loss"
-    if isinstance(config.model, Unconstrained) and objective.decay_of_head > 0 and objective.feature_decay > 0:
-        return _decayed(config, counts, width)
-    if isinstance(config.model, Unconstrained) and decay:
-        return "the objective does not decay both the head and the features"
-    if decay:
-        return "weight decay acts on every layer, and the minimiser over deep networks is not known in closed form"
-    if objective.loss != "cross_entropy" or objective.label_smoothing:
-        return "without bounds or decay the loss does not determine features and head"
-    return "nothing bounds the norms, so the risk has no minimiser (section 2.1)"
-
-
-def _bounded(config: Config, counts: Sequence[int], width: int, decay: float) -> Prediction | str:
-    """The prediction where features, head or outputs are bounded."""
-    ball, head, outputs = config.constraints.features, config.constraints.head, config.constraints.outputs
-    if config.objective.loss != "cross_entropy" or config.objective.label_smoothing:
-        return "under norm bounds the minimiser is known for the plain cross entropy only"
-    if isinstance(config.model, Mlp) and _is_linear(config.model):
-        return "the features are linear in the inputs, so they cannot be chosen freely"
-    if outputs is not None:
-        if decay or ball or head:
-            return "the outputs are bounded and something else is too"
-        return _bounded_outputs(config, counts, outputs, width)
-    if ball is None or head is None:
-        return "only one of features and head is bounded"
-    if decay:
-        return "norm bounds and decay act together"
-    if ball.set == "mean_square" or head.set == "mean_square":
-        return _mean_square(config, counts, ball, head, width)
-    if ball.p != 2:
-        return f"the features are bounded in l^{ball.p:g}, not l^2 (Remark 4.3)"
-    if unfilled := _unfilled(config, ball):
-        return unfilled
-    return predict(
-        "penultimate_ball",
-        classes=len(counts),
-        radius=ball.radius,
-        head_norm=head.radius,
-        nonnegative=nonnegative_features(config),
-        bias=config.head.bias,
-        width=width,
-        class_weights=None if _balanced_enough(config, counts) else _weights(config, counts),
-    )
-
-
-def _bounded_outputs(config: Config, counts: Sequence[int], ball: LpBall, width: int) -> Prediction | str:
-    # The optimal outputs sum to zero, and W maps features in the positive orthant to them without a bias only if
-    # those are linearly independent.
-    if nonnegative_features(config) and not config.head.bias and width < len(counts):
-        return f"width {width} is too small: the optimal outputs of non-negative features need {len(counts)}"
-    return predict("final_layer_ball", classes=len(counts), radius=ball.radius, p=ball.p, width=width)
-
-
-def _mean_square(
-    config: Config, counts: Sequence[int], ball: FeatureBound, head: HeadBound, width: int
-) -> Prediction | str:
-    """The layer-peeled model."""
-    if ball.set != head.set:
-        return "of features and head one is bounded in the mean square and the other is not"
-    if nonnegative_features(config):
-        return "the features are bounded in the mean square and non-negative"
-    if len(set(counts)) > 1:
-        return f"the class sizes differ ({min(counts)} to {max(counts)})"
-    return predict(
-        "layer_peeled",
-        classes=len(counts),
-        head_energy=head.radius**2,
-        feature_energy=ball.radius**2,
-        width=width,
-        class_weights=config.objective.class_weights,
-    )
-
-
-def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | str:
-    if len(set(counts)) > 1:
-        return f"the class sizes differ ({min(counts)} to {max(counts)})"
-    if config.head.bias and config.objective.decay_biases:
-        return "the bias is decayed too"
-    if (config.objective.mse_true_weight, config.objective.mse_target) != (1, 1):
-        return "the squared error is rescaled"
-    if isinstance(config.optimizer, FirstOrder) and config.optimizer.clip_norm is not None:
-        return "gradients are clipped before the decay is added, so the run minimises something else"
-    return predict(
-        "weight_decay",
-        classes=len(counts),
-        per_class=counts[0],
-        head_decay=config.objective.decay_of_head,
-        feature_decay=config.objective.feature_decay,
-        nonnegative=nonnegative_features(config),
-        label_smoothing=config.objective.label_smoothing,
-        loss=config.objective.loss,
-        bias=config.head.bias,
-        width=width,
-        class_weights=config.objective.class_weights,
-    )
-
-
-def nonnegative_features(config: Config) -> bool:
-    """Whether it is known of the model that no feature can be negative."""
-    match config.model:
-        case Mlp():
-            return _feature_range(config.model)[0] >= 0
-        case Unconstrained():
-            return config.model.nonnegative
-        case ResNet():
-            return True  # means over space of what a ReLU returns
-        case Library():
-            return False
-
-
-def _unfilled(config: Config, ball: FeatureBound) -> str:
-    """Why some features of the (non-negative part of the) ball or sphere cannot be had, "" if all can."""
-    if isinstance(config.model, Library):
-        return f"features of {config.model.name} are not known to fill the {ball.set} of radius {ball.radius:g}"
-    # The minimiser in the ball lies on its sphere, so it is the one on the sphere, which every direction fills.
-    if ball.set == "sphere" or not isinstance(config.model, Mlp):
-        return ""
-    low, high = _feature_range(config.model)
-    if ball.radius <= high and (low == 0 or ball.radius <= -low):
-        return ""
-    return (
-        f"features end in {config.model.activation}, whose values between {low:.3g} and {high:.3g} "
-        f"do not fill the ball of radius {ball.radius:g}"
-    )
-
-
-def _is_linear(model: Mlp) -> bool:
-    return model.activation == "identity" or (len(model.widths) == 1 and not model.final_activation)
-
-
-def _feature_range(model: Mlp) -> tuple[float, float]:
-    return ACTIVATION_RANGE[model.activation] if model.final_activation else (-math.inf, math.inf)
-
-
-def _balanced_enough(config: Config, counts: Sequence[int]) -> bool:
-    weights = _weights(config, counts)
-    if isinstance(config.model, Unconstrained):
-        return len(set(weights)) == 1
-    return max(weights) <= NEARLY_BALANCED * min(weights)
-
-
-def _weights(config: Config, counts: Sequence[int]) -> list[float]:
-    """What each class counts for in the mean loss, up to a factor."""
-    weights = config.objective.class_weights or (1.0,) * len(counts)
-    return [count * weight for count, weight in zip(counts, weights, strict=True)]

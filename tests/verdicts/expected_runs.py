@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from nc_bench.config import Config, Mlp, Unconstrained
-from nc_bench.verdicts.expectations import CONCENTRATED, SIMPLEX, Expectation, expectations
+from nc_bench.verdicts.expectations import Expectation, expectations
+from nc_bench.verdicts.observed import CONCENTRATED, SIMPLEX
 
 DIGITS = (139, 142, 138, 143, 141, 142, 141, 139, 135, 140)
 EQUAL = (10,) * 10

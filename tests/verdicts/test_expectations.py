@@ -12,7 +12,7 @@ from small_runs import network, table
 
 from nc_bench.config import Config
 from nc_bench.models.layers import ACTIVATIONS
-from nc_bench.verdicts.expectations import ACTIVATION_RANGE
+from nc_bench.verdicts.proved import ACTIVATION_RANGE
 
 
 @pytest.mark.parametrize("counts", [DIGITS, EQUAL, (1000, *EQUAL[1:])])
