@@ -1,35 +1,69 @@
-"""Checkpoints as bytes: a trial's state with a digest, so that damage is seen and never trained on."""
+"""Checkpoints: files that torch.load opens, with a SHA-256 at the end so that damage is noticed."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-MAGIC = b"nc_bench checkpoint 1\n"
-DIGEST = 32
+from nc_bench.runs import RunError
+
+FORMAT = 2
+FIRST_FORMAT = b"nc_bench checkpoint 1\n"
+"""How files of format 1 begin, which were no zip files."""
+
+LABEL = b"sha256:"
+COMMENT = len(LABEL) + 2 * hashlib.sha256().digest_size
 
 
-class DamagedCheckpoint(ValueError):
-    """A file that is no whole checkpoint; the message names it."""
+class DamagedCheckpoint(RunError):
+    """A checkpoint file that is not as it was written; the message names it."""
 
 
-def encode(state: dict[str, Any]) -> bytes:
-    """Digest and torch.save of the state."""
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What a run goes on from.
+
+    meta: `config_hash`, `epoch` (full ones), `step`, `seconds` and `recording_seconds` (of wall-clock time so far).
+    state: `model` and `optimizer`, the state_dicts of one trial, as `Ensemble.states` gives them.
+    """
+
+    meta: dict[str, Any]
+    state: dict[str, Any]
+
+
+def encode(checkpoint: Checkpoint) -> bytes:
+    """The content of the file: torch.save of {format, meta, model, optimizer}, a zip file, whose comment is
+    "sha256:" and the SHA-256 of everything before it, label included, in hexadecimal digits."""
     buffer = io.BytesIO()
-    torch.save(state, buffer)
-    content = buffer.getvalue()
-    return MAGIC + hashlib.sha256(content).digest() + content
+    torch.save({"format": FORMAT, "meta": checkpoint.meta, **checkpoint.state}, buffer)
+    archive = buffer.getvalue()
+    # A zip file ends in the length of its comment and the comment: torch.save writes none.
+    assert archive.endswith(b"\0\0")
+    content = archive[:-2] + struct.pack("<H", COMMENT) + LABEL
+    return content + hashlib.sha256(content).hexdigest().encode()
 
 
-def decode(path: Path, device: torch.device) -> dict[str, Any]:
-    """The state in a checkpoint file, on this device. Raises DamagedCheckpoint if a single bit is not as written."""
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in a file, on the CPU.
+
+    Raises DamagedCheckpoint if a single bit is not as it was written or the end is missing, and RunError for a
+    checkpoint of another format; each message is one line that names the file.
+    """
     raw = path.read_bytes()
-    digest, content = raw[len(MAGIC) : len(MAGIC) + DIGEST], raw[len(MAGIC) + DIGEST :]
-    if not raw.startswith(MAGIC) or hashlib.sha256(content).digest() != digest:
-        raise DamagedCheckpoint(f"{path}: damaged or cut off ({len(raw)} bytes)")
-    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-    return state
+    if raw.startswith(FIRST_FORMAT):
+        raise RunError(f"{path}: a checkpoint of format 1, which is no longer read; train the run again in a new --out")
+    content, digest = raw[: -(COMMENT - len(LABEL))], raw[-(COMMENT - len(LABEL)) :]
+    if not content.endswith(LABEL):
+        raise DamagedCheckpoint(f"{path}: cut off ({len(raw)} bytes without a SHA-256 at their end)")
+    if hashlib.sha256(content).hexdigest().encode() != digest:
+        raise DamagedCheckpoint(f"{path}: damaged (its SHA-256 does not match)")
+    saved = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    if saved["format"] != FORMAT:
+        raise RunError(f"{path}: a checkpoint of format {saved['format']}, but this nc_bench reads format {FORMAT}")
+    return Checkpoint(meta=saved["meta"], state={"model": saved["model"], "optimizer": saved["optimizer"]})

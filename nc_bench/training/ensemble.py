@@ -143,7 +143,6 @@ class Ensemble:
         model, optimizer = self.model.state_dict(), self.optimizer.state_dict()
         return [
             {
-                "step": self.step_count,
                 "model": self._of_trial(model, trial),
                 "optimizer": {
                     "step": optimizer["step"],
@@ -155,13 +154,12 @@ class Ensemble:
 
     def load(self, states: Sequence[dict[str, Any]]) -> None:
         """Go on from one state for each trial, bit for bit: they were projected when made, and are not again."""
-        (self.step_count,) = {int(state["step"]) for state in states}
         self.model.load_state_dict(_stacked([state["model"] for state in states]))
         optimizers = [state["optimizer"] for state in states]
-        (steps,) = {optimizer["step"] for optimizer in optimizers}
+        (self.step_count,) = {optimizer["step"] for optimizer in optimizers}
         kinds = dict.fromkeys(kind for optimizer in optimizers for kind in optimizer["state"])
         stacked = {kind: _stacked([optimizer["state"].get(kind) for optimizer in optimizers]) for kind in kinds}
-        self.optimizer.load_state_dict({"step": steps, "state": stacked})
+        self.optimizer.load_state_dict({"step": self.step_count, "state": stacked})
 
     def _of_trial(self, tensors: Mapping[str, Tensor], trial: int) -> dict[str, Tensor]:
         """Copies of this trial's part of stacked tensors; a single trial owns all there is."""

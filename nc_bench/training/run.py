@@ -20,6 +20,7 @@ from nc_bench.recording import Recorder, Recording, recorded_stages
 from nc_bench.recording.feature_files import check_features_can_be_kept
 from nc_bench.recording.stages import Stage
 from nc_bench.runs import RunDirectory
+from nc_bench.training.checkpoint import Checkpoint
 from nc_bench.training.device import deterministic, resolve_device
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.grouping import check_stackable
@@ -142,7 +143,7 @@ def _run_on(
     recorder = _recorder(ensemble, stages)
     check_features_can_be_kept(recorder, configs[0].record, ensemble.train_split(), ensemble.test_split())
     facts, class_counts = _facts(ensemble, recorder, device), ensemble.class_counts
-    statuses, waiting = [""] * len(configs), dict[int, Trial]()
+    statuses, pending = [""] * len(configs), dict[int, Trial]()
     try:
         for index, (config, run) in enumerate(zip(configs, runs, strict=True)):
             statuses[index] = processes.on_rank0(partial(_claimed, run, config, resume))
@@ -150,14 +151,14 @@ def _run_on(
                 watch.over(statuses[index])
             else:
                 its_facts = {"class_counts": class_counts[index], **facts}
-                waiting[index] = Trial(config, run, its_facts, processes)
+                pending[index] = Trial(config, run, its_facts, processes)
         with catch_signals() as interrupt:
-            for indices, states in _at_equal_steps(waiting):
+            for indices, checkpoints in _at_equal_steps(pending):
                 if len(indices) < len(configs):
                     ensemble = Ensemble([configs[index] for index in indices], dataset, device, processes)
                     recorder = _recorder(ensemble, stages)
-                group = TrialGroup(ensemble, recorder, [waiting[index] for index in indices], watch, planes)
-                for index, status in zip(indices, group.go(states, interrupt), strict=True):
+                group = TrialGroup(ensemble, recorder, [pending[index] for index in indices], watch, planes)
+                for index, status in zip(indices, group.go(checkpoints, interrupt), strict=True):
                     statuses[index] = status
     finally:
         for run in runs:
@@ -184,15 +185,15 @@ def _is_over(run: RunDirectory, config: Config) -> bool:
     return bool(manifest["epochs_done"] >= end)
 
 
-def _at_equal_steps(trials: dict[int, Trial]) -> list[tuple[list[int], list[dict[str, Any]]]]:
-    """Indices of trials that go on from the same step, and their states: none where they start."""
-    found: dict[int, list[tuple[int, dict[str, Any] | None]]] = {}
+def _at_equal_steps(trials: dict[int, Trial]) -> list[tuple[list[int], list[Checkpoint]]]:
+    """Indices of trials that go on from checkpoints at the same step, and these; no checkpoints where they start."""
+    found: dict[int | None, list[tuple[int, Checkpoint | None]]] = {}
     for index, trial in trials.items():
-        state = trial.restore()
-        found.setdefault(0 if state is None else state["step"], []).append((index, state))
+        checkpoint = trial.restore()
+        found.setdefault(None if checkpoint is None else checkpoint.meta["step"], []).append((index, checkpoint))
     return [
-        ([index for index, _ in members], [state for _, state in members if state is not None])
-        for members in found.values()
+        ([index for index, _ in pairs], [checkpoint for _, checkpoint in pairs if checkpoint is not None])
+        for pairs in found.values()
     ]
 
 
@@ -230,10 +231,10 @@ class TrialGroup:
         self.watch, self.planes = watch, planes
         self.null = null_baseline(ensemble.classes, ensemble.model.width)
 
-    def go(self, states: Sequence[dict[str, Any]], interrupt: Interrupt) -> list[str]:
-        """Start, or go on from these states, one for each trial; train; judge."""
-        if states:
-            self.ensemble.load(states)
+    def go(self, checkpoints: Sequence[Checkpoint], interrupt: Interrupt) -> list[str]:
+        """Start, or go on from these checkpoints, one for each trial; train; judge."""
+        if checkpoints:
+            self.ensemble.load([checkpoint.state for checkpoint in checkpoints])
         else:
             warm_start(self.ensemble)
         step = self.ensemble.step_count
@@ -288,4 +289,4 @@ class TrialGroup:
     def _save(self, alive: Sequence[int]) -> None:
         states = self.ensemble.states()
         for index in alive:
-            self.trials[index].save(states[index])
+            self.trials[index].save(states[index], self.ensemble.step_count)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from nc_bench.config import Config, config_hash
@@ -20,7 +19,7 @@ from nc_bench.recording.plane import write_plane
 from nc_bench.rng import Stream
 from nc_bench.runs import RunDirectory
 from nc_bench.runs.directory import FEATURES, rows_to_frame
-from nc_bench.training.checkpoint import DamagedCheckpoint, decode, encode
+from nc_bench.training.checkpoint import Checkpoint, DamagedCheckpoint, encode, read_checkpoint
 from nc_bench.training.stopping import EarlyStop
 from nc_bench.verdicts.expectations import expectations
 from nc_bench.verdicts.judging import judge
@@ -53,20 +52,19 @@ class Trial:
         training = seconds - self.recording_seconds
         return self.facts["samples"]["train"] * epochs / training if epochs and training > 0 else None
 
-    def restore(self) -> dict[str, Any] | None:
-        """The state in the newest whole checkpoint; None where there is none, or only damaged ones, which it says."""
-        saved = self.processes.on_rank0(self._newest)
-        if saved is None:
-            return None
-        self._seconds_before, self.recording_seconds = saved["seconds"], saved["recording_seconds"]
-        state: dict[str, Any] = saved["ensemble"]
-        return state
+    def restore(self) -> Checkpoint | None:
+        """The newest checkpoint that is not damaged; damaged ones are named on the standard error. None without."""
+        found = self.processes.on_rank0(self._newest)
+        if found is not None:
+            self._seconds_before = found.meta["seconds"]
+            self.recording_seconds = found.meta["recording_seconds"]
+        return found
 
-    def _newest(self) -> dict[str, Any] | None:
+    def _newest(self) -> Checkpoint | None:
         paths = self.run.checkpoints()
         for path in paths:
             try:
-                return decode(path, torch.device("cpu"))
+                return read_checkpoint(path)
             except DamagedCheckpoint as error:
                 earlier = "the start" if path == paths[-1] else "the checkpoint before it"
                 tqdm.write(f"{error}; falling back to {earlier}", file=sys.stderr)
@@ -79,10 +77,16 @@ class Trial:
         self.early_stop = EarlyStop(self.config.training.stop, self.processes.on_rank0(self.run.rows))
         self.describe("running")
 
-    def save(self, state: Mapping[str, Any]) -> None:
-        """Write a checkpoint."""
-        seconds = {"seconds": self.seconds, "recording_seconds": self.recording_seconds}
-        self.processes.on_rank0(lambda: self.run.save_checkpoint(encode({"ensemble": state, **seconds})))
+    def save(self, state: dict[str, Any], step: int) -> None:
+        """Write a checkpoint of this state, which was reached after this step."""
+        meta = {
+            "config_hash": config_hash(self.config),
+            "epoch": self.epochs_done,
+            "step": step,
+            "seconds": self.seconds,
+            "recording_seconds": self.recording_seconds,
+        }
+        self.processes.on_rank0(lambda: self.run.save_checkpoint(encode(Checkpoint(meta=meta, state=state))))
 
     def append(self, rows: Sequence[Row]) -> None:
         # The first process's rows count for all: whether they stop early may hang on the last bit.

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from nc_bench.config import ConfigError
+from nc_bench.runs import RunError
 from nc_bench.runs.directory import CHECKPOINT
-from nc_bench.training.checkpoint import DamagedCheckpoint, decode
+from nc_bench.training.checkpoint import read_checkpoint
 from nc_bench.training.ensemble import Ensemble
 
 
@@ -28,8 +29,8 @@ def warm_start(ensemble: Ensemble) -> None:
     if not path.is_file():
         raise ConfigError(f"training.warm_start: {path}: there is no such checkpoint")
     try:
-        saved: dict[str, Tensor] = decode(path, ensemble.device)["ensemble"]["model"]
-    except DamagedCheckpoint as error:
+        saved: dict[str, Tensor] = read_checkpoint(path).state["model"]
+    except RunError as error:
         raise ConfigError(f"training.warm_start: {error}") from None
     own = ensemble.model.state_dict()
     if names := sorted(own.keys() ^ saved.keys()):

@@ -17,7 +17,7 @@ from nc_bench import load_run
 from nc_bench.config import Config, ConfigError
 from nc_bench.runs import RunDirectory, RunError
 from nc_bench.training import run_ensemble, run_training
-from nc_bench.training.checkpoint import decode
+from nc_bench.training.checkpoint import read_checkpoint
 from nc_bench.training.ensemble import Ensemble
 
 MODEL = {"name": "mlp", "widths": [8, 4], "batch_norm": True, "final_activation": False}
@@ -51,7 +51,7 @@ def check_close(first: Path, second: Path, tolerance: float) -> None:
 
 def trained(directory: Path) -> dict[str, torch.Tensor]:
     """Parameters and buffers in the last checkpoint."""
-    state = decode(directory / "checkpoint.pt", torch.device("cpu"))["ensemble"]["model"]
+    state = read_checkpoint(directory / "checkpoint.pt").state["model"]
     return {str(name): tensor for name, tensor in state.items()}
 
 

@@ -20,7 +20,7 @@ from nc_bench.models import build_classifier
 from nc_bench.models.one_trial import with_trial_axis
 from nc_bench.rng import Stream, generator
 from nc_bench.training import run_training
-from nc_bench.training.checkpoint import decode
+from nc_bench.training.checkpoint import read_checkpoint
 from nc_bench.training.ensemble import Ensemble
 
 CPU = torch.device("cpu")
@@ -177,7 +177,7 @@ def test_a_killed_run_ends_as_one_that_nobody_killed(tmp_path: Path, config: Con
     torch.manual_seed(8)
     assert run_training(config, tmp_path / "killed", resume=True) == "complete"
     assert measured(tmp_path / "killed") == measured(tmp_path / "whole")
-    models = [decode(tmp_path / name / "checkpoint.pt", CPU)["ensemble"]["model"] for name in ("killed", "whole")]
+    models = [read_checkpoint(tmp_path / name / "checkpoint.pt").state["model"] for name in ("killed", "whole")]
     check_equal(*models)
 
 

@@ -12,8 +12,9 @@ from small_runs import Killed, kill, measured, network, run_until, table, tiny_d
 
 from nc_bench import load_run
 from nc_bench.config import Config
-from nc_bench.runs import RunDirectory
+from nc_bench.runs import RunDirectory, RunError
 from nc_bench.training import run_training
+from nc_bench.training.checkpoint import FIRST_FORMAT
 from nc_bench.training.ensemble import Ensemble
 
 MODEL = {"name": "mlp", "widths": [8, 4], "batch_norm": True, "final_activation": False}
@@ -171,7 +172,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     run_until(3 * STEPS, lambda: seen.append(1), small(), directory, resume=True)
     assert seen == [1], "epoch 4, which only the damaged checkpoint knew, is trained again"
     said = capsys.readouterr().err
-    assert f"{directory / 'checkpoint.pt'}: damaged or cut off" in said
+    problem = "cut off (" if isinstance(how, float) else "damaged (its SHA-256 does not match)"
+    assert f"{directory / 'checkpoint.pt'}: {problem}" in said
     assert "falling back to the checkpoint before it" in said
     assert measured(directory) == whole
 
@@ -185,9 +187,22 @@ def test_with_both_checkpoints_damaged_it_starts_again(
     assert run_training(small(), directory, resume=True) == "complete"
     said = capsys.readouterr().err
     first, second = said.splitlines()
-    assert "checkpoint.pt: damaged" in first and first.endswith("falling back to the checkpoint before it")
-    assert "checkpoint.before.pt: damaged" in second and second.endswith("falling back to the start")
+    assert "checkpoint.pt: cut off" in first and first.endswith("falling back to the checkpoint before it")
+    assert "checkpoint.before.pt: cut off" in second and second.endswith("falling back to the start")
     assert measured(directory) == whole
+
+
+def test_a_run_with_checkpoints_of_an_older_format_is_refused_and_left_as_it_is(
+    tmp_path: Path, killed_late: Path
+) -> None:
+    directory = Path(shutil.copytree(killed_late, tmp_path / "run"))
+    (directory / "checkpoint.pt").write_bytes(FIRST_FORMAT + bytes(100))
+    before = {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
+    with pytest.raises(
+        RunError, match=r"checkpoint\.pt: a checkpoint of format 1, which is no longer read; train the "
+    ):
+        run_training(small(), directory, resume=True)
+    assert {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()} == before
 
 
 @pytest.mark.parametrize("interrupted", [False, True])

@@ -21,7 +21,7 @@ from nc_bench.metrics import METRIC_NAMES
 from nc_bench.recording import Recorder
 from nc_bench.runs import RunError
 from nc_bench.training import run_training
-from nc_bench.training.checkpoint import decode
+from nc_bench.training.checkpoint import read_checkpoint
 from nc_bench.training.device import resolve_device
 from nc_bench.training.ensemble import Ensemble
 
@@ -139,7 +139,7 @@ def test_the_objective_is_the_risk_and_both_penalties(tmp_path: Path) -> None:
     objective = {"weight_decay": 0.1, "feature_decay": 0.02, "decay_biases": False}
     run_training(table(constraints=FREE, objective=objective), tmp_path)
     row = load_run(tmp_path).rows.iloc[-1]
-    model = decode(tmp_path / "checkpoint.pt", torch.device("cpu"))["ensemble"]["model"]
+    model = read_checkpoint(tmp_path / "checkpoint.pt").state["model"]
     weight, features = model["head.weight"], model["backbone.features"]
     penalty = 0.05 * float(weight.square().sum()) + 0.01 * float(features.square().sum())
     assert row["objective"] == pytest.approx(row["risk"] + penalty, rel=1e-13) and penalty > 0.1
