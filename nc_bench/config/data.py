@@ -1,6 +1,6 @@
 """The data of a run: which inputs, which of them, by which labels."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -60,6 +60,8 @@ class Augment(Section):
 
 
 class _Stored(_Gathered):
+    not_in_hash: ClassVar[frozenset[str]] = frozenset({"memory_gb", "root", "workers"})
+
     root: str = Field(
         default="~/.cache/nc_bench/data",
         min_length=1,
@@ -80,6 +82,8 @@ class _Stored(_Gathered):
 
 class Downloaded(_Stored):
     """A data set in its own file format, read (and fetched) by torchvision."""
+
+    not_in_hash: ClassVar[frozenset[str]] = _Stored.not_in_hash | {"download"}
 
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "svhn", "stl10"] = Field(
         description="mnist, fashion_mnist (28 x 28 pixels in gray), cifar10, cifar100, svhn (32 x 32 in colour) or "

@@ -6,34 +6,14 @@ import json
 from hashlib import sha256
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
+from nc_bench.config.base import Section
 from nc_bench.config.schema import Config
 from nc_bench.text import shown
 
 Scalar = bool | int | float | str | None
 Leaf = Scalar | tuple[Scalar, ...]
-
-NOT_PART_OF_THE_RESULT = frozenset(
-    {
-        "device",
-        "data.memory_gb",
-        "data.root",
-        "data.workers",
-        "data.download",
-        "training.checkpoint_seconds",
-        "training.epochs",
-        "training.stop",
-        "training.stop.simplex_efficiency",
-        "training.stop.terminal_epochs",
-    }
-)
-
-ADDED_LATER: dict[str, Leaf] = {
-    "constraints.features.set": "ball",
-    "constraints.head.set": "spectral",
-    "objective.class_weights": None,
-    "objective.label_smoothing": 0.0,
-}
-"""Settings younger than the first hashes, and the value that stands for what was done before there was a choice."""
 
 
 def flatten(config: Config) -> dict[str, Leaf]:
@@ -44,35 +24,65 @@ def flatten(config: Config) -> dict[str, Leaf]:
 def config_hash(config: Config) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of the settings that a run's numbers depend on.
 
-    Left out are the device, where the data lie, whether they are downloaded and how much of them is held in
-    memory, the number of epochs and what ends them early (a finished run can be extended), and the time between
-    checkpoints; and settings that were added later, while they say what was done before, so that a run keeps its hash.
+    A field enters if it has no default, if its value is not the default, and if it is the `name` that chooses the
+    section. So a field that is added with a default changes no hash, and a released default has to stay.
+    Never in it (`Section.not_in_hash`) are the device, where the data lie, whether they are downloaded and how much of
+    them is held in memory, the number of epochs and what ends them early (a finished run can be extended), and the
+    time between checkpoints.
     """
-    flat = {key: leaf for key, leaf in flatten(config).items() if key not in NOT_PART_OF_THE_RESULT}
-    identity = {key: leaf for key, leaf in flat.items() if key not in ADDED_LATER or leaf != ADDED_LATER[key]}
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(_identity(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return sha256(text.encode()).hexdigest()[:16]
 
 
 def config_changes(old: Config, new: Config) -> list[str]:
     """What differs between two configurations, a line each: `optimizer.lr: 0.05 -> 0.1`.
 
-    Keys that `config_hash` leaves out are ignored, so the list is empty exactly if the hashes agree.
+    Keys that never enter `config_hash` are ignored, so the list is empty exactly if the hashes agree.
     Of two models, optimisers or schedules of different name, only the keys that both have are compared.
     """
-    return _changes(old.model_dump(mode="json"), new.model_dump(mode="json"), "")
+    return _changes(old, new, "")
+
+
+def _identity(value: Any) -> Any:
+    """A value as JSON has it; of a section, the fields that enter the hash."""
+    if isinstance(value, Section):
+        given = {key: (field, _identity(inner)) for key, field, inner in _fields(value) if key not in value.not_in_hash}
+        return {key: inner for key, (field, inner) in given.items() if key == "name" or inner != _default(field)}
+    if isinstance(value, tuple):
+        return [_identity(entry) for entry in value]
+    return value + 0.0 if isinstance(value, float) else value  # -0.0 is 0.0, as it is in a comparison
+
+
+def _default(field: FieldInfo) -> Any:
+    """The default as JSON has it; of a field without one, what no value equals."""
+    return _identity(field.get_default(call_default_factory=True))
+
+
+def _fields(section: Section) -> list[tuple[str, FieldInfo, Any]]:
+    return [(key, field, getattr(section, key)) for key, field in type(section).model_fields.items()]
+
+
+def _changes(old: Any, new: Any, path: str) -> list[str]:
+    if old == new:
+        return []
+    if not (isinstance(old, Section) and isinstance(new, Section)):
+        return [f"{path}: {shown(_plain(old))} -> {shown(_plain(new))}"]
+    prefix, ignored = f"{path}." if path else "", old.not_in_hash | new.not_in_hash
+    return [
+        line
+        for key, _, value in _fields(old)
+        if key not in ignored and key in type(new).model_fields
+        for line in _changes(value, getattr(new, key), prefix + key)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Section):
+        return value.model_dump(mode="json")
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _leaves(value: Any, path: str) -> list[tuple[str, Leaf]]:
     if not isinstance(value, dict):
         return [(path, value)]
     return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}" if path else key)]
-
-
-def _changes(old: Any, new: Any, path: str) -> list[str]:
-    if old == new or path in NOT_PART_OF_THE_RESULT:
-        return []
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return [f"{path}: {shown(old)} -> {shown(new)}"]
-    prefix = f"{path}." if path else ""
-    return [line for key in old if key in new for line in _changes(old[key], new[key], prefix + key)]

@@ -3,7 +3,7 @@
 Every model is frozen, refuses unknown keys, and takes no number that is infinite or NaN.
 """
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,8 @@ from nc_bench.config.values import NonNegativeInteger
 
 class Config(Section):
     """One run of nc_bench: data, model, objective, optimiser and what is recorded."""
+
+    not_in_hash: ClassVar[frozenset[str]] = frozenset({"device"})
 
     seed: NonNegativeInteger = Field(
         default=0,

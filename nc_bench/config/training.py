@@ -1,6 +1,6 @@
 """How long a run trains, and when it is measured."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -32,6 +32,8 @@ class Stop(Section):
 
 class Training(Section):
     """How long, in which batches, and how often the state is saved."""
+
+    not_in_hash: ClassVar[frozenset[str]] = frozenset({"checkpoint_seconds", "epochs", "stop"})
 
     epochs: NonNegativeInteger = Field(
         description="Passes over the training data; with 0 the model is measured and judged as it is."

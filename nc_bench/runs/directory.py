@@ -12,8 +12,9 @@ from typing import IO, Any
 
 import pandas as pd
 
-from nc_bench.config import Config, config_changes, config_hash, dump_config, load_config
+from nc_bench.config import Config, ConfigError, config_changes, dump_config, load_config
 from nc_bench.runs.files import finite_or_null, sync_folder, write_bytes, write_json, write_text
+from nc_bench.text import first_line
 
 CONFIG, MANIFEST, ROWS, TABLE = "config.yaml", "manifest.json", "metrics.jsonl", "metrics.csv"
 PREDICTIONS, CHECKPOINT, CHECKPOINT_BEFORE = "predictions.json", "checkpoint.pt", "checkpoint.before.pt"
@@ -59,10 +60,13 @@ class RunDirectory:
         if not (self.path / CONFIG).exists():
             write_text(self.path / CONFIG, dump_config(config))
             return False
-        held = load_config(self.path / CONFIG)
-        if config_hash(held) != config_hash(config):
-            changes = "; ".join(config_changes(held, config))
-            raise RunError(f"{self.path}: holds another run ({changes}); choose another --out")
+        try:
+            held = load_config(self.path / CONFIG)
+        except ConfigError as error:
+            hint = "if another version of nc_bench made this run, choose another --out"
+            raise RunError(f"{first_line(error)}; {hint}") from None
+        if changes := config_changes(held, config):
+            raise RunError(f"{self.path}: holds another run ({'; '.join(changes)}); choose another --out")
         if not resume:
             raise RunError(f"{self.path}: holds a run already; continue it with --resume or choose another --out")
         write_text(self.path / CONFIG, dump_config(config))

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from nc_bench.config import Config, config_changes, dump_config, load_config
 from nc_bench.runs import RunError
-from nc_bench.runs.directory import MANIFEST, read_json
+from nc_bench.runs.directory import CONFIG, MANIFEST, read_json
 from nc_bench.runs.files import write_json, write_text
 from nc_bench.sweeps.grid import Grid, trial_id
 
@@ -51,8 +51,18 @@ class SweepFolder:
             if trial_id(held) != trial_id(grid.base):
                 changes = "; ".join(_changes(held, grid.base))
                 raise SweepError(f"{self.path}: holds a sweep of another base ({changes}); choose another --out")
+            self._check_identities()
         elif self.path.exists() and any(self.path.iterdir()):
             raise SweepError(f"{self.path}: holds something that is not a sweep; choose another --out")
+
+    def _check_identities(self) -> None:
+        """Raises SweepError if the folder's trials are named by the hashes of another version."""
+        config = next((self.path / TRIALS).glob(f"*/{CONFIG}"), None)
+        if config is not None and trial_id(load_config(config)) != config.parent.name:
+            raise SweepError(
+                f"{self.path}: was made by an earlier version of nc_bench, whose trials have other identities; "
+                "choose another --out"
+            )
 
     def claim(self, grid: Grid) -> None:
         """Make or re-open the folder and lock it; SweepError as `check`, or if another process has it."""

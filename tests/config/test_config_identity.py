@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,13 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pydantic import create_model
 
 from nc_bench.config import (
     Config,
+    DecoupledDecay,
+    FirstOrder,
+    Stop,
     config_changes,
     config_hash,
     dump_config,
@@ -19,6 +24,7 @@ from nc_bench.config import (
     json_schema,
     load_config,
 )
+from nc_bench.config.base import Section
 from nc_bench.text import shown
 
 SMALL: dict[str, Any] = {
@@ -178,8 +184,103 @@ def test_flatten() -> None:
     assert "optimizer" not in flat
 
 
-def test_hash_is_that_of_the_first_release() -> None:
-    assert config_hash(small()) == "6f3c2a05ff1e4cfc"
+def test_hash_stays() -> None:
+    assert config_hash(small()) == "5a70f1bfc7d03a10"
+    assert config_hash(complete("noise", "unconstrained", "adamw")) == "19e3c2b4b4dcb5b7"
+
+
+def complete(data: str, model: str, optimizer: str) -> Config:
+    """A configuration in which every section that may be null is given, with what it needs and no more."""
+    data_needs = {"classes": 3, "dimension": 4, "samples_per_class": 5}
+    data_needs |= {"separation": 1} if data == "gaussian_mixture" else {}
+    optimizer_needs = {"adamw": {"decoupled_decay": 0.1}, "muon": {"adamw_lr": 0.1}}.get(optimizer, {})
+    constrained = optimizer != "lbfgs"
+    return Config.model_validate(
+        {
+            "data": {"name": data, **(data_needs if data in ("noise", "gaussian_mixture") else {})},
+            "model": {"name": model, **({"widths": [4]} if model in ("mlp", "unconstrained") else {})},
+            "optimizer": {"name": optimizer, "lr": 0.1, **optimizer_needs},
+            "constraints": {
+                "features": {"radius": 2} if constrained else None,
+                "head": {"radius": 2} if constrained else None,
+                "outputs": {"radius": 2},
+            },
+            "training": {"epochs": 2, "batch_size": None, "stop": {"terminal_epochs": 3}},
+        }
+    )
+
+
+COMPLETE = [
+    complete("digits", "mlp", "sgd"),
+    complete("cifar10", "resnet18", "adam"),
+    complete("noise", "unconstrained", "adamw"),
+    complete("image_folder", "timm:resnet18", "signum"),
+    complete("gaussian_mixture", "mlp", "muon"),
+    complete("digits", "mlp", "lbfgs"),
+    small(data={"balance": {"name": "step", "ratio": 2, "minority_classes": 3}}, schedule={"name": "cosine"}),
+    small(data={"balance": {"name": "exponential", "ratio": 2}}, schedule={"name": "multi_step", "milestones": [0.5]}),
+    small(data={"balance": {"name": "counts", "counts": [3, 4]}}),
+]
+"""Every class of section, at least once."""
+
+
+def sections(value: Section) -> Iterator[Section]:
+    yield value
+    for key in type(value).model_fields:
+        if isinstance(inner := getattr(value, key), Section):
+            yield from sections(inner)
+
+
+def replaced(value: Section, old: Section, new: Section) -> Any:
+    """A configuration in which the section `old`, the same object, is `new`; nothing is checked."""
+    if value is old:
+        return new
+    inner = {key: getattr(value, key) for key in type(value).model_fields}
+    changed = {key: replaced(part, old, new) for key, part in inner.items() if isinstance(part, Section)}
+    return value.model_copy(update=changed)
+
+
+def all_sections() -> set[type[Section]]:
+    """The classes that a configuration is made of: those in `nc_bench.config` that no other class refines."""
+    found, waiting = set(), [Section]
+    while waiting:
+        below = [kind for kind in waiting.pop().__subclasses__() if kind.__module__.startswith("nc_bench.config.")]
+        waiting += below
+        found |= {kind for kind in below if not kind.__name__.startswith("_")}
+    return found - {FirstOrder, DecoupledDecay}
+
+
+def test_every_section_is_among_the_complete_ones() -> None:
+    assert all_sections() == {type(section) for config in COMPLETE for section in sections(config)}
+
+
+@pytest.mark.parametrize("config", COMPLETE, ids=lambda config: f"{config.data.name}-{config.optimizer.name}")
+def test_a_field_added_with_a_default_changes_no_hash(config: Config) -> None:
+    for section in sections(config):
+        grown = create_model("Grown", __base__=type(section), added=(float, 0.5), more=(Stop, Stop()))
+        values = {key: getattr(section, key) for key in type(section).model_fields}
+        with_default = replaced(config, section, grown.model_construct(**values))
+        assert config_hash(with_default) == config_hash(config), type(section)
+        with_another = replaced(config, section, grown.model_construct(**values, added=0.25))
+        assert config_hash(with_another) != config_hash(config) or isinstance(section, Stop), type(section)
+
+
+@pytest.mark.parametrize("config", COMPLETE, ids=lambda config: f"{config.data.name}-{config.optimizer.name}")
+def test_every_other_value_changes_the_hash(config: Config) -> None:
+    for section in sections(config):
+        for key in type(section).model_fields:
+            changed = replaced(config, section, section.model_copy(update={key: "another"}))
+            ignored = key in section.not_in_hash or isinstance(section, Stop)
+            assert (config_hash(changed) == config_hash(config)) == ignored, (type(section), key)
+            assert (config_changes(config, changed) == []) == ignored, (type(section), key)
+
+
+def test_an_empty_section_is_not_a_missing_one() -> None:
+    config = small(training={"stop": {"terminal_epochs": 3}})
+    stop = config.training.model_copy(update={"stop": Stop()})
+    bare = config.constraints.model_copy(update={"features": Stop()})
+    assert config_hash(config.model_copy(update={"training": stop})) == config_hash(small())
+    assert config_hash(config.model_copy(update={"constraints": bare})) != config_hash(small())
 
 
 @pytest.mark.parametrize(
@@ -189,6 +290,9 @@ def test_hash_is_that_of_the_first_release() -> None:
         {"training": {"epochs": 5, "checkpoint_seconds": 0}},
         {"training": {"stop": {"terminal_epochs": 5}}},
         {"optimizer": {"lr": "5e-2"}},
+        {"optimizer": {"momentum": -0.0}},
+        {"constraints": {}},
+        {"schedule": {"name": "constant", "warmup": 0}},
         {"head": {"bias": True}},
     ],
 )

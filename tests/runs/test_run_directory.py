@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from small_runs import network
 
 from nc_bench.config import load_config
@@ -92,6 +93,25 @@ def test_another_run_is_refused_and_the_changed_key_named(
     changes = "seed: 0 -> 3; optimizer.lr: 0.05 -> 0.1"
     assert str(caught.value) == f"{tmp_path}: holds another run ({changes}); choose another --out"
     assert (tmp_path / "config.yaml").read_bytes() == before
+
+
+def test_a_run_of_an_earlier_version_is_continued_or_refused_by_what_its_configuration_says(
+    tmp_path: Path, claimed: Open, at: Open
+) -> None:
+    claimed(tmp_path).release()
+    written = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    del written["objective"]["class_weights"]  # a key that came later
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(written))
+    run = at(tmp_path)
+    assert run.claim(network(), resume=True) is True
+    run.release()
+    written["objective"]["class_balance"] = 1  # one that has gone
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(written))
+    with pytest.raises(RunError) as caught:
+        at(tmp_path).claim(network(), resume=True)
+    assert str(caught.value).startswith(f"{tmp_path / 'config.yaml'}: objective.class_balance: unknown key")
+    assert str(caught.value).endswith("if another version of nc_bench made this run, choose another --out")
+    assert "\n" not in str(caught.value)
 
 
 def test_more_epochs_and_another_device_are_no_other_run(tmp_path: Path, claimed: Open, at: Open) -> None:

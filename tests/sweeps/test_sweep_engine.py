@@ -16,10 +16,11 @@ import psutil
 import pytest
 from sweep_files import ARMS, BASE, STUDY, write_sweep
 
+from nc_bench.config import dump_config
 from nc_bench.sweep import main
 from nc_bench.sweeps.clusters import Workers, local_workers
 from nc_bench.sweeps.engine import grouped, pending, run_trials
-from nc_bench.sweeps.folder import State, SweepFolder
+from nc_bench.sweeps.folder import State, SweepError, SweepFolder
 from nc_bench.sweeps.grid import Grid, load_grid
 
 LONG = {"training.epochs": 40}
@@ -241,6 +242,20 @@ def test_the_whole_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main([*arguments, "training.epochs=3"]) == 2
     assert "holds a sweep of another base (training.epochs: 2 -> 3)" in capsys.readouterr().err
     assert BASE["training"]["epochs"] == 2
+
+
+def test_a_folder_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    grid = load_grid(write_sweep(tmp_path))
+    folder = SweepFolder(tmp_path / "out")
+    folder.claim(grid)
+    folder.release()
+    (trial, config), *_ = grid.trials.items()
+    folder.directory(trial).mkdir(parents=True)
+    (folder.directory(trial) / "config.yaml").write_text(dump_config(config))
+    folder.check(grid)
+    folder.directory(trial).rename(folder.directory("0123456789abcdef"))
+    with pytest.raises(SweepError, match=r"out: was made by an earlier version .*; choose another --out$"):
+        folder.check(grid)
 
 
 @pytest.mark.parametrize(
