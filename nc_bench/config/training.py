@@ -16,6 +16,9 @@ from nc_bench.config.values import (
     RecordedLayers,
 )
 
+PER_DECADE = 10
+"""Log-spaced recordings while the number of epochs grows tenfold."""
+
 
 class Stop(Section):
     """When training ends before its last epoch, going by the training split at recorded epochs; the first rule wins."""
@@ -93,3 +96,27 @@ class Record(Section):
         description="Whether the features of all recorded layers and epochs are kept in the run's folder features/, "
         "a safetensors file per epoch and split; or a list of the splits, of train and test.",
     )
+
+    def recorded_epochs(self, last: int) -> frozenset[int]:
+        """The epochs after which a run of `last` epochs is measured; 0 is before training.
+
+        "log": the integers nearest to 10^(i/10), and the epoch with which the last tenth of training begins, where
+        convergence is judged from. The last epoch always counts: verdicts are passed there.
+        """
+        if self.every == "epoch":
+            chosen = set(range(1, last + 1))
+        elif self.every == "log":
+            chosen, power = {min(last, max(1, 9 * last // 10))}, 0
+            while (epoch := round(10 ** (power / PER_DECADE))) <= last:
+                chosen.add(epoch)
+                power += 1
+        else:
+            chosen = {epoch for epoch in self.every if epoch <= last}
+        return frozenset(chosen | {last})
+
+    @property
+    def kept_splits(self) -> tuple[str, ...]:
+        """The splits whose features are kept."""
+        if isinstance(self.features, bool):
+            return ("train", "test") if self.features else ()
+        return self.features

@@ -1,4 +1,4 @@
-"""Vertices of regular simplices."""
+"""Regular simplices: their vertices, and the plane on which they are drawn."""
 
 from __future__ import annotations
 
@@ -31,6 +31,27 @@ def simplex_vertices(
     if generator is None:
         return torch.nn.functional.pad(vertices, (0, width - classes + 1))
     return vertices @ _random_frame(width, classes - 1, generator).T
+
+
+def polygon_frame(means: Float64[Tensor, "k d"]) -> tuple[Float64[Tensor, "k d"], Float64[Tensor, "d 2"]]:
+    """The simplex of unit radius nearest to these class means, and a plane in which its vertices form a K-gon.
+
+    With M = U S V^T the centred means, the nearest simplex (orthogonal Procrustes) has vertices
+    sqrt(K/(K-1)) U V^T. The plane is spanned by the images of cos(2 pi c/K) and sin(2 pi c/K), so vertex c lies
+    at angle 2 pi c/K, at sqrt(2/(K-1)) of its radius. For two classes the second axis is 0 and free to be chosen.
+    """
+    classes = means.shape[0]
+    centred = means - means.mean(0)
+    left, _, basis = torch.linalg.svd(centred, full_matrices=False)
+    keep = min(classes - 1, means.shape[1])
+    isometry = left[:, :keep] @ basis[:keep]
+    angles = 2 * math.pi / classes * torch.arange(classes, dtype=means.dtype, device=means.device)
+    waves = torch.stack([angles.cos(), angles.sin()], 1)
+    waves = waves / torch.linalg.vector_norm(waves, dim=0).clamp(min=1e-9)
+    plane = isometry.T @ waves
+    if classes == 2:
+        plane[:, 1] = 0
+    return math.sqrt(classes / max(classes - 1, 1)) * isometry, plane
 
 
 def _centred_basis(classes: int) -> Float64[Tensor, "k j"]:

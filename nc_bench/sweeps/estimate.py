@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 import torch
 
 from nc_bench.config import Config
-from nc_bench.recording import recorded_epochs
 from nc_bench.sweeps.folder import SweepFolder
 from nc_bench.training import run_ensemble
 
@@ -90,7 +89,7 @@ def _extrapolated(configs: Sequence[Config]) -> float:
         longer = _short(configs, more, [more])
     recorded = range(max(1, more - RECORDINGS + 1), more + 1)
     often = _short(configs, more, recorded)
-    recordings = len(recorded_epochs(configs[0].record.every, epochs))
+    recordings = len(configs[0].record.recorded_epochs(epochs))
     per_epoch = max(longer - once, 0.0) / max(more - 1, 1)
     per_recording = max(often - longer, 0.0) / max(len(recorded) - 1, 1)
     return once + (epochs - 1) * per_epoch + (recordings - 1) * per_recording

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nc_bench.recording import Recorder, Recording, recorded_epochs
+from nc_bench.recording import Recorder, Recording
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.rows import Row, rows_of_recording
 from nc_bench.training.stopping import Interrupt
@@ -58,7 +58,7 @@ class _Loop:
         self.ensemble, self.recorder, self.seconds = ensemble, recorder, seconds
         self.interrupt, self.hooks = interrupt, hooks
         self.training, self.processes = ensemble.configs[0].training, ensemble.processes
-        self.wanted = recorded_epochs(ensemble.configs[0].record.every, self.training.epochs)
+        self.wanted = ensemble.configs[0].record.recorded_epochs(self.training.epochs)
         self.alive = list(range(len(ensemble.configs)))
         self.statuses: dict[int, str] = {}
 

@@ -14,8 +14,7 @@ from tqdm import tqdm
 from nc_bench.config import Config, config_hash
 from nc_bench.distributed import Processes
 from nc_bench.recording import Recording, Split
-from nc_bench.recording.feature_files import SPLITS, kept_splits, write_features
-from nc_bench.recording.plane import write_plane
+from nc_bench.recording.feature_files import SPLITS, write_features, write_plane
 from nc_bench.rng import Stream
 from nc_bench.runs import RunDirectory
 from nc_bench.runs.directory import FEATURES, rows_to_frame
@@ -116,7 +115,7 @@ class Trial:
     ) -> None:
         """Write the features of the splits that are to be kept; `index` is this trial's position in the ensemble."""
         for name, recording, split in zip(SPLITS, recordings, splits, strict=True):
-            if name in kept_splits(self.config.record) and recording is not None and split is not None:
+            if name in self.config.record.kept_splits and recording is not None and split is not None:
                 write = partial(
                     write_features,
                     self.run.path,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from nc_bench.geometry.simplex import simplex_vertices
-from nc_bench.recording.plane import polygon_frame, write_plane
+from nc_bench.recording.feature_files import write_plane
 
 
 def turned_simplex(classes: int, width: int, *, radius: float = 1.0) -> Tensor:
@@ -22,38 +21,6 @@ def turned_simplex(classes: int, width: int, *, radius: float = 1.0) -> Tensor:
 def polygon(classes: int, radius: float) -> Tensor:
     angles = 2 * math.pi / classes * torch.arange(classes, dtype=torch.float64)
     return radius * math.sqrt(2 / (classes - 1)) * torch.stack([angles.cos(), angles.sin()], 1)
-
-
-@pytest.mark.parametrize(("classes", "width"), [(3, 2), (4, 3), (10, 9), (10, 64)])
-def test_a_simplex_is_seen_as_a_regular_polygon(classes: int, width: int) -> None:
-    simplex = turned_simplex(classes, width)
-    vertices, plane = polygon_frame(5 * simplex + 3)
-    torch.testing.assert_close(vertices, simplex, rtol=0, atol=1e-12)
-    torch.testing.assert_close(plane.T @ plane, torch.eye(2, dtype=torch.float64), rtol=0, atol=1e-12)
-    torch.testing.assert_close(vertices @ plane, polygon(classes, 1.0), rtol=0, atol=1e-12)
-
-
-def test_the_frame_is_the_nearest_simplex() -> None:
-    random = torch.Generator().manual_seed(0)
-    means = turned_simplex(5, 8) + 0.1 * torch.randn(5, 8, generator=random, dtype=torch.float64)
-    vertices, _ = polygon_frame(means)
-    gram = vertices @ vertices.T
-    torch.testing.assert_close(gram, 1.25 * torch.eye(5, dtype=torch.float64) - 0.25, rtol=0, atol=1e-12)
-    distance = (means - means.mean(0) - vertices).norm()
-    for _ in range(50):
-        rotation = torch.linalg.matrix_exp(0.05 * _skew(torch.randn(8, 8, generator=random, dtype=torch.float64)))
-        assert (means - means.mean(0) - vertices @ rotation).norm() > distance
-
-
-def _skew(matrix: Tensor) -> Tensor:
-    return matrix - matrix.T
-
-
-def test_too_narrow_for_a_simplex_still_gives_a_picture() -> None:
-    means = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    vertices, plane = polygon_frame(means)
-    assert vertices.shape == (6, 3) and plane.shape == (3, 2)
-    assert bool(vertices.isfinite().all() and plane.isfinite().all())
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
