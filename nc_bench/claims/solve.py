@@ -19,7 +19,6 @@ from torch import Tensor
 from nc_bench.config import Config
 from nc_bench.data import Dataset
 from nc_bench.metrics import CollapseMetrics, collapse_metrics
-from nc_bench.models.backbones import FeatureTable
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.optimizers import decayed_parameters
 
@@ -61,7 +60,7 @@ def descend(configs: Sequence[Config], dataset: Dataset, steps: int) -> list[Sol
         lowest = torch.minimum(lowest, objective.detach())
         objective.log().sum().backward()
         ensemble.optimizer.step(1.0)
-        ensemble.sets.project(ensemble.model)
+        ensemble.constraints.project()
     return _solutions(ensemble, lowest)
 
 
@@ -127,14 +126,10 @@ def _minimise(config: Config, dataset: Dataset) -> Solution:
 
 def _bounds(ensemble: Ensemble, parameters: Sequence[Tensor]) -> list[tuple[float | None, None]]:
     """Zero from below for the entries of non-negative features, nothing else."""
-    table = ensemble.model.backbone
-    signed = not ensemble.sets.nonnegative_table
-    free = [
-        signed or not isinstance(table, FeatureTable) or parameter is not table.features for parameter in parameters
-    ]
+    nonnegative = {id(parameter) for parameter in ensemble.constraints.nonnegative}
     return [
-        (None if is_free else 0.0, None)
-        for parameter, is_free in zip(parameters, free, strict=True)
+        (0.0 if id(parameter) in nonnegative else None, None)
+        for parameter in parameters
         for _ in range(parameter.numel())
     ]
 

@@ -1,7 +1,7 @@
 """The typed configuration of a run: YAML in, frozen models out, problems named by their dotted path."""
 
 from nc_bench.config.balance import Balance, CountedBalance, ExponentialBalance, FullBalance, StepBalance
-from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, LpBall
+from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, OutputBound
 from nc_bench.config.data import Augment, Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
 from nc_bench.config.identity import config_changes, config_hash, flatten
 from nc_bench.config.load import apply_override, dump_config, load_config, read_mapping
@@ -51,7 +51,6 @@ __all__ = [
     "HeadBound",
     "Lbfgs",
     "Library",
-    "LpBall",
     "Mlp",
     "Model",
     "MultiStepSchedule",
@@ -59,6 +58,7 @@ __all__ = [
     "Noise",
     "Objective",
     "Optimizer",
+    "OutputBound",
     "Record",
     "ResNet",
     "Schedule",

@@ -1,6 +1,6 @@
-"""Sets that features, head and outputs are kept in."""
+"""Sets that features, head and outputs are kept in. What each set does is said in `nc_bench.constraints`."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,16 @@ class LpBall(Section):
     p: AboveOne = Field(default=2.0, description="Exponent of the l^p norm, 1 < p < infinity.")
 
 
+class OutputBound(LpBall):
+    """|h(x)|_p <= radius for the logits of every x."""
+
+    set: ClassVar[str] = "ball"
+
+    def sentence(self) -> str:
+        """The bound in a caption."""
+        return f"{_lp_norm('h(x)', self.p)} <= {self.radius:g}"
+
+
 class FeatureBound(LpBall):
     """What features may not leave: a ball or (normalised features) a sphere for each, or a ball for all in the mean."""
 
@@ -23,6 +33,32 @@ class FeatureBound(LpBall):
         description="ball: |f(x)|_p <= radius for every x; sphere (p = 2): |f(x)| = radius for every x; mean_square "
         "(feature tables, p = 2): the mean of |f(x)|^2 over the samples is at most radius^2.",
     )
+
+    @property
+    def in_mean(self) -> bool:
+        """Whether the mean over all samples is bounded, and not every sample: not possible in a forward pass."""
+        return self.set == "mean_square"
+
+    @property
+    def on_surface(self) -> bool:
+        """Whether norms are fixed, and not only bounded."""
+        return self.set == "sphere"
+
+    def sentence(self) -> str:
+        """The bound in a caption."""
+        norm = "rms |f(x)|" if self.in_mean else _lp_norm("f(x)", self.p)
+        return f"{norm} {'=' if self.on_surface else '<='} {self.radius:g}"
+
+    def problems(self, *, table: bool, nonnegative: bool) -> list[str]:
+        """What this set cannot be combined with: a network, or features that are kept non-negative by projection."""
+        path, problems = "constraints.features", []
+        if self.in_mean and not table:
+            problems.append(f"{path}.set: {self.set} needs model.name: unconstrained")
+        if self.on_surface and nonnegative:
+            problems.append(f"{path}.set: {self.set} needs model.nonnegative: false")
+        if self.set != "ball" and self.p != 2:
+            problems.append(f"{path}.p: {self.p:g} given, but {self.set} needs 2")
+        return problems
 
 
 class HeadBound(Section):
@@ -34,6 +70,16 @@ class HeadBound(Section):
         description="spectral: |W|_op <= radius; mean_square: the mean of |w_k|^2 over the K classes is at most "
         "radius^2, which is the Frobenius ball |W|_F <= radius sqrt(K).",
     )
+    p: ClassVar[float] = 2.0
+
+    @property
+    def in_mean(self) -> bool:
+        """Whether the mean over all rows is bounded."""
+        return self.set == "mean_square"
+
+    def sentence(self) -> str:
+        """The bound in a caption."""
+        return f"{'rms |w_k|' if self.in_mean else '|W|'} <= {self.radius:g}"
 
 
 class Constraints(Section):
@@ -46,6 +92,14 @@ class Constraints(Section):
     head: HeadBound | None = Field(
         default=None, description="|W|_op <= radius, by clipping singular values after each step."
     )
-    outputs: LpBall | None = Field(
+    outputs: OutputBound | None = Field(
         default=None, description="|h(x)|_p <= radius for the logits, radially in the forward pass."
     )
+
+    def sentences(self) -> list[str]:
+        """All bounds in a caption, those of features, head and outputs."""
+        return [bound.sentence() for bound in (self.features, self.head, self.outputs) if bound is not None]
+
+
+def _lp_norm(vector: str, p: float) -> str:
+    return f"|{vector}|" if p == 2 else f"|{vector}|_{p:g}"

@@ -46,15 +46,10 @@ def _of_training(config: Config) -> list[str]:
 
 
 def _of_constraints(config: Config) -> list[str]:
-    problems = []
     features = config.constraints.features
-    if features is not None and features.set == "mean_square" and not isinstance(config.model, Unconstrained):
-        problems.append("constraints.features.set: mean_square needs model.name: unconstrained")
-    if features is not None and features.set == "sphere" and _nonnegative_table(config):
-        problems.append("constraints.features.set: sphere needs model.nonnegative: false")
-    if features is not None and features.set != "ball" and features.p != 2:
-        problems.append(f"constraints.features.p: {features.p:g} given, but {features.set} needs 2")
-    return problems
+    if features is None:
+        return []
+    return features.problems(table=isinstance(config.model, Unconstrained), nonnegative=_nonnegative_table(config))
 
 
 def _of_loss(config: Config) -> list[str]:

@@ -1,13 +1,11 @@
-"""l^p balls, the sphere and the spectral ball: norms, radial maps for forward passes, Euclidean projections.
+"""l^p balls, the sphere and the mean square ball: norms, radial maps for forward passes, Euclidean projections.
 
-Every function takes vectors on the last axis (matrices on the last two) and broadcasts over the rest. A
-radius is a positive number, or a tensor that broadcasts against the remaining axes: for features (t, n, d)
-one radius per trial has shape (t, 1), for weights (t, k, d) it has shape (t,). Numbers are checked,
-tensors of radii are trusted, so that no device has to be waited for.
+Every function takes vectors on the last axis and broadcasts over the rest. A radius is a positive number, or a tensor
+that broadcasts against the remaining axes: for features (t, n, d) one radius per trial has shape (t, 1). Numbers are
+checked; tensors are not, because a check would wait for the device.
 
-The projections compute in float64 whatever they are given. They take a norm within rounding of the radius
-for inside (4 units in the last place, in float64 24 + k/5 for matrices), and so leave what they have
-projected unchanged bit for bit.
+The projections compute in float64 whatever they are given. A norm within 4 units in the last place of the radius
+counts as inside, so projecting a second time changes no bit.
 """
 
 from __future__ import annotations
@@ -21,9 +19,6 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 _MOST_STEPS = 100
-
-# Up to this many radii one sweep of the spectral projection is exact to 1e-15.
-_FAR = 2.0
 
 # torch's default threshold of 20 is wrong by 2e-9 in float64.
 _softplus = partial(softplus, threshold=40.0)
@@ -50,7 +45,7 @@ def radial_ball(x: Float[Tensor, "*rows d"], radius: float | Tensor, p: float = 
     Raises ValueError for a radius that is no positive number, or p outside (1, infinity).
     """
     norm = lp_norm(x, p).unsqueeze(-1)
-    limit = _limit(radius, norm)
+    limit = row_limit(radius, norm)
     # Two tensors divide exactly to 1 inside the ball; a number over a tensor need not.
     return x * (limit / torch.maximum(norm, limit))
 
@@ -66,8 +61,8 @@ def project_ball(x: Float[Tensor, "*rows d"], radius: float | Tensor, p: float =
     """
     exact = x.to(torch.float64)
     norm = lp_norm(exact, p).unsqueeze(-1)
-    limit = _limit(radius, norm)
-    outside = norm > limit * (1 + _slack(x.dtype))
+    limit = row_limit(radius, norm)
+    outside = norm > limit * (1 + rounding_slack(x.dtype))
     if p == 2:
         projected = exact / norm * limit
     else:
@@ -87,7 +82,7 @@ def ball_residual(
     NaN if a vector holds a NaN. Raises ValueError as ``radial_ball`` does.
     """
     norm = lp_norm(x.to(torch.float64), p).unsqueeze(-1)
-    excess = norm / _limit(radius, norm) - 1
+    excess = norm / row_limit(radius, norm) - 1
     return excess.squeeze(-1).clamp(min=0).amax(dim=-1)
 
 
@@ -98,7 +93,7 @@ def radial_sphere(x: Float[Tensor, "*rows d"], radius: float | Tensor) -> Float[
     at zero. Raises ValueError for a radius that is no positive number.
     """
     norm = lp_norm(x).unsqueeze(-1)
-    return x * (_limit(radius, norm) / torch.where(norm > 0, norm, 1.0))
+    return x * (row_limit(radius, norm) / torch.where(norm > 0, norm, 1.0))
 
 
 @torch.no_grad()
@@ -110,8 +105,8 @@ def project_sphere(x: Float[Tensor, "*rows d"], radius: float | Tensor) -> Float
     """
     exact = x.to(torch.float64)
     norm = lp_norm(exact).unsqueeze(-1)
-    limit = _limit(radius, norm)
-    off = (norm - limit).abs() > limit * _slack(x.dtype)
+    limit = row_limit(radius, norm)
+    off = (norm - limit).abs() > limit * rounding_slack(x.dtype)
     return torch.where(off, radial_sphere(exact, radius).to(x.dtype), x)
 
 
@@ -122,54 +117,19 @@ def sphere_residual(x: Float[Tensor, "*trials n d"], radius: float | Tensor) -> 
     NaN if a vector holds a NaN. Raises ValueError for a radius that is no positive number.
     """
     norm = lp_norm(x.to(torch.float64)).unsqueeze(-1)
-    return (norm / _limit(radius, norm) - 1).abs().squeeze(-1).amax(dim=-1)
+    return (norm / row_limit(radius, norm) - 1).abs().squeeze(-1).amax(dim=-1)
 
 
-@torch.no_grad()
-def clip_spectral(weight: Float[Tensor, "*trials k d"], radius: float | Tensor = 1.0) -> Float[Tensor, "*trials k d"]:
-    """The nearest matrix, in the Frobenius norm, of spectral norm at most radius: singular values clipped.
+def project_mean_square(rows: Float[Tensor, "*trials n d"], radius: float | Tensor) -> Float[Tensor, "*trials n d"]:
+    """The nearest matrix whose rows have a root mean square norm of at most radius, one radius (*trials) per matrix.
 
-    U diag(min(1, radius / s)) U^T W, where U diagonalises the smaller of the two Gram matrices and s are
-    the norms of the rows of U^T W. A matrix inside the ball is returned bit for bit. The result is feasible
-    to rounding (1e-14 in float64) and carries no gradient. It is exact to rounding near the ball; singular
-    values far above the radius blur the others, by about 1e-16 (s_max / radius)^2. A matrix with a NaN or
-    an infinity is returned as it is. Raises ValueError for a radius that is no positive number.
+    A Euclidean ball of radius sqrt(n) radius around the origin: all rows are scaled alike, and a matrix inside is
+    returned bit for bit. The result carries no gradient. Raises ValueError as ``project_ball`` does.
     """
-    if weight.shape[-2] > weight.shape[-1]:
-        return clip_spectral(weight.mT, radius).mT
-    exact = weight.to(torch.float64)
-    finite = _peak(exact) < math.inf
-    exact = torch.where(finite, exact, 0.0)
-    limit = _limit(radius, exact[..., 0, 0])
-    # Computed eigenvectors are orthonormal to about this, and singular values no better.
-    blur = (24 + weight.shape[-2] / 5) * torch.finfo(exact.dtype).eps
-    slack = max(_slack(weight.dtype), blur)
-    exact, far = _clip_once(exact, limit, slack)
-    if far:
-        # Of singular values far apart, the first sweep leaves some slightly too large; the second sees it.
-        exact, _ = _clip_once(exact, limit, slack)
-    return torch.where(finite, exact.to(weight.dtype), weight)
+    return project_ball(rows.flatten(-2), radius * math.sqrt(rows.shape[-2])).view_as(rows)
 
 
-def _clip_once(weight: Tensor, limit: Tensor, slack: float) -> tuple[Tensor, bool]:
-    """One sweep, and whether a singular value was so far outside that rounding asks for another."""
-    unit = _peak(weight).clamp(min=torch.finfo(weight.dtype).tiny)
-    scaled, limit = weight / unit, limit / unit.squeeze(-1)
-    basis = torch.linalg.eigh(scaled @ scaled.mT).eigenvectors
-    components = basis.mT @ scaled
-    singular = torch.linalg.vector_norm(components, dim=-1)
-    outside = singular > limit * (1 + slack)
-    shrink = torch.where(outside, limit / singular, 1.0)
-    clipped = basis @ (shrink.unsqueeze(-1) * components) * unit
-    far = bool((singular > _FAR * limit).any())
-    return torch.where(outside.any(dim=-1)[..., None, None], clipped, weight), far
-
-
-def _peak(matrix: Tensor) -> Tensor:
-    return matrix.abs().amax(dim=(-2, -1), keepdim=True)
-
-
-def _limit(radius: float | Tensor, like: Tensor) -> Tensor:
+def row_limit(radius: float | Tensor, like: Tensor) -> Tensor:
     """The radius in the type and on the device of ``like``, with a last axis of length 1."""
     if isinstance(radius, Tensor):
         return radius.to(like).unsqueeze(-1)
@@ -178,7 +138,8 @@ def _limit(radius: float | Tensor, like: Tensor) -> Tensor:
     return like.new_full((1,), radius)
 
 
-def _slack(dtype: torch.dtype) -> float:
+def rounding_slack(dtype: torch.dtype) -> float:
+    """Relative excess over a radius that counts as rounding: 4 units in the last place."""
     return 4 * torch.finfo(dtype).eps
 
 

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from nc_bench.config import Config, ConfigError, Library, Mlp, ResNet, Unconstrained
+from nc_bench.constraints import build_set
 from nc_bench.geometry.simplex import simplex_vertices
 from nc_bench.models.backbones import FeatureTable, mlp
 from nc_bench.models.classifier import Classifier
-from nc_bench.models.layers import RadialBall, RadialSphere, StackedLinear
+from nc_bench.models.layers import StackedLinear
 from nc_bench.models.library import Cut, library_backbone
 from nc_bench.models.one_trial import OneTrial
 from nc_bench.models.resnet import resnet, resnet_width
@@ -32,7 +33,7 @@ def build_classifier(
     first = configs[0]
     assert len(configs) == 1 or stackable(first), f"{first.model.name} is not stacked over trials"
     generators = [generator(config.seed, Stream.INITIALISATION) for config in configs]
-    bound, output_ball, stochastic = _feature_bound(configs), _output_ball(configs), False
+    bound, output_bound, stochastic = build_set(configs, "features"), build_set(configs, "outputs"), False
     backbone: nn.Module
     match first.model:
         case Unconstrained():
@@ -45,7 +46,7 @@ def build_classifier(
             cut = _not_stacked(first, input_shape, classes)
             backbone, width, stochastic = OneTrial(cut.module, bound), cut.width, cut.stochastic
     head = _head(first, width, classes, generators)
-    return Classifier(backbone, head, output_ball, stochastic=stochastic)
+    return Classifier(backbone, head, output_bound, stochastic=stochastic)
 
 
 def stackable(config: Config) -> bool:
@@ -68,20 +69,6 @@ def _not_stacked(config: Config, input_shape: Sequence[int], classes: int) -> Cu
             return library_backbone(model, input_shape, classes)
         network = resnet(model, input_shape[0])
     return Cut(module=network, width=resnet_width(model), stochastic=False)
-
-
-def _feature_bound(configs: Sequence[Config]) -> RadialBall | RadialSphere | None:
-    """The last module of a network's backbone, if its features are bounded."""
-    bounds = [config.constraints.features for config in configs if config.constraints.features]
-    if not bounds:
-        return None
-    radii = [bound.radius for bound in bounds]
-    return RadialSphere(radii) if bounds[0].set == "sphere" else RadialBall(radii, bounds[0].p)
-
-
-def _output_ball(configs: Sequence[Config]) -> RadialBall | None:
-    balls = [config.constraints.outputs for config in configs if config.constraints.outputs]
-    return RadialBall([ball.radius for ball in balls], balls[0].p) if balls else None
 
 
 def _head(config: Config, width: int, classes: int, generators: Sequence[torch.Generator]) -> StackedLinear:

@@ -9,8 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nc_bench.geometry.balls import radial_ball, radial_sphere
-
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
@@ -67,8 +65,9 @@ class StackedBatchNorm(nn.Module):
         trials, samples, channels = x.shape
         # Every channel of every trial is a group of its own: the fastest fused kernel over samples that torch has.
         groups = trials * channels
+        precise = x.float() if x.dtype == torch.bfloat16 else x
         normalised, mean, inverse = torch.native_group_norm(
-            _precise(x).mT.reshape(1, groups, samples),
+            precise.mT.reshape(1, groups, samples),
             self.weight.reshape(-1),
             self.bias.reshape(-1),
             1,
@@ -86,37 +85,3 @@ class StackedBatchNorm(nn.Module):
         unbiased = (inverse.pow(-2) - self.eps) * (samples / (samples - 1))
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(unbiased, self.momentum)
-
-
-class RadialBall(nn.Module):
-    """x -> x min(1, R/|x|_p), the paper's bound |f(x)| <= R or |h(x)| <= R, with a radius for every trial."""
-
-    radius: Tensor
-
-    def __init__(self, radii: Sequence[float], p: float) -> None:
-        super().__init__()
-        self.p = p
-        self.register_buffer("radius", torch.tensor(radii, dtype=torch.float64)[:, None], persistent=False)
-
-    def forward(self, x: Float[Tensor, "t n d"]) -> Float[Tensor, "t n d"]:
-        x = _precise(x).contiguous()
-        return radial_ball(x, self.radius.to(x.dtype), self.p)
-
-
-class RadialSphere(nn.Module):
-    """x -> x R/|x|, features of one length |f(x)| = R, with a radius for every trial; zero stays zero."""
-
-    radius: Tensor
-
-    def __init__(self, radii: Sequence[float]) -> None:
-        super().__init__()
-        self.register_buffer("radius", torch.tensor(radii, dtype=torch.float64)[:, None], persistent=False)
-
-    def forward(self, x: Float[Tensor, "t n d"]) -> Float[Tensor, "t n d"]:
-        x = _precise(x).contiguous()
-        return radial_sphere(x, self.radius.to(x.dtype))
-
-
-def _precise(x: Tensor) -> Tensor:
-    """Norms are not for bfloat16, in which features come under autocast."""
-    return x.float() if x.dtype == torch.bfloat16 else x

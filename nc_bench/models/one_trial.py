@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nc_bench.models.layers import RadialBall, RadialSphere
+from nc_bench.constraints import ConstraintSet
 
 
 class OneTrial(nn.Module):
     """x (1, n, ...) -> module(x[0])[None], then bounded if asked to: a backbone that is not stacked."""
 
-    def __init__(self, module: nn.Module, bound: RadialBall | RadialSphere | None = None) -> None:
+    def __init__(self, module: nn.Module, bound: ConstraintSet | None = None) -> None:
         super().__init__()
         self.module, self.bound = module, bound
 

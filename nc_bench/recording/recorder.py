@@ -11,11 +11,11 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from nc_bench.config import Config
+from nc_bench.constraints import ConstraintResiduals
 from nc_bench.data import Images, part
 from nc_bench.distributed import SINGLE_PROCESS, Processes
 from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoPassMetrics, measure_features
 from nc_bench.models import Classifier
-from nc_bench.recording.residuals import ConstraintWatch
 from nc_bench.recording.stages import Stage
 from nc_bench.recording.tap import FeatureTap, eval_mode
 from nc_bench.runs.directory import PENULTIMATE
@@ -105,21 +105,21 @@ class Recorder:
         head = Head(
             weight=self.model.head.weight.detach().double(),
             bias=None if self.model.head.bias is None else self.model.head.bias.detach().double(),
-            output_map=self.model.output_ball,
+            output_map=self.model.output_bound,
         )
-        watch = ConstraintWatch(self.configs, self.processes.gather)
+        residuals = ConstraintResiduals(self.configs, self.processes.gather)
         self.processes.broadcast_buffers(self.model)
         with eval_mode(self.model):
             measure = self._from_memory if self.keeps(split) else self._computed_twice
-            layers = measure(split, head, centres or {}, watch)
-        return Recording(layers=layers, residuals=watch.residuals(head.weight))
+            layers = measure(split, head, centres or {}, residuals)
+        return Recording(layers=layers, residuals=residuals.compute(head.weight))
 
     def _from_memory(
-        self, split: Split, head: Head, centres: Mapping[str, Tensor], watch: ConstraintWatch
+        self, split: Split, head: Head, centres: Mapping[str, Tensor], residuals: ConstraintResiduals
     ) -> dict[str, LayerRecording]:
         parts: dict[str, list[Tensor]] = {}
         share, gather = self.processes.local_slice(split.labels.shape[1]), self.processes.gather
-        for batch, _ in self._batches(split, watch):
+        for batch, _ in self._batches(split, residuals):
             for name, features in batch.items():
                 parts.setdefault(name, []).append(features)
         layers = {}
@@ -138,18 +138,18 @@ class Recorder:
         return layers
 
     def _computed_twice(
-        self, split: Split, head: Head, centres: Mapping[str, Tensor], watch: ConstraintWatch
+        self, split: Split, head: Head, centres: Mapping[str, Tensor], residuals: ConstraintResiduals
     ) -> dict[str, LayerRecording]:
         gather = self.processes.gather
         heads = {PENULTIMATE: head, **dict.fromkeys(self.stages)}
         metrics = {name: TwoPassMetrics(self.classes, h, centres.get(name), gather) for name, h in heads.items()}
         for second in (False, True):
-            for batch, labels in self._batches(split, watch):
+            for batch, labels in self._batches(split, residuals):
                 for name, features in batch.items():
                     (metrics[name].second_pass if second else metrics[name].first_pass)(features, labels)
         return {name: _layer(passes.result(), None) for name, passes in metrics.items()}
 
-    def _batches(self, split: Split, watch: ConstraintWatch) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    def _batches(self, split: Split, residuals: ConstraintResiduals) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Features of every layer by name, the penultimate first, and their labels, of this process's share."""
         share = self.processes.local_slice(split.labels.shape[1])
         mine, own_labels = part(split.inputs, share), split.labels[:, share]
@@ -162,7 +162,7 @@ class Recorder:
                 logits = self.model(inputs.expand(trials, *inputs.shape))
                 features = {PENULTIMATE: tap.features}
                 features |= {name: tap.outputs[stage.module] for name, stage in self.stages.items()}
-                watch.see(features[PENULTIMATE], logits)
+                residuals.update(features[PENULTIMATE], logits)
                 yield features, labels
 
 

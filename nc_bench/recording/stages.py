@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nc_bench.config import ConfigError, Record
+from nc_bench.constraints import ConstraintSet
 from nc_bench.data import Images
 from nc_bench.models import Classifier
-from nc_bench.models.layers import RadialBall
 from nc_bench.recording.tap import FeatureTap, eval_mode
 from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.text import did_you_mean
@@ -74,7 +74,7 @@ def recorded_stages(model: Classifier, record: Record, inputs: Tensor | Images) 
 def _trunk(backbone: nn.Module) -> tuple[nn.Module, str]:
     """The part of the backbone whose children are its stages, and the prefix of their names; wrappers are no part."""
     module, prefix = backbone, "backbone."
-    while len(parts := [part for part in module.named_children() if not isinstance(part[1], RadialBall)]) == 1:
+    while len(parts := [part for part in module.named_children() if not isinstance(part[1], ConstraintSet)]) == 1:
         name, inner = parts[0]
         if not any(True for _ in inner.children()):
             break

@@ -96,16 +96,7 @@ def _dashed(widths: Sequence[int]) -> str:
 
 
 def _bounds(config: Config) -> str:
-    bounds = config.constraints
-    said = []
-    if bounds.features:
-        norm = "rms |f(x)|" if bounds.features.set == "mean_square" else f"|f(x)|{_exponent(bounds.features.p)}"
-        said.append(f"{norm} {'=' if bounds.features.set == 'sphere' else '<='} {bounds.features.radius:g}")
-    if bounds.head:
-        norm = "rms |w_k|" if bounds.head.set == "mean_square" else "|W|"
-        said.append(f"{norm} <= {bounds.head.radius:g}")
-    if bounds.outputs:
-        said.append(f"|h(x)|{_exponent(bounds.outputs.p)} <= {bounds.outputs.radius:g}")
+    said = config.constraints.sentences()
     if config.objective.loss != "cross_entropy":
         said.append(LOSSES[config.objective.loss])
     if (config.objective.mse_true_weight, config.objective.mse_target) != (1, 1):
@@ -125,10 +116,6 @@ def _bounds(config: Config) -> str:
     }
     said += [f"{name} {value:g}" for name, value in numbers.items() if value]
     return ", ".join([*said, *(f"{name} {value:g}" for name, value in given.items() if value is not None)])
-
-
-def _exponent(p: float) -> str:
-    return "" if p == 2 else f"_{p:g}"
 
 
 def _training(config: Config) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nc_bench.config import Config, ConfigError, Unconstrained
+from nc_bench.constraints import ParameterConstraints
 from nc_bench.data import Augmentation, Dataset, Images, training_batches, training_labels
 from nc_bench.distributed import SINGLE_PROCESS, Processes
 from nc_bench.models import Classifier, build_classifier
@@ -19,7 +20,6 @@ from nc_bench.models.layers import StackedBatchNorm
 from nc_bench.models.one_trial import with_trial_axis
 from nc_bench.recording import Split
 from nc_bench.rng import Stream, generator, global_stream
-from nc_bench.training.constraints import parameter_sets
 from nc_bench.training.forward import TrainingForward
 from nc_bench.training.objective import Objective
 from nc_bench.training.optimizers import Closure, build_optimizer, decayed_parameters, learning_rate_factor
@@ -57,8 +57,8 @@ class Ensemble:
         _check_last_batch(self.model, self.batch_size, self.samples)
         _check_shares(self.model, processes.size, self.batch_size, self.samples, len(self.test_labels))
         self.forward = TrainingForward(self.model, first, device, processes)
-        self.sets = parameter_sets(configs, device)
-        self.sets.project(self.model)
+        self.constraints = ParameterConstraints(configs, self.model.head.weight, self.model.table)
+        self.constraints.project()
         self.optimizer = build_optimizer(self.model, configs)
         self.step_count = 0
         self.objective = Objective(configs, self.labels, self.classes, dtype)
@@ -177,7 +177,7 @@ class Ensemble:
             current=lambda: self._of_all(objective, batch), evaluate=lambda: self._evaluate_again(batch, inputs)
         )
         self.optimizer.step(self.learning_rate_factor(), closure)
-        self.sets.project(self.model)
+        self.constraints.project()
 
     def _differentiate(self, batch: Int64[Tensor, "t b"], inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss, and with feature decay, of this process's share of a batch, which are the inputs; the parameters

@@ -42,4 +42,4 @@ def warm_start(ensemble: Ensemble) -> None:
             raise ConfigError(f"training.warm_start: {path}: {name} is {shapes}")
     for name, mine in own.items():
         mine.copy_(saved[name])
-    ensemble.sets.project(ensemble.model)
+    ensemble.constraints.project()

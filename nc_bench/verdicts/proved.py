@@ -5,7 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nc_bench.config import Config, FeatureBound, FirstOrder, HeadBound, Library, LpBall, Mlp, ResNet, Unconstrained
+from nc_bench.config import (
+    Config,
+    FeatureBound,
+    FirstOrder,
+    HeadBound,
+    Library,
+    Mlp,
+    OutputBound,
+    ResNet,
+    Unconstrained,
+)
 from nc_bench.theory import Prediction, predict
 
 NEARLY_BALANCED = 1.1
@@ -66,7 +76,7 @@ def _bounded(config: Config, counts: Sequence[int], width: int, decay: float) ->
         return "only one of features and head is bounded"
     if decay:
         return "norm bounds and decay act together"
-    if ball.set == "mean_square" or head.set == "mean_square":
+    if ball.in_mean or head.in_mean:
         return _mean_square(config, counts, ball, head, width)
     if ball.p != 2:
         return f"the features are bounded in l^{ball.p:g}, not l^2 (Remark 4.3)"
@@ -84,7 +94,7 @@ def _bounded(config: Config, counts: Sequence[int], width: int, decay: float) ->
     )
 
 
-def _bounded_outputs(config: Config, counts: Sequence[int], ball: LpBall, width: int) -> Prediction | str:
+def _bounded_outputs(config: Config, counts: Sequence[int], ball: OutputBound, width: int) -> Prediction | str:
     # The optimal outputs sum to zero, and W maps features in the positive orthant to them without a bias only if
     # those are linearly independent.
     if nonnegative_features(config) and not config.head.bias and width < len(counts):
@@ -96,7 +106,7 @@ def _mean_square(
     config: Config, counts: Sequence[int], ball: FeatureBound, head: HeadBound, width: int
 ) -> Prediction | str:
     """The layer-peeled model."""
-    if ball.set != head.set:
+    if ball.in_mean != head.in_mean:
         return "of features and head one is bounded in the mean square and the other is not"
     if nonnegative_features(config):
         return "the features are bounded in the mean square and non-negative"
@@ -154,7 +164,7 @@ def _unfilled(config: Config, ball: FeatureBound) -> str:
     if isinstance(config.model, Library):
         return f"features of {config.model.name} are not known to fill the {ball.set} of radius {ball.radius:g}"
     # The minimiser in the ball lies on its sphere, so it is the one on the sphere, which every direction fills.
-    if ball.set == "sphere" or not isinstance(config.model, Mlp):
+    if ball.on_surface or not isinstance(config.model, Mlp):
         return ""
     low, high = _feature_range(config.model)
     if ball.radius <= high and (low == 0 or ball.radius <= -low):

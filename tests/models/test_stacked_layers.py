@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nc_bench.models.layers import RadialBall, StackedBatchNorm, StackedLinear
+from nc_bench.models.layers import StackedBatchNorm, StackedLinear
 from nc_bench.rng import Stream, generator
 
 
@@ -87,32 +87,3 @@ def test_every_trial_of_a_batch_norm_is_torchs_in_training_and_evaluation() -> N
             torch.testing.assert_close(stacked.weight.grad[trial], single.weight.grad, rtol=0, atol=1e-12)
             torch.testing.assert_close(stacked.running_mean[trial], single.running_mean, rtol=0, atol=1e-14)
             torch.testing.assert_close(stacked.running_var[trial], single.running_var, rtol=0, atol=1e-14)
-
-
-@pytest.mark.parametrize("p", [1.5, 2.0, 4.0])
-def test_the_ball_bounds_every_row_by_its_trials_radius(p: float) -> None:
-    radii = (0.3, 5.0)
-    ball = RadialBall(radii, p)
-    scales = torch.tensor([1e-8, 0.01, 1.0, 100.0, 1e12], dtype=torch.float64)
-    x = (random(2, 5, 6) * scales[:, None]).requires_grad_()
-    y = ball(x)
-    for trial, radius in enumerate(radii):
-        norms, bounded = (z[trial].detach().abs().pow(p).sum(-1).pow(1 / p) for z in (x, y))
-        assert bool((bounded <= radius * (1 + 1e-14)).all())
-        inside = norms <= radius
-        assert 0 < int(inside.sum()) < 5
-        assert torch.equal(y[trial, inside], x[trial, inside])
-        torch.testing.assert_close(bounded[~inside], torch.full_like(bounded[~inside], radius), rtol=1e-14, atol=0)
-        torch.testing.assert_close(y[trial] / bounded[:, None], x[trial] / norms[:, None], rtol=1e-13, atol=0)
-
-
-def test_the_gradient_at_a_zero_feature_is_finite() -> None:
-    x = torch.zeros(1, 2, 4, requires_grad=True)
-    RadialBall([1.0], 2.0)(x).sum().backward()
-    assert torch.equal(x.grad, torch.ones(1, 2, 4))
-
-
-def test_radii_follow_the_model_but_are_not_saved_with_it() -> None:
-    ball = RadialBall([1.0], 2.0)
-    assert ball.state_dict() == {}
-    assert ball.to(torch.float32)(torch.full((1, 1, 4), 3.0)).dtype == torch.float32

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nc_bench.geometry.balls import clip_spectral
+from nc_bench.geometry.spectral import clip_spectral
 
 SHAPES = ((1, 1), (1, 5), (3, 5), (10, 64), (64, 10), (100, 120))
 
