@@ -1,1 +1,1 @@
-"""Floor 0: simplices, balls and their projections, class moments. Tensors in, tensors out."""
+"""Simplices, balls and their projections, class moments. Tensors in, tensors out."""

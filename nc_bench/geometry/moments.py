@@ -48,9 +48,10 @@ class ClassMoments:
 
     State, in float64: ``counts`` (K,), ``means`` (K, d), ``within_scatter`` (d, d), the *sum*
     sum_i (h_i - mu_{y_i})(h_i - mu_{y_i})^T and not its mean S_W = ``within_scatter`` / N.
-    Blocks are centred before they are multiplied and merged by the formula of Chan, Golub and LeVeque
-    (1979), so features far from the origin lose no digits. At exact collapse ``within_scatter`` is 0.
-    The mean of a class without samples is NaN. Memory: K*d + d*d + one block.
+    Blocks are centred before they are multiplied, so features far from the origin lose no digits, and merged class by
+    class (Chan, Golub & LeVeque 1979): S = S_a + S_b + n_a n_b / (n_a + n_b) (mu_a - mu_b)(mu_a - mu_b)^T.
+    At exact collapse ``within_scatter`` is 0.
+    The mean of a class without samples is NaN. Memory: K d + d^2 numbers and one block.
 
     Raises ValueError for arrays of the wrong shape, mismatched lengths, or labels outside 0..K-1.
     """

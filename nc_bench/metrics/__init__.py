@@ -1,4 +1,8 @@
-"""Floor 1: pure functions from features, labels and a linear head to the named values of METRICS.md."""
+"""Pure functions from features, labels and a last linear layer to named values; docs/metrics.md defines each name.
+
+Two passes over the features: the first counts and sums classes, which gives `ClassTables`; the second gives
+`SampleSums`; `assembly` makes the metrics of both and `undefined` says which of them are NaN and why.
+"""
 
 from nc_bench.metrics.collapse import collapse_metrics, measure_features
 from nc_bench.metrics.head import Head

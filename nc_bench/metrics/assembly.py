@@ -28,7 +28,14 @@ def assemble(tables: ClassTables, sums: SampleSums) -> Values:
 
 
 def _feature_values(tables: ClassTables, sums: SampleSums) -> Values:
-    """What takes the features themselves, but no head."""
+    """Metrics of the features around their class means; S_W, S_B, V_c, M, r_c as in docs/metrics.md.
+
+    nc1_pinv = tr(S_W S_B^+) / K = (1/N) sum_j sum_i <h_i - mu_{y_i}, v_j>^2 / s_j^2 over the singular values s_j of M
+    above the cutoff and their directions v_j; nc1_quotient = tr S_W / tr S_B; nc1_cdnv = mean over pairs of
+    (V_c + V_c') / (2 |mu_c - mu_c'|^2); nc1_radius = max_i |h_i - mu_{y_i}| / mean_c r_c; ncc_accuracy the share of
+    samples nearest to the centre of their class; feature_radius = min(max_i |h_i|, max_i |h_i - mu|).
+    At exact collapse 0, 0, 0, 0, 1 and the radius of the simplex.
+    """
     samples = tables.counts.sum(-1)
     total = sums.squared_deviation.sum(-1)
     variances = sums.squared_deviation / tables.counts
@@ -46,7 +53,7 @@ def _feature_values(tables: ClassTables, sums: SampleSums) -> Values:
 
 
 def mean_values(tables: ClassTables) -> Values:
-    """What the class means alone determine."""
+    """NC2 of the class means, and centre_offset = |mu| / mean_c |mu_c|, 0 by E & Wojtowytsch (2021), Cor. 4.2 (3)."""
     offset = torch.linalg.vector_norm(tables.means.mean(-2), dim=-1)
     return {
         "nc2_equinorm": geometry.equinorm(tables.centred_means),
@@ -58,7 +65,10 @@ def mean_values(tables: ClassTables) -> Values:
 
 
 def weight_values(tables: ClassTables, head: HeadTables) -> Values:
-    """What the weight determines, alone and together with the class means."""
+    """NC2 of the weight W and of Wc = W minus its mean row; NC3 of both with M; what else the weight determines.
+
+    nc0_row_sum = |W^T 1|; head_opnorm the largest singular value of Wc; isometry_defect 0 by Cor. 4.2 (4).
+    """
     weight, centred_weight = head.weight, geometry.centred(head.weight)
     centred_products = geometry.gram(centred_weight)
     return {
@@ -77,7 +87,12 @@ def weight_values(tables: ClassTables, head: HeadTables) -> Values:
 
 
 def _output_values(tables: ClassTables, head: HeadTables, sums: SampleSums) -> Values:
-    """Accuracy, NC4 and `output_collapse`: the scatter of P h(x) around its class means over that of the means."""
+    """Accuracy, NC4 and `output_collapse`, P z being z minus the mean of its entries and z_c the class mean of P h(x).
+
+    output_collapse = (1/N) sum_i |P h(x_i) - z_{y_i}|^2 / ((1/K) sum_c |z_c - mean z|^2), 0 by Lemma 3.1, which says
+    nothing of multiples of (1, .., 1). nc4_mismatch: the share of samples where the largest output and the nearest
+    class centre are of two classes.
+    """
     samples = tables.counts.sum(-1)
     shift = sums.output_shift / tables.counts[..., None]
     scatter = sums.output_squares.sum(-1) - (tables.counts[..., None] * shift.square()).sum((-2, -1))
@@ -90,7 +105,12 @@ def _output_values(tables: ClassTables, head: HeadTables, sums: SampleSums) -> V
 
 
 def _risk_values(tables: ClassTables, sums: SampleSums, opnorm: PerTrial) -> Values:
-    """Risks, the smallest balanced risk of these norms (Cor. 4.2 symmetrised), and what the gap says."""
+    """Mean cross entropy, over samples and over classes, and the smallest balanced one of features and heads this long.
+
+    With rho = feature_radius and op = head_opnorm: risk_floor = log(1 + (K-1) exp(-rho op sqrt(K/(K-1)))) (Cor. 4.2,
+    symmetrised over classes); risk_gap = risk_balanced - risk_floor >= 0; simplex_efficiency =
+    sqrt((K-1)/K) (log(K-1) - log(exp(risk_balanced) - 1)) / (rho op), 1 at exact collapse onto the simplex.
+    """
     classes = tables.classes
     others = max(classes - 1, 1)
     balanced = (sums.loss / tables.counts).mean(-1)

@@ -1,7 +1,7 @@
 """What the class means and the last layer alone determine: NC2, NC3, offsets, isometry.
 
-Everything here is float64 and carries a leading axis of trials t; a value that is undefined may come out as
-anything, and is replaced by NaN with its reason in `nc_bench.metrics.undefined`.
+Everything here is float64 with a leading axis of trials t. A value that is undefined comes out as any number;
+`nc_bench.metrics.undefined` puts NaN and the reason in its place. NC2 and NC3: Papyan, Han & Donoho (2020), section 2.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def pair_distances(rows: Means, products: Gram) -> Gram:
 
 
 def pairs(matrix: Gram) -> Float64[Tensor, "t p"]:
-    """Entries above the diagonal."""
+    """Entries above the diagonal: one per pair c < c' of classes."""
     classes = matrix.shape[-1]
     first, second = torch.triu_indices(classes, classes, 1, device=matrix.device)
     return matrix[..., first, second]
@@ -155,7 +155,10 @@ def _svd(rows: Means, directions: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def isometry_defect(on_span: Float64[Tensor, "t k r"]) -> PerTrial:
-    """(s_max - s_min)/s_mean over the singular values of Wc on the span of M's rows; 0 for an isometry."""
+    """(s_max - s_min)/s_mean over the singular values of Wc on the span of M's rows, given Wc V.
+
+    0 for an isometry, which the head is at exact collapse: E & Wojtowytsch (2021), Cor. 4.2 (4).
+    """
     if on_span.shape[-1] == 0:
         return torch.full_like(on_span.sum((-2, -1)), torch.nan)
     values = torch.linalg.svdvals(on_span)

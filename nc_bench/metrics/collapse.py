@@ -1,4 +1,4 @@
-"""Every metric of METRICS.md from features, labels and the last linear layer."""
+"""Every metric from features, labels and the last linear layer that are in memory."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def collapse_metrics(
     At exact collapse on a simplex centred at 0 with weight = its vertices: every nc*, `centre_offset`,
     `output_collapse`, `isometry_defect` and `risk_gap` is 0, `simplex_efficiency`, `accuracy` and
     `ncc_accuracy` 1. Undefined values (an empty class, one class, a zero mean, a non-finite feature) are NaN and
-    the returned mapping's `reasons` says why. Definitions: METRICS.md; E & Wojtowytsch (2021), section 1 and
-    Cor. 4.2; Papyan, Han & Donoho (2020).
+    the returned mapping's `reasons` says why. The formula, range and source of each: docs/metrics.md.
+    Sources: E & Wojtowytsch (2021), section 1 and Cor. 4.2; Papyan, Han & Donoho (2020).
 
     Raises ValueError for wrong shapes, mismatched lengths, labels out of range, no samples, a bias without weight.
     """

@@ -1,4 +1,4 @@
-"""The names of what is measured, in the order in which they are printed and stored."""
+"""The names of the metrics, in the order in which they are printed and stored; docs/metrics.md defines each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ METRIC_NAMES = (
     "accuracy",
     "ncc_accuracy",
 )
-"""All of them."""
+"""Every metric of the features and the last linear layer."""
 
 HEAD_NAMES = frozenset(
     {
@@ -59,4 +59,4 @@ HEAD_NAMES = frozenset(
         "accuracy",
     }
 )
-"""Defined only together with the last linear layer."""
+"""Those that need the weight: without it they are not measured."""

@@ -1,4 +1,4 @@
-"""What random directions score: the column without which no NC2 or NC3 value can be read."""
+"""What random directions score: the value that an NC2 or NC3 metric has to be below before it says anything."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ ROWS, SEED = 2000, 0
 
 
 def null_baseline(classes: int, width: int) -> dict[str, float]:
-    """Mean of each metric in NULL_NAMES over independent Gaussian class means and head rows (K, d).
+    """E[metric] over independent standard Gaussian class means (K, d) and weights (K, d), for each of NULL_NAMES.
 
-    Monte Carlo with a fixed seed: 2,000 class means in all and at least 2 draws, because the more classes a draw
-    has the less it varies: about 2 % of the value for nc2_equinorm, less for most others. NaN where undefined
-    (one class; isometry_defect where d < K-1). For many dimensions: nc2_equinorm 1/sqrt(2 d), nc2_equiangular
-    sqrt(2/(pi d)), nc3_duality sqrt(2), nc3_alignment 1, centre_offset 1/sqrt(K) (METRICS.md).
+    Monte Carlo in float64 with a fixed seed, so that the same K and d always give the same numbers: max(2, 2000 // K)
+    draws, because the more classes a draw has the less it varies. The standard error is about 2 % of the value for
+    nc2_equinorm and less for most others. As d grows: nc2_equinorm and nc2_equidistant 1/sqrt(2 d), nc2_equiangular
+    sqrt(2/(pi d)), nc3_duality sqrt(2), nc3_alignment 1, centre_offset 1/sqrt(K). NaN where undefined: all for one
+    class, isometry_defect for d < K-1.
     """
     if classes < 2:
         return dict.fromkeys(NULL_NAMES, math.nan)

@@ -1,4 +1,4 @@
-"""From features that come in chunks, twice, to their metrics."""
+"""The metrics of features that come in chunks, twice, so that they need not be in memory."""
 
 from __future__ import annotations
 
@@ -40,11 +40,13 @@ class TwoPassMetrics:
     """The metrics of features that come in chunks, in two passes over the same chunks.
 
     `first_pass` takes counts and class means, `second_pass` what needs them; all chunks go through the first before
-    any goes through the second. State: K*d + K*K numbers per trial, however many samples there are. Without a `head`
-    only the metrics of the features are measured. `centres`: class centres for `nc4_mismatch` and `ncc_accuracy`,
-    where they are not the features' own class means (the test split is judged by the training means). `gather`: where
-    several processes hold a share of the samples each, adds up their sums, once after each pass; all of them then get
-    the metrics of all samples.
+    any goes through the second. The state is a few tables of K d and K^2 numbers per trial, however many samples
+    there are.
+
+    head: without it only the metrics of the features are measured. centres: class centres for `nc4_mismatch` and
+    `ncc_accuracy`, where they are not the features' own class means (the test split is judged by the training means).
+    gather: where several processes hold a share of the samples each, adds up their sums, once after each pass; all of
+    them then get the metrics of all samples.
     """
 
     def __init__(

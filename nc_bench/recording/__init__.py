@@ -1,4 +1,4 @@
-"""Floor 3: the tap (hooks on the head and on stages before it) and the recorder (features -> metrics)."""
+"""From a model and a split to metrics: `FeatureTap` catches features by hooks, `Recorder` measures them."""
 
 from nc_bench.recording.recorder import Recorder, Recording, Split
 from nc_bench.recording.stages import recorded_stages

@@ -18,30 +18,31 @@ from nc_bench.recording.tap import FeatureTap, eval_mode
 from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.text import did_you_mean
 
-PROBE = 2
-"""Samples of the forward pass that tells shapes: two, so that an axis of samples is no axis of one trial."""
+PROBE_SAMPLES = 2
+"""Samples in the forward pass that shows shapes: two, so that an axis of samples is not taken for that of one trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """A recorded module: its name in the rows, its dotted name in the classifier, and its features' width.
 
-    lone: its output (n, ...) has no axis of trials. flatten: whether a feature map keeps its places.
+    stacked: whether its output is (t, n, ...), with an axis of trials, or (n, ...). flatten: whether a feature map
+    keeps its places.
     """
 
     name: str
     module: str
     width: int
-    lone: bool
+    stacked: bool
     flatten: bool
 
     def features(self, output: Tensor) -> Float[Tensor, "t n d"]:
         """Rows of features from the module's output: a feature map (c, h, w) flattened, or averaged over space."""
-        stacked = output[None] if self.lone else output
-        if not self.flatten and stacked.ndim > 3:
-            return stacked.mean((-2, -1))
+        maps = output if self.stacked else output[None]
+        if not self.flatten and maps.ndim > 3:
+            return maps.mean((-2, -1))
         # A copy: the layer that comes next may work in place.
-        return stacked.flatten(2).clone()
+        return maps.flatten(2).clone()
 
 
 def recorded_stages(model: Classifier, record: Record, inputs: Tensor | Images) -> tuple[Stage, ...]:
@@ -96,7 +97,7 @@ def _check_names(wanted: Sequence[str], names: Sequence[str], trunk: nn.Module) 
 
 @torch.no_grad()
 def _probe(model: Classifier, modules: Sequence[str], inputs: Tensor | Images) -> tuple[dict[str, Any], Tensor]:
-    example = inputs[:1].expand(len(model.head.weight), PROBE, *inputs.shape[1:])
+    example = inputs[:1].expand(len(model.head.weight), PROBE_SAMPLES, *inputs.shape[1:])
     with eval_mode(model), FeatureTap(model, model.head, outputs=dict.fromkeys(modules, lambda output: output)) as tap:
         model(example)
     return tap.outputs, tap.features
@@ -106,11 +107,11 @@ def _stage(name: str, module: str, output: Any, trials: int, flatten: bool) -> S
     shape = tuple(output.shape) if isinstance(output, Tensor) else None
     if shape is None:
         raise ConfigError(f"record.layers: {name!r} returns no tensor, but a {type(output).__name__}")
-    lone = shape[:2] != (trials, PROBE)
-    if lone and (trials, *shape[:1]) != (1, PROBE):
-        raise ConfigError(f"record.layers: {name!r} gives no features per sample: {shape} for {PROBE} samples")
-    stage = Stage(name=name, module=module, width=0, lone=lone, flatten=flatten)
-    per_sample = shape[1:] if lone else shape[2:]
+    stacked = shape[:2] == (trials, PROBE_SAMPLES)
+    if not stacked and (trials, *shape[:1]) != (1, PROBE_SAMPLES):
+        raise ConfigError(f"record.layers: {name!r} gives no features per sample: {shape} for {PROBE_SAMPLES} samples")
+    stage = Stage(name=name, module=module, width=0, stacked=stacked, flatten=flatten)
+    per_sample = shape[2:] if stacked else shape[1:]
     if len(per_sample) not in (1, 3) and not (flatten and per_sample):
         raise ConfigError(
             f"record.layers: {name!r} gives features of shape {per_sample}, neither a vector nor a feature map; "

@@ -1,4 +1,4 @@
-"""METRICS.md once more, in plain NumPy float64: loops and exact arithmetic where speed would cost digits.
+"""The metrics once more, in plain NumPy float64: loops and exact arithmetic where speed would cost digits.
 
 Means are taken of differences to one sample, so that an offset costs no digits; logits are exact rational numbers,
 losses decimals of as many digits as they need. Slow on purpose, and for well-posed problems only (every class
@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 def reference_metrics(
     features: Array, labels: NDArray[np.int64], weight: Array | None = None, bias: Array | None = None
 ) -> dict[str, float]:
-    """Every metric of METRICS.md, the last layer's only if there is one."""
+    """Every metric, the last layer's only if there is one."""
     features = np.asarray(features, dtype=np.float64)
     classes = int(labels.max()) + 1
     within = within_class_deviations(features, labels)

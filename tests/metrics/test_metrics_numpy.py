@@ -1,4 +1,4 @@
-"""Against METRICS.md written a second time, in plain NumPy, on random problems."""
+"""Against the definitions of docs/metrics.md written a second time, in plain NumPy, on random problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What random directions score, against METRICS.md's asymptotics and an independent simulation."""
+"""What random directions score, against what it tends to for large d and an independent simulation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_same_numbers_whatever_was_drawn_before() -> None:
 
 
 def test_many_dimensions() -> None:
-    """METRICS.md at K = 10, d = 512; the tolerances are about three standard errors of the simulation."""
+    """Limits for large d, at K = 10, d = 512; tolerances of about three standard errors of the simulation."""
     baseline, width, classes = null_baseline(10, 512), 512, 10
     expected = {
         "nc2_equinorm": (1 / math.sqrt(2 * width), 0.06),
