@@ -7,11 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nc_bench.api import Run, load_run
     from nc_bench.config import Config, load_config
     from nc_bench.geometry.moments import ClassMoments
     from nc_bench.metrics import collapse_metrics
     from nc_bench.recording import FeatureTap
-    from nc_bench.runs import Run, load_run
     from nc_bench.theory import Prediction, predict
 
 _HOMES = {
@@ -19,10 +19,10 @@ _HOMES = {
     "Config": "nc_bench.config",
     "FeatureTap": "nc_bench.recording",
     "Prediction": "nc_bench.theory",
-    "Run": "nc_bench.runs",
+    "Run": "nc_bench.api",
     "collapse_metrics": "nc_bench.metrics",
     "load_config": "nc_bench.config",
-    "load_run": "nc_bench.runs",
+    "load_run": "nc_bench.api",
     "predict": "nc_bench.theory",
 }
 

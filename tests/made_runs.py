@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from safetensors.numpy import save_file
 
-from nc_bench.runs import Run, load_run
+from nc_bench import Run, load_run
 
 CONFIG: dict[str, Any] = {
     "seed": 0,

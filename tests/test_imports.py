@@ -23,6 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("claims", "reports"),
     ("sweeps",),
+    ("api",),
     ("train", "sweep", "studies", "measure", "verify", "report"),
     ("cli",),
 )
@@ -124,7 +125,7 @@ WRONG = (
 RIGHT = (
     (
         "nc_bench.training.a",
-        "from nc_bench.recording import Recorder\nfrom nc_bench.runs import load_run",
+        "from nc_bench.recording import Recorder\nfrom nc_bench.runs import read_run",
     ),
     ("nc_bench.recording.a", "import nc_bench.metrics.names, torch\nfrom nc_bench.runs.rows import Row"),
     ("nc_bench.metrics.a", "from nc_bench.metrics.names import NAMES\nfrom . import b\nfrom .b import c"),
@@ -132,7 +133,7 @@ RIGHT = (
     ("nc_bench.cli", "from nc_bench.train import main\nfrom nc_bench.config import json_schema"),
     (
         "nc_bench.reports.a",
-        "import matplotlib\nfrom nc_bench.runs import load_run\nimport torch_like",
+        "import matplotlib\nfrom nc_bench.runs import read_run\nimport torch_like",
     ),
 )
 

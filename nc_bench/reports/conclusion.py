@@ -8,7 +8,7 @@ from typing import Any
 from nc_bench.reports.description import typed_config, wrong_labels
 from nc_bench.reports.lines import LAW, group_of
 from nc_bench.reports.reading import claim
-from nc_bench.runs import Run
+from nc_bench.runs import RunTables
 
 POINTS, SIMPLEX = "NC1", "NC2"
 ANGLES = "nc2_equiangular"
@@ -17,7 +17,7 @@ NEAR = 0.25
 """Share of the angles' null below which a simplex that misses its tolerance has been approached all the same."""
 
 
-def conclusion(run: Run) -> str:
+def conclusion(run: RunTables) -> str:
     """Whether the simplex appeared, in part, or not; empty for a run that was not completed or has no verdicts.
 
     It has appeared if every applicable claim on the classes (NC1) and on their means (NC2) holds, and there are
@@ -41,7 +41,7 @@ def conclusion(run: Run) -> str:
     return f"the simplex appeared{although}{_exceptions([row for row in claims if row not in geometry])}"
 
 
-def broken_law(run: Run) -> str:
+def broken_law(run: RunTables) -> str:
     """A warning if a law that no network can break was broken, which says that a number is wrong; else empty."""
     broken = [row["name"] for row in _rows(run) if group_of(row["name"]) == LAW and row["verdict"] == "fails"]
     if not broken:
@@ -49,7 +49,7 @@ def broken_law(run: Run) -> str:
     return f"WARNING: {', '.join(broken)} breaks a law that no network can break, so do not trust these measurements."
 
 
-def _shortfall(run: Run, failing: Sequence[str]) -> str:
+def _shortfall(run: RunTables, failing: Sequence[str]) -> str:
     """Missed tolerances are one thing, angles like those of random directions another."""
     if ANGLES not in failing:
         return "the simplex appeared only in part"
@@ -77,5 +77,5 @@ def _with(claims: Sequence[dict[str, Any]], verdict: str) -> list[str]:
     return [row["name"] for row in claims if row["verdict"] == verdict]
 
 
-def _rows(run: Run) -> list[dict[str, Any]]:
+def _rows(run: RunTables) -> list[dict[str, Any]]:
     return [dict(row) for _, row in run.predictions.iterrows()]

@@ -16,7 +16,7 @@ from nc_bench.reports.description import describe, typed_config
 from nc_bench.reports.numbers import number
 from nc_bench.reports.reading import claim, curve, null_value
 from nc_bench.reports.style import FAINT, INK, PANEL, SERIES, SMALL, TEXT, headed_figure, quiet
-from nc_bench.runs import Run
+from nc_bench.runs import RunTables
 from nc_bench.runs.directory import PENULTIMATE
 
 FEW_POINTS = 12
@@ -68,7 +68,7 @@ SHARES = Panel(
 )
 
 
-def metric_curves(run: Run) -> Figure:
+def metric_curves(run: RunTables) -> Figure:
     """Four panels of metrics over the epochs: risk with its minimum and floor, NC1, NC2 and NC3, and shares.
 
     Training solid, test dashed; dotted levels are what random directions give. A metric that was not recorded, or
@@ -85,7 +85,7 @@ def metric_curves(run: Run) -> Figure:
     return page
 
 
-def _draw(run: Run, axes: Axes, panel: Panel) -> None:
+def _draw(run: RunTables, axes: Axes, panel: Panel) -> None:
     for (name, words), colour, width in zip(panel.metrics, SERIES, LINE_WIDTHS, strict=False):
         label: str | None = words if words == name else f"{words} ({name})"
         for split, line, faded in (("train", "-", 1.0), ("test", "--", 0.6)):
@@ -103,13 +103,15 @@ def _draw(run: Run, axes: Axes, panel: Panel) -> None:
                 label = None
 
 
-def _drawable(run: Run, split: str, name: str, logarithmic: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _drawable(
+    run: RunTables, split: str, name: str, logarithmic: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     epochs, values = curve(run, split, name)
     keep = np.isfinite(values) & ((values > 0) | (not logarithmic))
     return epochs[keep], values[keep]
 
 
-def _risk_levels(run: Run, axes: Axes) -> None:
+def _risk_levels(run: RunTables, axes: Axes) -> None:
     if not axes.lines:
         return
     epochs, floor = _drawable(run, "train", "risk_floor", True)
@@ -120,14 +122,14 @@ def _risk_levels(run: Run, axes: Axes) -> None:
         axes.axhline(predicted, color=INK, linewidth=1, linestyle="-.", label=f"predicted minimum {number(predicted)}")
 
 
-def _nulls(run: Run, axes: Axes) -> None:
+def _nulls(run: RunTables, axes: Axes) -> None:
     for (name, _), colour in zip(SIMPLEX.metrics, SERIES, strict=True):
         level = null_value(run, name)
         if level > 0 and axes.lines:
             axes.axhline(level, color=colour, linewidth=1.2, linestyle=":")
 
 
-def _finish(run: Run, axes: Axes, panel: Panel) -> None:
+def _finish(run: RunTables, axes: Axes, panel: Panel) -> None:
     quiet(axes)
     axes.set_title(panel.title, loc="left", fontsize=PANEL, fontweight="bold", color=INK, pad=34)
     axes.set_ylabel(panel.meaning + (" (log scale)" if panel.logarithmic else ""), fontsize=TEXT, color=INK)
@@ -164,13 +166,13 @@ def name_ticks(axes: Axes) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _why_empty(run: Run, panel: Panel) -> str:
+def _why_empty(run: RunTables, panel: Panel) -> str:
     names = [name for name, _ in panel.metrics]
     keys = [key for key in run.reasons if key[1:3] == ("train", PENULTIMATE) and key[3] in names]
     return f"undefined: {run.reasons[keys[-1]]}" if keys else "not measured"
 
 
-def _caption(run: Run) -> str:
+def _caption(run: RunTables) -> str:
     has_test = bool((run.rows["split"] == "test").any()) if not run.rows.empty else False
     parts = ["Solid: training samples" + ("; dashed and faded: test samples." if has_test else ".")]
     if any(null_value(run, name) > 0 for name, _ in SIMPLEX.metrics):

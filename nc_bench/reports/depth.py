@@ -13,7 +13,7 @@ from nc_bench.reports.curves import LINE_WIDTHS, Panel, name_ticks
 from nc_bench.reports.description import describe
 from nc_bench.reports.reading import depth, last_row, over_depth
 from nc_bench.reports.style import INK, PANEL, SERIES, SMALL, TEXT, headed_figure, quiet
-from nc_bench.runs import Run
+from nc_bench.runs import RunTables
 
 PANELS = (
     Panel(
@@ -40,7 +40,7 @@ MOST_LEVEL_NAMES = 5
 """More layers than this have their names written upwards."""
 
 
-def depth_profile(run: Run) -> Figure | None:
+def depth_profile(run: RunTables) -> Figure | None:
     """Three panels over the recorded layers at the last recorded epoch: NC1, NC2 with the level of random directions
     at each layer's width, and the accuracy of the nearest class mean; None if only one layer was recorded."""
     layers = depth(run)
@@ -54,7 +54,7 @@ def depth_profile(run: Run) -> Figure | None:
     return page
 
 
-def _draw(run: Run, axes: Axes, panel: Panel, layers: list[str]) -> None:
+def _draw(run: RunTables, axes: Axes, panel: Panel, layers: list[str]) -> None:
     places = np.arange(len(layers))
     for (name, words), colour, width in zip(panel.metrics, SERIES, LINE_WIDTHS, strict=False):
         label: str | None = f"{words} ({name})"
@@ -89,13 +89,13 @@ def _draw(run: Run, axes: Axes, panel: Panel, layers: list[str]) -> None:
     legend.set_in_layout(False)  # it stands in the space that the title's pad leaves, and must not narrow the panel
 
 
-def _null(run: Run, layers: list[str], name: str) -> NDArray[np.float64]:
+def _null(run: RunTables, layers: list[str], name: str) -> NDArray[np.float64]:
     facts = run.manifest.get("layers", {})
     values = [facts.get(layer, {}).get("null", {}).get(name) for layer in layers]
     return np.array([math.nan if value is None else value for value in values], np.float64)
 
 
-def _caption(run: Run) -> str:
+def _caption(run: RunTables) -> str:
     has_test = bool((run.rows["split"] == "test").any())
     parts = [
         "From left to right: the recorded layers from the input's side to the penultimate, whose features the last "

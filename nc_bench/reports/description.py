@@ -21,14 +21,14 @@ from nc_bench.config import (
     Unconstrained,
 )
 from nc_bench.reports.numbers import percent
-from nc_bench.runs import Run, RunError
+from nc_bench.runs import RunError, RunTables
 from nc_bench.runs.directory import CONFIG
 
 LOSSES = {"focal": "focal loss", "mse": "squared error", "exponential": "exponential loss"}
 """How a caption names the losses other than the usual one."""
 
 
-def typed_config(run: Run) -> Config:
+def typed_config(run: RunTables) -> Config:
     """The run's configuration. RunError if this version of the software does not know one of its keys or values."""
     try:
         return Config.model_validate(run.config)
@@ -38,7 +38,7 @@ def typed_config(run: Run) -> Config:
         raise RunError(f"{run.path / CONFIG}: {where}: {first['msg']}") from None
 
 
-def describe(run: Run) -> str:
+def describe(run: RunTables) -> str:
     """Data, model, bounds, decay and optimiser in one line, for a caption."""
     config = typed_config(run)
     return "; ".join(part for part in (_data(config), _model(config), _bounds(config), _training(config)) if part)

@@ -11,14 +11,14 @@ from nc_bench.reports.curves import metric_curves
 from nc_bench.reports.depth import depth_profile
 from nc_bench.reports.plane import simplex_plane
 from nc_bench.reports.style import DPI
-from nc_bench.runs import Run
+from nc_bench.runs import RunTables
 from nc_bench.runs.directory import FIGURES
 from nc_bench.runs.files import write_bytes
 
 __all__ = ["depth_profile", "metric_curves", "simplex_plane", "write_figures"]
 
 
-def write_figures(run: Run) -> list[Path]:
+def write_figures(run: RunTables) -> list[Path]:
     """Write the run's figures as PNG into its folder `figures`, and give their paths.
 
     A figure that this run does not have (no plane was recorded) leaves no file of an earlier time behind.

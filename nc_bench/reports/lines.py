@@ -9,7 +9,7 @@ from typing import Any
 
 from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.reading import last_row
-from nc_bench.runs import Run
+from nc_bench.runs import RunTables
 from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.verdicts.judging import RELATIVE
 
@@ -62,7 +62,7 @@ def group_of(name: str) -> str:
     return max(beginnings)[1] if beginnings else OTHER
 
 
-def claim_lines(run: Run) -> list[Line]:
+def claim_lines(run: RunTables) -> list[Line]:
     """Every claim of the run as text, ordered by group and within a group as they were judged."""
     order = list(GROUPS)
     sources = _sources(run)
@@ -70,7 +70,7 @@ def claim_lines(run: Run) -> list[Line]:
     return sorted(lines, key=lambda line: order.index(line.group))
 
 
-def footnotes(run: Run) -> list[str]:
+def footnotes(run: RunTables) -> list[str]:
     """What a reader must know to read the lines, as far as it concerns this run; a sentence each."""
     claims = run.predictions
     if claims.empty:
@@ -88,13 +88,13 @@ def footnotes(run: Run) -> list[str]:
     return notes + _why_not_applicable(run) + [f"[{n}] {source} ({what})." for n, (source, what) in marked]
 
 
-def _sources(run: Run) -> list[tuple[str, str]]:
+def _sources(run: RunTables) -> list[tuple[str, str]]:
     """Every source of a claim with what it assumes, in the order of the claims; row n is what '[n]' refers to."""
     judged = run.predictions[run.predictions["source"].astype(bool)]
     return list(judged[["source", "assumption"]].drop_duplicates().itertuples(index=False, name=None))
 
 
-def _why_not_applicable(run: Run) -> list[str]:
+def _why_not_applicable(run: RunTables) -> list[str]:
     excluded = run.predictions[run.predictions["verdict"] == "not applicable"]
     epoch = int(last_row(run, "train").get("epoch", -1))
     why: dict[str, list[str]] = {}

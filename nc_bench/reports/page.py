@@ -14,7 +14,7 @@ import yaml
 from nc_bench.reports.description import describe
 from nc_bench.reports.lines import Line, claim_lines, footnotes
 from nc_bench.reports.sentence import sentence
-from nc_bench.runs import Run
+from nc_bench.runs import RunTables
 from nc_bench.runs.files import write_text
 
 PAGE = "report.html"
@@ -51,7 +51,7 @@ pre { background: #f6f6f6; padding: .8rem 1rem; font-size: .8rem; overflow-x: au
 """
 
 
-def write_page(run: Run, figures: Sequence[Path]) -> Path:
+def write_page(run: RunTables, figures: Sequence[Path]) -> Path:
     """Write DIR/report.html: what happened, every claim with its verdict, the figures, configuration and manifest.
 
     `figures` are PNG files, which are put into the page: it holds no script and refers to nothing outside itself.
@@ -82,7 +82,7 @@ def write_page(run: Run, figures: Sequence[Path]) -> Path:
     return path
 
 
-def _claims(run: Run) -> str:
+def _claims(run: RunTables) -> str:
     lines = claim_lines(run)
     if not lines:
         return "<p>No claim has been judged: a run is judged when it ends.</p>"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nc_bench.reports.description import describe
 from nc_bench.reports.reading import Plane, planes
 from nc_bench.reports.style import INK, PANEL, SMALL, class_colours, headed_figure, quiet
-from nc_bench.runs import Run
+from nc_bench.runs import RunTables
 
 TITLE = "Features of the penultimate layer and the simplex"
 MOST_NAMED_CLASSES = 20
@@ -32,7 +32,7 @@ class View:
     vertices: NDArray[np.float32]
 
 
-def simplex_plane(run: Run) -> Figure | None:
+def simplex_plane(run: RunTables) -> Figure | None:
     """Features of the first and last pictured epoch on the plane of the simplex; None if no plane was recorded.
 
     Panels: training samples at the first and at the last pictured epoch, test samples at the last, as far as there

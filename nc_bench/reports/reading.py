@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from nc_bench.runs import Run, RunError
+from nc_bench.runs import RunError, RunTables
 from nc_bench.runs.directory import FEATURES, PENULTIMATE
 
 
@@ -32,18 +32,18 @@ class Plane:
     vertices: NDArray[np.float32]
 
 
-def last_row(run: Run, split: str) -> dict[str, Any]:
+def last_row(run: RunTables, split: str) -> dict[str, Any]:
     """The last recorded row of a split, empty if there is none."""
     rows = _rows(run, split)
     return {} if rows.empty else dict(rows.iloc[-1])
 
 
-def last_value(run: Run, split: str, name: str) -> float:
+def last_value(run: RunTables, split: str, name: str) -> float:
     """The last recorded value of a metric, NaN if it was not recorded or is undefined."""
     return float(last_row(run, split).get(name, math.nan))
 
 
-def curve(run: Run, split: str, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def curve(run: RunTables, split: str, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Epochs and values of one metric, both empty if it was not recorded."""
     rows = _rows(run, split)
     if name not in rows:
@@ -51,30 +51,30 @@ def curve(run: Run, split: str, name: str) -> tuple[NDArray[np.float64], NDArray
     return rows["epoch"].to_numpy(np.float64), rows[name].to_numpy(np.float64)
 
 
-def depth(run: Run) -> list[str]:
+def depth(run: RunTables) -> list[str]:
     """The layers that were recorded, from the input's side to the penultimate."""
     names = list(dict.fromkeys(run.rows["layer"])) if not run.rows.empty else []
     return [name for name in names if name != PENULTIMATE] + [PENULTIMATE] * (PENULTIMATE in names)
 
 
-def over_depth(run: Run, split: str, name: str) -> NDArray[np.float64]:
+def over_depth(run: RunTables, split: str, name: str) -> NDArray[np.float64]:
     """The last recorded value of a metric at each layer of `depth`, NaN where there is none."""
     values = [_rows(run, split, layer).get(name) for layer in depth(run)]
     return np.array([math.nan if v is None or v.empty else v.iloc[-1] for v in values], np.float64)
 
 
-def claim(run: Run, name: str) -> dict[str, Any]:
+def claim(run: RunTables, name: str) -> dict[str, Any]:
     """The prediction of this name, empty if there is none."""
     rows = run.predictions[run.predictions["name"] == name]
     return {} if rows.empty else dict(rows.iloc[0])
 
 
-def null_value(run: Run, name: str) -> float:
+def null_value(run: RunTables, name: str) -> float:
     """What random class means and weights give, NaN where no claim of this name says it."""
     return float(claim(run, name).get("null", math.nan))
 
 
-def planes(run: Run) -> list[Plane]:
+def planes(run: RunTables) -> list[Plane]:
     """The pictured planes in the order of their epochs. RunError names a file that cannot be read."""
     found = [_plane(path) for path in (run.path / FEATURES).glob("plane-*.safetensors")]
     return sorted(found, key=lambda plane: plane.epoch)
@@ -97,7 +97,7 @@ def _plane(path: Path) -> Plane:
         raise RunError(f"{path}: damaged ({error})") from None
 
 
-def _rows(run: Run, split: str, layer: str = PENULTIMATE) -> Any:
+def _rows(run: RunTables, split: str, layer: str = PENULTIMATE) -> Any:
     if run.rows.empty:
         return run.rows
     return run.rows[(run.rows["split"] == split) & (run.rows["layer"] == layer)]

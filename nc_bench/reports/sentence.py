@@ -11,7 +11,7 @@ from nc_bench.reports.conclusion import ANGLES, broken_law, conclusion
 from nc_bench.reports.description import typed_config, wrong_labels
 from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.reading import claim, last_row, last_value, null_value
-from nc_bench.runs import Run
+from nc_bench.runs import RunTables
 from nc_bench.text import listed
 from nc_bench.verdicts.proved import nonnegative_features
 
@@ -24,7 +24,7 @@ CHANCE_ERRORS = 3
 """Standard errors of a guesser's accuracy within which a test accuracy is called chance."""
 
 
-def sentence(run: Run) -> str:
+def sentence(run: RunTables) -> str:
     """One to three sentences for a reader who does not know the code.
 
     What the risk is against its predicted minimum, how far class means and classes are from simplex and points,
@@ -41,7 +41,7 @@ def sentence(run: Run) -> str:
     return " ".join(part for part in said if part)
 
 
-def _ending(run: Run) -> str:
+def _ending(run: RunTables) -> str:
     """How the run ended, empty if it was completed."""
     manifest = run.manifest
     status, done, planned = (
@@ -60,7 +60,7 @@ def _ending(run: Run) -> str:
     return how.get(str(status), f"The status of the run is {status!r}.")
 
 
-def _measured(run: Run) -> str:
+def _measured(run: RunTables) -> str:
     epoch = int(last_row(run, "train")["epoch"])
     untrained = "Without training" if run.manifest.get("epochs") == 0 else "Before training"
     when = untrained if epoch == 0 else f"After {epoch} epoch" + "s" * (epoch > 1)
@@ -72,7 +72,7 @@ def _measured(run: Run) -> str:
     return f"{text}: {ending}." if ending else f"{text}."
 
 
-def _risk(run: Run) -> str:
+def _risk(run: RunTables) -> str:
     """The training risk against the smallest one, predicted or, without a prediction, at the norms reached."""
     predicted = claim(run, "risk")
     minimum = float(predicted.get("predicted", math.nan))
@@ -86,7 +86,7 @@ def _risk(run: Run) -> str:
     return f"the {averaged}training risk is {_against(risk, floor, best)}"
 
 
-def _best(run: Run, predicted: dict[str, Any]) -> str:
+def _best(run: RunTables, predicted: dict[str, Any]) -> str:
     config = typed_config(run)
     if not (config.constraints.features or config.constraints.outputs):
         return f"its predicted value ({predicted['source']})"
@@ -108,7 +108,7 @@ def _differ(risk: float, best: float) -> bool:
     return abs(risk - best) > ROUNDING * abs(best)
 
 
-def _simplex(run: Run) -> str:
+def _simplex(run: RunTables) -> str:
     off, verdict = last_value(run, "train", ANGLES), _verdict(run, ANGLES)
     if math.isnan(off) or run.manifest.get("classes") == 2:
         return ""  # two centred class means are always opposite, collapse or not
@@ -123,7 +123,7 @@ def _simplex(run: Run) -> str:
     return f"{means} miss the angles of a regular simplex by {number(off, 2)} in cosine{beside}{state}"
 
 
-def _points(run: Run) -> str:
+def _points(run: RunTables) -> str:
     spread = last_value(run, "train", VARIANCES)
     if math.isnan(spread):
         return ""
@@ -137,7 +137,7 @@ def _points(run: Run) -> str:
     return f"{state} ({VARIANCES} {distinct(spread, float(claim(run, VARIANCES)['tolerance']), 2)})"
 
 
-def _efficiency(run: Run) -> str:
+def _efficiency(run: RunTables) -> str:
     share = last_value(run, "train", "simplex_efficiency")
     if math.isnan(share):
         return ""
@@ -151,7 +151,7 @@ def _efficiency(run: Run) -> str:
     return f"{amount} of the norm budget is turned into separation"
 
 
-def _labels(run: Run) -> str:
+def _labels(run: RunTables) -> str:
     """Test accuracy beside chance, and whether the training labels said anything about it."""
     accuracy = last_value(run, "test", "accuracy")
     classes, samples = int(run.manifest.get("classes", 0)), run.manifest.get("samples", {}).get("test", 0)
@@ -168,11 +168,11 @@ def _labels(run: Run) -> str:
     return f"The {test}{', ' + beside if beside == 'which is chance' else ''}."
 
 
-def _tolerance(run: Run, name: str) -> str:
+def _tolerance(run: RunTables, name: str) -> str:
     return number(float(claim(run, name).get("tolerance", math.nan)), 2)
 
 
-def _verdict(run: Run, name: str) -> str:
+def _verdict(run: RunTables, name: str) -> str:
     if run.manifest.get("status") != "complete":
         return ""
     verdict = claim(run, name).get("verdict", "")

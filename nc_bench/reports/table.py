@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from nc_bench.reports.lines import Line, claim_lines, footnotes
-from nc_bench.runs import Run
+from nc_bench.runs import RunTables
 
 WIDTH = 108
 GAP = "  "
@@ -15,7 +15,7 @@ NARROWEST_CLAIM = 24
 HEADER = ("claim", "predicted", "null", "measured", "deviation", "tolerance", "verdict", "source")
 
 
-def summary_table(run: Run) -> str:
+def summary_table(run: RunTables) -> str:
     """One line per claim of the theory: predicted, null, measured, deviation, tolerance, verdict; then footnotes.
 
     About 108 columns, of plain ASCII where the claims are ASCII. 'null' is what random Gaussian class means and weights

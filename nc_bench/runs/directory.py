@@ -43,7 +43,7 @@ class RunError(ValueError):
 
 
 class RunDirectory:
-    """Files of one run; see `nc_bench.runs.load_run` for reading them as tables.
+    """Files of one run; see `nc_bench.load_run` for reading them as tables.
 
     `claim` makes or re-opens it for a configuration and locks it for this process: two processes never write
     the same run. Raises RunError if the directory holds another run, OSError if it cannot be written.

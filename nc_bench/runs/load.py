@@ -36,11 +36,11 @@ PREDICTION_COLUMNS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class RunTables:
     """What a run directory holds.
 
     config: the resolved configuration as nested dicts. manifest: status, versions, device, seeds, class counts.
-    rows: a table with one row per recorded epoch, split and layer: METRICS.md's names, then further columns,
+    rows: a table with one row per recorded epoch, split and layer: the metrics by name, then further columns,
     NaN where undefined. predictions: one row per claim (empty until the run has ended). reasons: for every NaN
     metric (epoch, split, layer, name) why it is undefined. features: where the features of a recorded (epoch, split)
     are kept, if `record.features` asked for them: safetensors with `features.LAYER` (N, d) and `labels` (N,).
@@ -55,7 +55,7 @@ class Run:
     features: dict[tuple[int, str], Path]
 
 
-def load_run(directory: str | Path) -> Run:
+def read_run(directory: str | Path) -> RunTables:
     """Read a run directory, finished or not. Works without torch.
 
     Raises RunError (a ValueError) naming the file if the directory holds no run or a file is damaged.
@@ -72,7 +72,7 @@ def load_run(directory: str | Path) -> Run:
     predictions = read_json(path / PREDICTIONS) if (path / PREDICTIONS).exists() else []
     frame = pd.DataFrame(predictions, columns=list(PREDICTION_COLUMNS))
     numbers = dict.fromkeys(("predicted", "null", "measured", "deviation", "tolerance"), "float64")
-    return Run(
+    return RunTables(
         path=path,
         config=_config(path / CONFIG),
         manifest=read_json(path / MANIFEST),

@@ -44,7 +44,7 @@ class Ensemble:
         self.configs, self.device, self.classes = configs, device, data.classes
         self.inputs: Tensor | Images = data.train_inputs
         self.test_inputs, self.test_labels = data.test_inputs, data.test_labels
-        self.samples = len(self.inputs)
+        self.samples, self.input_shape = len(self.inputs), tuple(dataset.train_inputs.shape[1:])
         self.batch_size = _checked_batch_size(first, self.samples)
         self.labels = torch.stack(
             [training_labels(c.data, dataset.train_labels, data.classes, c.seed) for c in configs]
@@ -52,7 +52,7 @@ class Ensemble:
         if isinstance(first.model, Unconstrained):
             self.inputs, self.test_labels = torch.arange(self.samples, device=device), self.test_labels[:0]
         self.model: Classifier = build_classifier(
-            configs, input_shape=dataset.train_inputs.shape[1:], samples=self.samples, classes=self.classes
+            configs, input_shape=self.input_shape, samples=self.samples, classes=self.classes
         ).to(device, dtype)
         _check_last_batch(self.model, self.batch_size, self.samples)
         _check_shares(self.model, processes.size, self.batch_size, self.samples, len(self.test_labels))

@@ -28,8 +28,8 @@ from nc_bench.training.loop import Hooks, train
 from nc_bench.training.optimizers import muon_parameters
 from nc_bench.training.provenance import provenance
 from nc_bench.training.stopping import EarlyStop, Interrupt, catch_signals
+from nc_bench.training.trained_model import warm_start
 from nc_bench.training.trial import Row, Trial
-from nc_bench.training.warm_start import warm_start
 
 DEPTH_NULLS = ("nc2_equiangular", "nc2_equinorm")
 """What random class means score, as the manifest states it for every layer."""
@@ -204,6 +204,7 @@ def _facts(ensemble: Ensemble, recorder: Recorder, device: torch.device) -> dict
         **({"layers": _layers(recorder)} if recorder.stages else {}),
         "classes": ensemble.classes,
         "samples": {"train": ensemble.samples, "test": len(ensemble.test_labels)},
+        "input_shape": list(ensemble.input_shape),
         "feature_width": ensemble.model.width,
         "parameters": sum(parameter.numel() for parameter in ensemble.model.parameters()) // trials,
         **({"muon_moves": moved} if (moved := muon_parameters(ensemble.model, ensemble.configs)) else {}),

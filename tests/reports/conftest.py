@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from made_runs import write_run
 
-from nc_bench.runs import Run
+from nc_bench import Run
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from made_runs import write_plane
 
+from nc_bench import Run
 from nc_bench.report import main
-from nc_bench.runs import Run
 
 MakeRun = Callable[..., Run]
 

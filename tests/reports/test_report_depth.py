@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from nc_bench import Run, load_run
 from nc_bench.reports import depth_profile, write_figures, write_page
-from nc_bench.runs import Run, load_run
 
 MakeRun = Callable[..., Run]
 NAMES = ("nc1_quotient", "nc1_cdnv", "nc2_equiangular", "nc2_equinorm", "ncc_accuracy")

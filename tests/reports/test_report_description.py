@@ -8,9 +8,9 @@ from typing import Any, get_args
 import pytest
 from small_runs import network, table
 
+from nc_bench import Run
 from nc_bench.config.objective import Objective
 from nc_bench.reports.description import _model, describe
-from nc_bench.runs import Run
 
 
 @pytest.mark.parametrize("loss", get_args(Objective.model_fields["loss"].annotation))

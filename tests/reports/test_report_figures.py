@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from nc_bench import Run
 from nc_bench.reports import metric_curves, simplex_plane, write_figures
-from nc_bench.runs import Run, RunError
+from nc_bench.runs import RunError
 
 MakeRun = Callable[..., Run]
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from made_runs import prediction, write_plane
 
+from nc_bench import Run
 from nc_bench.reports import sentence, write_figures, write_page
-from nc_bench.runs import Run
 
 MakeRun = Callable[..., Run]
 VOID = {"meta", "img"}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from made_runs import CLAIMED, LAST, prediction
 
+from nc_bench import Run
 from nc_bench.reports import sentence
-from nc_bench.runs import Run
 
 MakeRun = Callable[..., Run]
 APPEARED = "the simplex appeared"

@@ -8,10 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from made_runs import prediction
 
+from nc_bench import Run
 from nc_bench.reports import summary_table
 from nc_bench.reports.lines import GROUPS, group_of
 from nc_bench.reports.numbers import distinct, number, percent
-from nc_bench.runs import Run
 
 MakeRun = Callable[..., Run]
 
