@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from nc_bench import __version__
+from nc_bench.commands import EXIT_OK, run_command
+from nc_bench.errors import UserError
 from nc_bench.text import did_you_mean
 
 COMMANDS = {
@@ -27,37 +28,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     The commands besides `schema` are the `main` of the modules of these names, which are imported
     only when they are used, so that `--help` and `schema` need no torch.
     """
-    command, *rest = sys.argv[1:] if argv is None else argv or ["--help"]
+    command, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if command in COMMANDS and command != "schema":
+        status: int = import_module(f"nc_bench.{command}").main(rest)
+        return status
+    return run_command(lambda: _own(command, rest))
+
+
+def _own(command: str, rest: Sequence[str]) -> int:
+    """What this module prints itself."""
     if command in ("-h", "--help"):
         print(_usage())
-        return 0
-    if command == "--version":
+    elif command == "--version":
         print(f"nc-bench {__version__}")
-        return 0
-    if command not in COMMANDS:
+    elif command == "schema":
+        _print_schema(rest)
+    else:
         hint = did_you_mean(command, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
-        return _refuse(f"unknown command '{command}'; {hint}")
-    if command == "schema":
-        return _schema(rest)
-    status: int = import_module(f"nc_bench.{command}").main(rest)
-    return status
+        raise UserError(f"nc-bench: unknown command '{command}'; {hint}")
+    return EXIT_OK
 
 
-def _schema(rest: Sequence[str]) -> int:
+def _print_schema(rest: Sequence[str]) -> None:
     if rest:
-        return _refuse(f"schema takes no arguments, not '{' '.join(rest)}'")
+        raise UserError(f"nc-bench schema: takes no arguments, not '{' '.join(rest)}'")
     from nc_bench.config import json_schema
 
-    try:
-        print(json.dumps(json_schema(), indent=2), flush=True)
-    except BrokenPipeError:  # the reader had enough, as `head` has; the interpreter must not flush again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
-
-
-def _refuse(problem: str) -> int:
-    print(f"nc-bench: {problem}", file=sys.stderr)
-    return 2
+    print(json.dumps(json_schema(), indent=2))
 
 
 def _usage() -> str:

@@ -20,14 +20,12 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from nc_bench.errors import LostProcess, UserError
+
 T = TypeVar("T")
 
 GROUP_TIMEOUT = timedelta(minutes=30)
 """How long a process waits for one that is alive but late, as rank 0 is while it reads a large data set."""
-
-
-class LostProcess(RuntimeError):
-    """Another process of the group is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +93,7 @@ class Processes:
         if self.size == 1:
             return work()
         done, error = _tried(work) if self.is_rank0 else (None, None)
-        content: list[Any] = [done, _told(error)]
+        content: list[Any] = [done, _sendable(error, self.rank)]
         dist.broadcast_object_list(content, src=0)
         return self._result(content[0], error, [content[1]])
 
@@ -104,9 +102,9 @@ class Processes:
         if self.size == 1:
             return work()
         done, error = _tried(work)
-        told: list[Any] = [None] * self.size
-        dist.all_gather_object(told, _told(error))
-        return self._result(done, error, told)
+        errors: list[Any] = [None] * self.size
+        dist.all_gather_object(errors, _sendable(error, self.rank))
+        return self._result(done, error, errors)
 
     def rank0_first(self, work: Callable[[], T]) -> T:
         """As `all_or_raise`, but rank 0 is done before the others begin: what it downloads, they find."""
@@ -131,13 +129,13 @@ class Processes:
             for buffer in module.buffers():
                 dist.broadcast(buffer, src=0)
 
-    def _result(self, done: tuple[T] | None, error: Exception | None, told: list[Any]) -> T:
-        failed = [rank for rank, found in enumerate(told) if found is not None]
+    def _result(self, done: tuple[T] | None, error: Exception | None, errors: list[Any]) -> T:
+        failed = [rank for rank, sent in enumerate(errors) if sent is not None]
         if failed:
             if error is not None and failed[0] == self.rank:
                 raise error
-            kind, line = told[failed[0]]
-            raise kind(line)
+            kind, message = errors[failed[0]]
+            raise kind(message)
         assert done is not None
         return done[0]
 
@@ -178,6 +176,11 @@ def process_group() -> Iterator[Processes]:
             _end_group()
 
 
+def usable_cores() -> int:
+    """How many cores this process may run on; where the system does not say, as many as the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _end_group() -> None:
     """Destroy the group, and its threads with it: nothing may keep it.
 
@@ -210,12 +213,14 @@ def _tried(work: Callable[[], T]) -> tuple[tuple[T] | None, Exception | None]:
         return None, error
 
 
-def _told(error: Exception | None) -> tuple[type[Exception], str] | None:
-    """What the other processes raise: the kinds of errors that commands tell apart, with the same line."""
+def _sendable(error: Exception | None, rank: int) -> tuple[type[Exception], str] | None:
+    """What the other processes raise: the kinds of errors that commands tell apart, with the same message."""
     if error is None:
         return None
-    kinds = (ValueError, OSError, LostProcess)
-    return next((kind for kind in kinds if isinstance(error, kind)), RuntimeError), str(error)
+    for kind in (UserError, OSError, LostProcess, MemoryError):
+        if isinstance(error, kind):
+            return kind, str(error)
+    return RuntimeError, f"{type(error).__name__} on process {rank}: {error}"
 
 
 @contextmanager
@@ -226,5 +231,7 @@ def _raising_lost_process() -> Iterator[None]:
         raise
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
-            raise LostProcess("another process of this run is gone") from error
+            raise LostProcess(
+                "another process of this run has ended; --resume continues from the last checkpoint"
+            ) from error
         raise

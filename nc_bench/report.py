@@ -6,14 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from nc_bench.commands import EXIT_OK, explain, run_command, say
 from nc_bench.reports import present
-from nc_bench.runs import RunError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Present every run directory named; exit status 0, or 2 if one holds no run, is damaged or cannot be written.
+    """Present every run directory named, also where another one cannot be; each problem is said in one line.
 
-    The others are presented all the same; each problem is one line on the standard error.
+    Exit status: 0, 2 if a directory holds no run or a damaged one, 1 if one cannot be read or written.
     """
     parser = argparse.ArgumentParser(
         prog="nc-bench report",
@@ -21,22 +21,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("directories", nargs="+", metavar="DIR", help="a run directory, as train writes it")
     directories = parser.parse_args(argv).directories
-    status = 0
+    return run_command(lambda: _report(directories))
+
+
+def _report(directories: Sequence[str]) -> int:
+    worst = EXIT_OK
     for number, directory in enumerate(directories):
         if len(directories) > 1:
             print("\n" * (number > 0) + f"== {directory}")
         try:
             present(directory)
-        except RunError as error:
-            status = _complain(str(error))
-        except OSError as error:
-            status = _complain(f"{error.filename or directory}: cannot be read or written ({error.strerror})")
-    return status
-
-
-def _complain(problem: str) -> int:
-    print(f"nc-bench report: {problem}", file=sys.stderr)
-    return 2
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            if (explained := explain(error)) is None:
+                raise
+            status, line = explained
+            say(line)
+            worst = max(worst, status)
+    return worst
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from nc_bench.config import ConfigError
+from nc_bench.commands import EXIT_OK, run_command
+from nc_bench.errors import UserError
 from nc_bench.sweeps.schema import read_sweep
 
 COLUMNS = 100
@@ -21,20 +22,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         "folder", nargs="?", type=Path, default=Path("configs/studies"), help="default: configs/studies"
     )
     folder = parser.parse_args(argv).folder
-    try:
-        found = {path: read_sweep(path).study for path in sorted(folder.glob("*.yaml"))}
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return run_command(lambda: _list(folder))
+
+
+def _list(folder: Path) -> int:
+    found = {path: read_sweep(path).study for path in sorted(folder.glob("*.yaml"))}
     studies = {path: study for path, study in found.items() if study is not None}
     if not studies:
-        print(f"nc-bench studies: {folder}: holds no study", file=sys.stderr)
-        return 2
+        raise UserError(f"{folder}: holds no study")
     for path, study in studies.items():
         print(path)
         print(textwrap.fill(study.question, COLUMNS, initial_indent="  ", subsequent_indent="  "))
         print(f"  {study.expected_time}")
-    return 0
+    return EXIT_OK
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from nc_bench.commands import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, run_command, say
 from nc_bench.sweeps.checks import check_study
 from nc_bench.sweeps.folder import SLURM_LOGS, State, SweepFolder
 from nc_bench.sweeps.grid import Grid, load_grid
@@ -23,32 +24,28 @@ from nc_bench.sweeps.grid import Grid, load_grid
 if TYPE_CHECKING:
     from nc_bench.sweeps.clusters import Workers
 
-FINE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 FAILURES_SHOWN, TRIALS_SHOWN = 10, 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the unfinished trials of a sweep, then make its study's table, figure and sentence from all of them.
 
-    Exit status: 0 all trials are finished, 1 some failed or the disk refused, 2 refused, 130 interrupted.
+    Exit status: 0 all trials are finished, 1 some failed, or the disk or the scheduler did, 2 refused, 130 interrupted.
     """
     arguments = _parser().parse_intermixed_args(argv)
-    try:
-        grid = load_grid(arguments.config, arguments.overrides, any_size=arguments.yes)
-        check_study(grid, arguments.config)
-        folder = SweepFolder(arguments.out or Path("results") / "runs" / grid.name)
-        folder.check(grid)
-        if arguments.status:
-            return _status(grid, folder)
-        if arguments.dry_run:
-            return _dry_run(grid, folder, arguments)
-        return _run(grid, folder, arguments)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return REFUSED
-    except OSError as error:
-        print(f"cannot write the sweep: {error}; what was whole is kept", file=sys.stderr)
-        return FAILED
+    return run_command(lambda: _sweep(arguments))
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    grid = load_grid(arguments.config, arguments.overrides, any_size=arguments.yes)
+    check_study(grid, arguments.config)
+    folder = SweepFolder(arguments.out or Path("results") / "runs" / grid.name)
+    folder.check(grid)
+    if arguments.status:
+        return _status(grid, folder)
+    if arguments.dry_run:
+        return _dry_run(grid, folder, arguments)
+    return _run(grid, folder, arguments)
 
 
 def _run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
@@ -56,7 +53,7 @@ def _run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
     from nc_bench.sweeps.engine import pending, run_trials
     from nc_bench.sweeps.outcome import present
 
-    folder.claim(grid)
+    folder.lock(grid)
     try:
         if arguments.retry_failed:
             folder.forget_failures()
@@ -66,11 +63,11 @@ def _run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
                 with _terminating(), _workers(arguments, grid, folder) as workers:
                     run_trials(trials, folder, workers, stacked=arguments.ensemble)
             except KeyboardInterrupt:
-                print("interrupted; the same command goes on", file=sys.stderr)
-                return INTERRUPTED
+                say("interrupted; the same command continues the sweep")
+                return EXIT_INTERRUPTED
         status = _status(grid, folder)
         if grid.sweep.study is not None:
-            results = folder.path / "study" if arguments.out else Path("results") / grid.name
+            results = arguments.study_out or folder.path / "study"
             print(present(grid, folder, results, _command(arguments)))
         return status
     finally:
@@ -94,7 +91,7 @@ def _dry_run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> 
     guess = estimate(folder, trials, programs, workers=workers, threads=local_threads(workers))
     print(f"{len(trials):,} of {len(grid.trials):,} trials are to be run, in {len(programs):,} programs")
     print(f"about {_time(guess.seconds)} on {workers} workers, from {guess.basis}")
-    return FINE
+    return EXIT_OK
 
 
 def _status(grid: Grid, folder: SweepFolder) -> int:
@@ -108,7 +105,7 @@ def _status(grid: Grid, folder: SweepFolder) -> int:
         print(f"  {trial} failed: {error}")
     if len(failures) > FAILURES_SHOWN:
         print(f"  ... and {len(failures) - FAILURES_SHOWN:,} more failed; --retry-failed tries them again")
-    return FAILED if failures else FINE
+    return EXIT_FAILED if failures else EXIT_OK
 
 
 def _workers(arguments: argparse.Namespace, grid: Grid, folder: SweepFolder) -> AbstractContextManager[Workers]:
@@ -149,10 +146,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="nc_bench.sweep",
         description="Run a grid of trials as one job, and answer the study's question from them.",
         epilog="A trial that has finished is never run again, one that was interrupted goes on, and a changed axis "
-        "adds only what is new. The study's results go to results/<name>, or to DIR/study with --out.",
+        "adds only what is new. The study's results go to the subfolder `study`, or where --study-out says.",
     )
     parser.add_argument("--config", type=Path, required=True, help="sweep file, see configs/studies")
     parser.add_argument("--out", type=Path, help="folder of the trials (default: results/runs/<name>)")
+    parser.add_argument("--study-out", type=Path, metavar="DIR", help="folder of the study's results")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--workers", type=_count, help="processes on this machine (default: one per GPU, or per core)")
     where.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler; its workers see our files")

@@ -3,73 +3,39 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sys
 from datetime import datetime
 from pathlib import Path
 
+from nc_bench.commands import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_OK, run_command
 from nc_bench.config import Config, ConfigError, config_hash, load_config
 
-EXIT = {"complete": 0, "diverged": 3, "interrupted": 130}
+EXIT = {"complete": EXIT_OK, "diverged": EXIT_DIVERGED, "interrupted": EXIT_INTERRUPTED}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Train one run and show what happened. Exit status: 0 complete, 1 memory or disk
-    ran out, 2 refused, 3 diverged, 130 interrupted."""
+    """Train one run and show what happened.
+
+    Exit status: 0 complete, 1 memory, disk or another process failed, 2 refused, 3 diverged, 130 interrupted.
+    """
     arguments = _parser().parse_intermixed_args(argv)
-    try:
-        config = load_config(arguments.config, arguments.overrides)
-        directory = arguments.out or _default_directory(config, arguments.config.stem, arguments.resume)
-        return _train(config, directory, arguments.resume)
-    except ValueError as error:
-        _say(str(error))
-        return 2
-    except OSError as error:
-        _say(f"cannot write the run: {error}; what was whole is kept")
-        return 1
-    except (MemoryError, RuntimeError) as error:
-        # Imported where it is needed, as in _train.
-        from nc_bench.training.device import out_of_memory
-
-        line = out_of_memory(error)
-        if line is None:
-            raise
-        print(line, file=sys.stderr)
-        return 1
+    return run_command(lambda: _train(arguments))
 
 
-def _train(config: Config, directory: Path, resume: bool) -> int:
+def _train(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, arguments.overrides)
+    directory = arguments.out or _default_directory(config, arguments.config.stem, arguments.resume)
     # torch takes a second to import: a wrong configuration is refused before that.
-    from nc_bench.distributed import LostProcess
     from nc_bench.reports import present
     from nc_bench.training import run_training
 
-    try:
-        status = run_training(config, directory, resume=resume)
-    except LostProcess as error:
-        _say(f"{error}; --resume goes on from the last checkpoint")
-        return 1
+    status = run_training(config, directory, resume=arguments.resume)
     if os.environ.get("RANK", "0") == "0":
         present(directory)
         if status == "interrupted":
             print(f"interrupted; go on with --resume --out {directory}")
     return EXIT[status]
-
-
-def _say(line: str) -> None:
-    """On the standard error; under torchrun once, though every process and every restart has the same to say."""
-    place = os.environ.get("TORCHELASTIC_ERROR_FILE")
-    if place is not None:
-        name = f"said-{hashlib.sha256(line.encode()).hexdigest()[:16]}"
-        try:
-            # The folder of all attempts: LOG/attempt_0/0/error.json.
-            (Path(place).parents[2] / name).touch(exist_ok=False)
-        except FileExistsError:
-            return
-        except OSError:
-            pass  # Said once too often is better than not at all.
-    print(line, file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,6 +12,8 @@ from fnmatch import filter as matching
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nc_bench.commands import EXIT_FAILED, EXIT_OK, run_command
+from nc_bench.errors import UserError
 from nc_bench.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -21,27 +23,22 @@ COLUMNS = ("claim", "predicted", "obtained", "deviation", "tolerance", "", "sour
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Check every claim, a line each. Exit status: 0 all hold, 1 one fails, 2 wrong command line."""
+    """Check every claim, a line each. Exit status: 0 all hold, 1 one fails or the disk does, 2 wrong command line."""
     arguments = _parser().parse_args(argv)
+    return run_command(lambda: _verify(arguments))
+
+
+def _verify(arguments: argparse.Namespace) -> int:
     # torch takes a second to import: --help does not need it.
     from nc_bench.claims.catalogue import claims
 
-    known = claims()
-    try:
-        chosen = _chosen(known, arguments.only)
-        _writable(arguments)
-    except ValueError as error:
-        print(f"nc_bench.verify: {error}", file=sys.stderr)
-        return 2
+    chosen = _chosen(claims(), arguments.only)
+    _check_writable(arguments)
     outcomes = _check(chosen)
     failed = [outcome.name for outcome in outcomes if not outcome.holds]
     print(_summary(outcomes), *(f"fails: {name}" for name in failed), sep="\n")
-    try:
-        _keep(chosen, outcomes, arguments)
-    except OSError as error:
-        print(f"nc_bench.verify: cannot write: {error}", file=sys.stderr)
-        return 1
-    return 1 if failed else 0
+    _keep(chosen, outcomes, arguments)
+    return EXIT_FAILED if failed else EXIT_OK
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _chosen(known: Sequence[Claim], wanted: Sequence[str] | None) -> list[Claim]:
-    """The claims of these names, in the order of the catalogue. ValueError for a name that fits none."""
+    """The claims of these names, in the order of the catalogue. UserError for a name that fits none."""
     if wanted is None:
         return list(known)
     names = [claim.name for claim in known]
@@ -68,7 +65,7 @@ def _chosen(known: Sequence[Claim], wanted: Sequence[str] | None) -> list[Claim]
         found = matching(names, name)
         if not found:
             hint = did_you_mean(name, names, most=3) or f"there are {', '.join(names)}"
-            raise ValueError(f"--only: no claim is called '{name}'; {hint}")
+            raise UserError(f"--only: no claim is called '{name}'; {hint}")
         fitting.update(found)
     return [claim for claim in known if claim.name in fitting]
 
@@ -111,8 +108,8 @@ def _line(width: int, name: str, predicted: str, obtained: str, deviation: str, 
     return f"{name:<{width}} {predicted:>16} {obtained:>16} {deviation:>9} {tolerance:>9}  {verdict:<5}  {source}"
 
 
-def _writable(arguments: argparse.Namespace) -> None:
-    """ValueError if a target cannot be written: better now than after all claims are solved."""
+def _check_writable(arguments: argparse.Namespace) -> None:
+    """UserError if a target cannot be written: better now than after all claims are solved."""
     for option in ("json", "table", "figures"):
         target: Path | None = getattr(arguments, option)
         try:
@@ -121,7 +118,7 @@ def _writable(arguments: argparse.Namespace) -> None:
             elif target is not None:
                 target.open("a").close()
         except OSError as error:
-            raise ValueError(f"--{option}: cannot write {target}: {error.strerror}") from None
+            raise UserError(f"--{option}: cannot write {target}: {error.strerror}") from None
 
 
 def _keep(chosen: Sequence[Claim], outcomes: Sequence[Outcome], arguments: argparse.Namespace) -> None:

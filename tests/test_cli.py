@@ -30,11 +30,14 @@ def test_the_command_line_is_read_if_nothing_is_given(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["nc-bench", "schema", "now"])
     assert main() == 2
-    assert capsys.readouterr().err == "nc-bench: schema takes no arguments, not 'now'\n"
+    assert capsys.readouterr().err == "nc-bench schema: takes no arguments, not 'now'\n"
 
 
-@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
-def test_help_lists_every_command(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"], None])
+def test_help_lists_every_command(
+    argv: list[str] | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["nc-bench"])
     assert main(argv) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "usage: nc-bench COMMAND ..."
@@ -60,15 +63,7 @@ def test_an_unknown_command(command: str, hint: str, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == f"nc-bench: unknown command '{command}'; {hint}\n"
 
 
-def test_schema_needs_no_torch_and_bears_a_reader_that_leaves() -> None:
+def test_schema_needs_no_torch() -> None:
     program = "import sys; sys.modules['torch'] = None; from nc_bench.cli import main; sys.exit(main(['schema']))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert json.loads(done.stdout)["title"] == "Config"
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
-    ) as left:
-        assert left.stdout is not None
-        left.stdout.close()
-        assert left.stderr is not None
-        assert left.stderr.read() == ""
-    assert left.returncode == 0

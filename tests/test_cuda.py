@@ -16,11 +16,12 @@ from torch import Tensor
 from nc_bench import collapse_metrics, load_run
 from nc_bench.config import Config, dump_config
 from nc_bench.data import Dataset
+from nc_bench.errors import out_of_memory
 from nc_bench.recording import Recorder
 from nc_bench.recording.stages import recorded_stages
 from nc_bench.sweeps.clusters import gpu_count
 from nc_bench.training import run_ensemble, run_training
-from nc_bench.training.device import deterministic, out_of_memory
+from nc_bench.training.device import deterministic
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.rows import rows_of_recording
 

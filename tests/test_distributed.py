@@ -56,6 +56,7 @@ def fail() -> None:
 PROGRAM = """
 import sys, torch
 from nc_bench.distributed import process_group
+from nc_bench.errors import DataError, UserError
 
 with process_group() as group:
     rank = group.rank
@@ -72,15 +73,15 @@ with process_group() as group:
 
     def fail(who):
         if rank in who:
-            raise ValueError(f"not on {rank}") if rank == 1 else OSError("full")
+            raise DataError(f"not on {rank}") if rank == 1 else OSError("full")
         return "fine"
 
     # Every process raises the same kind of error with the same line.
     for call, who, kind, said in (
         (group.on_rank0, [0], OSError, "full"),
-        (group.all_or_raise, [1], ValueError, "not on 1"),
+        (group.all_or_raise, [1], UserError, "not on 1"),
         (group.all_or_raise, [0, 1], OSError, "full"),
-        (group.rank0_first, [1], ValueError, "not on 1"),
+        (group.rank0_first, [1], UserError, "not on 1"),
     ):
         try:
             call(lambda: fail(who))
@@ -88,6 +89,20 @@ with process_group() as group:
             assert str(error) == said
         else:
             raise AssertionError(who)
+
+    # A bug is no mistake of the user: its own process raises it, the others say where it happened.
+    def has_a_bug():
+        if rank == 1:
+            raise ValueError("a bug")
+
+    try:
+        group.all_or_raise(has_a_bug)
+    except (ValueError, RuntimeError) as error:
+        assert not isinstance(error, UserError)
+        assert type(error) is (ValueError if rank == 1 else RuntimeError)
+        assert str(error) == ("a bug" if rank == 1 else "ValueError on process 1: a bug")
+    else:
+        raise AssertionError("the bug is lost")
     assert group.rank0_first(lambda: rank) == rank
 
     # The batch norm sees other samples on each rank: everyone then has the first one's statistics.

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # stand on constraints, that on floor 3 training stands on recording and verdicts, and these on runs, that on floor 4
 # sweeps stand on reports, whose style their figures have, and that `cli` stands on all commands.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("text",),
+    ("errors", "text"),
     ("geometry", "config", "rng", "distributed", "vision"),
     ("metrics", "theory"),
     ("constraints",),
@@ -23,13 +23,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("claims", "reports"),
     ("sweeps",),
-    ("api",),
+    ("api", "commands"),
     ("train", "sweep", "studies", "measure", "verify", "report"),
     ("cli",),
 )
 HEIGHTS = {place: height for height, floor in enumerate(FLOORS) for place in floor}
 NEVER_CONFIG = {"metrics", "theory"}
-NEVER_TORCH = {"config", "theory", "runs", "verdicts", "reports"}
+NEVER_TORCH = {"errors", "text", "commands", "config", "theory", "runs", "verdicts", "reports"}
 TORCH = {"torch", "torchvision"}
 
 

@@ -147,7 +147,7 @@ def test_a_place_that_cannot_be_written(
 ) -> None:
     assert main(["--config", str(config), "--out", str(tmp_path / place)]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("cannot write the run: ") and str(tmp_path / "few_steps.yaml") in error
+    assert error.startswith("cannot read or write: ") and str(tmp_path / "few_steps.yaml") in error
     assert error.count("\n") == 1
 
 

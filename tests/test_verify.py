@@ -82,7 +82,7 @@ def test_a_name_that_fits_none_is_refused(name: str, hint: str, capsys: pytest.C
     assert verify.main(["--only", "ball_risk", name]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"nc_bench.verify: --only: no claim is called '{name}'; {hint}")
+    assert err.startswith(f"--only: no claim is called '{name}'; {hint}")
     assert err.count("\n") == 1
 
 
@@ -155,5 +155,5 @@ def test_a_target_that_cannot_be_written_is_refused_before_anything_is_solved(
     assert verify.main([option, str(target)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"nc_bench.verify: {option}: cannot write {target}: ")
+    assert err.startswith(f"{option}: cannot write {target}: ")
     assert err.count("\n") == 1

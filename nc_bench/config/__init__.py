@@ -22,9 +22,9 @@ from nc_bench.config.optimizer import (
     Sgd,
     Signum,
 )
-from nc_bench.config.problems import ConfigError
 from nc_bench.config.schema import Config, json_schema
 from nc_bench.config.training import Record, Stop, Training
+from nc_bench.errors import ConfigError
 
 __all__ = [
     "Adam",

@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from nc_bench.config.problems import ConfigError, problems_of
+from nc_bench.config.problems import problems_of
 from nc_bench.config.schema import Config
+from nc_bench.errors import ConfigError
 from nc_bench.text import one_line
 
 COMMAND_LINE = "command line"

@@ -27,10 +27,6 @@ EXPECTED = {
 }
 
 
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message has one line per problem."""
-
-
 class Problem(NamedTuple):
     """What is wrong, and the dotted path of the key where."""
 

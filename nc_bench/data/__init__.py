@@ -2,10 +2,10 @@
 
 from nc_bench.data.augmentation import Augmentation
 from nc_bench.data.dataset import Dataset
-from nc_bench.data.error import DataError
 from nc_bench.data.images import Images, part, training_batches
 from nc_bench.data.labels import noisy_labels, random_labels, training_labels, uniform_labels
 from nc_bench.data.load import load_dataset
+from nc_bench.errors import DataError
 
 __all__ = [
     "Augmentation",

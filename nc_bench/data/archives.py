@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from nc_bench.data.dataset import Dataset
-from nc_bench.data.error import DataError
 from nc_bench.data.images import BLOCK, Images, PixelArray
 from nc_bench.data.standardise import levels_of
+from nc_bench.errors import DataError
 from nc_bench.text import one_line
 
 READERS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "svhn": "SVHN", "stl10": "STL10"}

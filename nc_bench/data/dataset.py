@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nc_bench.data.error import DataError
 from nc_bench.data.images import Images
+from nc_bench.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from nc_bench.config import FolderOfImages
 from nc_bench.data.dataset import Dataset
-from nc_bench.data.error import DataError
 from nc_bench.data.images import Images
 from nc_bench.data.standardise import levels_by, levels_of
+from nc_bench.errors import DataError
 from nc_bench.text import listed, one_line
 
 TEST_FOLDERS = {"image_folder": "test", "imagenet": "val"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nc_bench.data.error import DataError
+from nc_bench.errors import DataError
 
 _UNSIGNED_BYTE = 8
 _REMEDY = "delete it and fetch it again (data.download=true)"

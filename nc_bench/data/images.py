@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,8 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nc_bench.data.error import DataError
+from nc_bench.distributed import usable_cores
+from nc_bench.errors import DataError
 
 BLOCK = 1024
 
@@ -123,7 +123,7 @@ class Images:
             _Reader(self.source, self.chosen),
             batch_sampler=batches,
             collate_fn=_as_it_is,
-            num_workers=min(self.workers, _processors(), len(batches)),
+            num_workers=min(self.workers, usable_cores(), len(batches)),
             pin_memory=self.device.type == "cuda",
             worker_init_fn=_leave_signals_to_the_main_process,
             # Without one of its own the loader would draw from torch's global generator.
@@ -167,11 +167,6 @@ class _Reader(Dataset[Tensor | DataError]):
             return self.source.read(self.chosen[indices].tolist())
         except DataError as error:
             return error
-
-
-def _processors() -> int:
-    """Those this process may run on, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -9,7 +9,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from nc_bench.config import Data
-from nc_bench.data.error import DataError
+from nc_bench.errors import DataError
 from nc_bench.rng import Stream, generator
 
 

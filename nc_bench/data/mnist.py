@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from nc_bench.data.dataset import Dataset
-from nc_bench.data.error import DataError
 from nc_bench.data.idx import read_idx
 from nc_bench.data.images import BLOCK, Images, PixelArray
 from nc_bench.data.standardise import levels_of
+from nc_bench.errors import DataError
 from nc_bench.text import one_line
 
 CLASSES = 10

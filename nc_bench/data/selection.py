@@ -19,8 +19,8 @@ from nc_bench.config import (
     StepBalance,
 )
 from nc_bench.data.dataset import Dataset
-from nc_bench.data.error import DataError
 from nc_bench.data.images import Images
+from nc_bench.errors import DataError
 from nc_bench.rng import Stream, generator
 
 TRAIN, TEST = 0, 1

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pandas as pd
+from filelock import FileLock
 
 from nc_bench.config import Config, ConfigError, config_changes, dump_config, load_config
-from nc_bench.runs.files import finite_or_null, sync_folder, write_bytes, write_json, write_text
+from nc_bench.errors import RunError
+from nc_bench.runs.files import finite_or_null, lock_folder, sync_folder, write_bytes, write_json, write_text
 from nc_bench.text import first_line
 
 CONFIG, MANIFEST, ROWS, TABLE = "config.yaml", "manifest.json", "metrics.jsonl", "metrics.csv"
@@ -38,25 +39,21 @@ def feature_epoch(path: Path) -> int | None:
     return int(found[1] or found[2]) if found else None
 
 
-class RunError(ValueError):
-    """A run directory that cannot be used as asked; one line that names it."""
-
-
 class RunDirectory:
     """Files of one run; see `nc_bench.load_run` for reading them as tables.
 
-    `claim` makes or re-opens it for a configuration and locks it for this process: two processes never write
+    `lock` makes or re-opens it for a configuration and locks it for this process: two processes never write
     the same run. Raises RunError if the directory holds another run, OSError if it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: IO[str] | None = None
+        self._lock: FileLock | None = None
 
-    def claim(self, config: Config, *, resume: bool) -> bool:
-        """Take the directory for this configuration; True if it already holds this run, to be resumed."""
+    def lock(self, config: Config, *, resume: bool) -> bool:
+        """Lock the directory for this configuration; True if it already holds this run, to be resumed."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
+        self._lock = lock_folder(self.path)
         if not (self.path / CONFIG).exists():
             write_text(self.path / CONFIG, dump_config(config))
             return False
@@ -73,9 +70,9 @@ class RunDirectory:
         return True
 
     def release(self) -> None:
-        """Let other processes have the directory."""
+        """Let other processes lock the directory."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
     def manifest(self) -> dict[str, Any]:
@@ -137,13 +134,6 @@ class RunDirectory:
         """Write metrics.csv from the rows, and predictions.json."""
         write_text(self.path / TABLE, rows_to_frame(self.rows()).to_csv(index=False))
         write_json(self.path / PREDICTIONS, list(predictions))
-
-    def _take_lock(self) -> None:
-        self._lock = (self.path / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"{self.path}: another process is writing this run") from None
 
 
 def read_json(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""Files that a kill at any instant leaves whole: the old content or the new, never a part."""
+"""Files that a kill at any instant leaves whole: the old content or the new, never a part. Locks on folders."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
+
+from nc_bench.errors import RunError
+
+LOCK = ".lock"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -25,8 +31,23 @@ def write_bytes(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def lock_folder(folder: Path) -> FileLock:
+    """Lock a folder for this process, until the lock is released or the process ends, in whatever way.
+
+    RunError, naming the folder, if another process has locked it.
+    """
+    lock = FileLock(folder / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunError(f"{folder}: another process is writing there") from None
+    return lock
+
+
 def sync_folder(folder: Path) -> None:
-    """Make renames in this folder survive a power cut."""
+    """Make renames in this folder survive a power cut. Windows cannot open a folder, and needs nothing of the kind."""
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from nc_bench.errors import RunError
 from nc_bench.runs.directory import (
     CONFIG,
     MANIFEST,
     PREDICTIONS,
     ROWS,
-    RunError,
     feature_file,
     read_json,
     read_rows,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ import dask
 import torch
 from distributed import Client, LocalCluster
 
-from nc_bench.sweeps.folder import SweepError
+from nc_bench.distributed import usable_cores
+from nc_bench.errors import SweepError
 from nc_bench.text import first_line
 
 DEATHS_BORNE = 2
@@ -85,16 +85,12 @@ def remote_workers(address: str) -> Iterator[Workers]:
 
 def local_number(gpus: int) -> int:
     """Workers of this machine unless told otherwise: one per GPU, or one per core where there is none."""
-    return gpus or _cores()
+    return gpus or usable_cores()
 
 
 def local_threads(workers: int) -> int:
     """Threads of each of these workers of this machine: they share the cores out."""
-    return max(1, _cores() // workers)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+    return max(1, usable_cores() // workers)
 
 
 def gpu_count() -> int:

@@ -13,9 +13,10 @@ from distributed.comm.core import CommClosedError
 from tqdm import tqdm
 
 from nc_bench.config import Config
+from nc_bench.errors import LostProcess
 from nc_bench.sweeps.clusters import Workers
-from nc_bench.sweeps.folder import FINISHED, State, SweepError, SweepFolder
-from nc_bench.sweeps.work import Report, Task, work
+from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
+from nc_bench.sweeps.work import Failure, Report, Task, work
 from nc_bench.text import first_line
 from nc_bench.training.grouping import MAX_STACK, groups
 
@@ -42,7 +43,7 @@ def run_trials(trials: Mapping[str, Config], folder: SweepFolder, workers: Worke
     A group that fails is halved, until only the guilty trials are left, and they are recorded. A group whose worker
     dies is given to another one and goes on from its checkpoints. Who had to do with more than DEATHS_BORNE deaths is
     tried once more when nothing else runs, and halved if it is guilty: others may have been on the same workers.
-    Raises SweepError if the scheduler goes away. Whatever ends this function, what was trained is kept.
+    Raises LostProcess if the scheduler ends. Whatever ends this function, what was trained is kept.
     """
     if trials:
         _Engine(trials, folder, workers).run(grouped(trials, workers.number, stacked=stacked))
@@ -86,15 +87,15 @@ class _Engine:
     def _finished(self, future: Future[Report], *, alone: bool = False) -> list[tuple[str, ...]]:
         """Take a future's report and let it go at once; returns the groups that are to be tried once more."""
         group = self.tasks[future]
-        error, killed = self._outcome(future, group)
+        failure, killed = self._outcome(future, group)
         del self.tasks[future]
         future.release()
         self._advance(group, None)
         again = tuple(trial for trial, state in self.folder.states(group).items() if state not in FINISHED)
-        if error is None or not again:
+        if failure is None or not again:
             return []
         if len(again) == 1 and (alone or not killed):
-            self.folder.record_failure(again[0], error)
+            self.folder.record_failure(again[0], failure.error, failure.traceback)
             self.failed += 1
             self.bar.set_postfix_str(f"{self.failed} failed")
             return []
@@ -105,20 +106,20 @@ class _Engine:
         middle = len(again) // 2
         return [again[:middle], again[middle:]]
 
-    def _outcome(self, future: Future[Report], group: tuple[str, ...]) -> tuple[str | None, bool]:
-        """Wait for a future; its error, and whether that is the death of workers."""
+    def _outcome(self, future: Future[Report], group: tuple[str, ...]) -> tuple[Failure | None, bool]:
+        """Wait for a future; its failure, and whether that is the death of workers."""
         try:
             report = future.result()
         except KilledWorker as error:
-            return first_line(error), True
+            return Failure(error=first_line(error)), True
         except (CancelledError, CommClosedError):
-            raise SweepError("the scheduler has gone; run the same command again to go on") from None
+            raise LostProcess("the scheduler has ended; the same command continues the sweep") from None
         except Exception as error:
-            return f"{type(error).__name__}: {first_line(error)}", False
-        if report.error is None:
+            return Failure.of(error), False
+        if report.failure is None:
             epochs = self.trials[group[0]].training.epochs
             self.folder.log_time(trials=len(group), epochs=epochs, seconds=report.seconds)
-        return report.error, False
+        return report.failure, False
 
     def _advance(self, group: tuple[str, ...], epochs: int | None) -> None:
         """Move the bar to where a group is: after this many epochs over its trials, or at its end."""

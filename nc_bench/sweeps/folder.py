@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock
 
 from nc_bench.config import Config, config_changes, dump_config, load_config
-from nc_bench.runs import RunError
-from nc_bench.runs.directory import CONFIG, MANIFEST, read_json
-from nc_bench.runs.files import write_json, write_text
+from nc_bench.errors import RunError, SweepError
+from nc_bench.runs.directory import CONFIG, MANIFEST, read_json, read_rows
+from nc_bench.runs.files import lock_folder, write_json, write_text
 from nc_bench.sweeps.grid import Grid, trial_id
 
-BASE, TRIALS, FAILURES, TIMINGS, LOCK = "base.yaml", "trials", "failures", "timings.jsonl", ".lock"
+BASE, TRIALS, FAILURES, TIMINGS = "base.yaml", "trials", "failures", "timings.jsonl"
 SLURM_LOGS = "slurm"
-
-
-class SweepError(ValueError):
-    """A sweep that cannot be run as asked; one line that names what to change."""
 
 
 class State(Enum):
@@ -41,7 +38,7 @@ class SweepFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: IO[str] | None = None
+        self._lock: FileLock | None = None
 
     def check(self, grid: Grid) -> None:
         """Raises SweepError if the folder holds trials of another base configuration."""
@@ -64,22 +61,18 @@ class SweepFolder:
                 "choose another --out"
             )
 
-    def claim(self, grid: Grid) -> None:
-        """Make or re-open the folder and lock it; SweepError as `check`, or if another process has it."""
+    def lock(self, grid: Grid) -> None:
+        """Make or re-open the folder and lock it; SweepError as `check`, RunError if another process has locked it."""
         self.check(grid)
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / LOCK).open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SweepError(f"{self.path}: another process is running this sweep") from None
+        self._lock = lock_folder(self.path)
         if not (self.path / BASE).exists():
             write_text(self.path / BASE, dump_config(grid.base))
 
     def release(self) -> None:
-        """Let other processes have the folder."""
+        """Let other processes lock the folder."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
     def directory(self, trial: str) -> Path:
@@ -92,13 +85,14 @@ class SweepFolder:
         failed = {path.stem for path in failures.iterdir()} if failures.exists() else set()
         return {trial: self._state(trial, failed) for trial in trials}
 
-    def record_failure(self, trial: str, error: str) -> None:
-        """Keep the error of a trial, which is then not tried again until it is forgotten."""
+    def record_failure(self, trial: str, error: str, traceback: str | None) -> None:
+        """Keep why a trial failed: one line, and for a bug its traceback. It is not tried again until forgotten."""
         (self.path / FAILURES).mkdir(exist_ok=True)
-        write_json(self.path / FAILURES / f"{trial}.json", {"trial": trial, "error": error})
+        content = {"trial": trial, "error": error, "traceback": traceback}
+        write_json(self.path / FAILURES / f"{trial}.json", content)
 
     def failures(self, trials: Iterable[str]) -> dict[str, str]:
-        """The errors of the trials that failed."""
+        """The errors of the trials that failed, a line each."""
         paths = {trial: self.path / FAILURES / f"{trial}.json" for trial in trials}
         return {trial: read_json(path)["error"] for trial, path in paths.items() if path.exists()}
 
@@ -112,11 +106,9 @@ class SweepFolder:
         with (self.path / TIMINGS).open("a") as file:
             file.write(json.dumps({"trials": trials, "epochs": epochs, "seconds": seconds}) + "\n")
 
-    def times(self) -> list[Mapping[str, Any]]:
+    def times(self) -> Sequence[Mapping[str, Any]]:
         """What `log_time` noted, without a line cut off by a kill."""
-        path = self.path / TIMINGS
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        return read_rows(self.path / TIMINGS)
 
     def _state(self, trial: str, failed: set[str]) -> State:
         if trial in failed:

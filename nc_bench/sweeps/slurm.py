@@ -22,8 +22,8 @@ from tornado.ioloop import PeriodicCallback
 from nc_bench.config import ConfigError, read_mapping
 from nc_bench.config.base import Section
 from nc_bench.config.values import Count
+from nc_bench.errors import SweepError
 from nc_bench.sweeps.clusters import MEMORY, THREADS, Workers, quiet_dask
-from nc_bench.sweeps.folder import SweepError
 from nc_bench.text import first_line
 
 if TYPE_CHECKING:

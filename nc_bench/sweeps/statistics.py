@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from nc_bench.errors import ConfigError
 from nc_bench.rng import Stream, generator
 
 LEVEL = 0.95
@@ -83,10 +84,12 @@ def paired_differences(
 
     column: whose values are compared; `against` is the reference. `by`: further columns, in which the two agree.
     The columns are `column`, those of `by`, `measure`, and SPREAD of the differences. An interval without 0 is a
-    difference that the seeds agree on. ValueError if the column never has the reference value.
+    difference that the seeds agree on. ConfigError if the column never has the reference value.
     """
     if not (runs[column] == against).any():
-        raise ValueError(f"{column} is never {against}; it is {', '.join(map(str, runs[column].unique()))}")
+        raise ConfigError(
+            f"study.compare.against: {column} is never {against}; it is {', '.join(map(str, runs[column].unique()))}"
+        )
     rows = []
     for key, group in _cells(runs, by):
         reference = group[group[column] == against].set_index("seed")

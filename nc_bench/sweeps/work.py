@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import extract_tb, format_exception
 
 import torch
 from distributed import Worker, get_worker
 
 from nc_bench.config import Config
+from nc_bench.errors import UserError, out_of_memory
+from nc_bench.text import one_line
 from nc_bench.training import run_ensemble
-from nc_bench.training.device import out_of_memory
 
 PROGRESS_SECONDS = 0.5
 
@@ -34,28 +35,45 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One line that says why a trial failed, and the traceback where that was neither the user nor the memory."""
+
+    error: str
+    traceback: str | None = None
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        if isinstance(error, UserError):
+            return cls(error="; ".join(str(error).splitlines()))
+        if line := out_of_memory(error):
+            return cls(error=line)
+        where = extract_tb(error.__traceback__)[-1:]
+        place = "".join(f" ({Path(frame.filename).name}, line {frame.lineno})" for frame in where)
+        line = f"{type(error).__name__}: {one_line(error)}{place}"
+        return cls(error=line, traceback="".join(format_exception(error)))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """How a task ended: an error, or nothing and the trials are finished."""
+    """How a task ended: in a failure, or None and its trials are finished."""
 
     seconds: float
-    error: str | None
+    failure: Failure | None
 
 
 def work(task: Task) -> Report:
-    """Train the trials of a task, or go on with them. Never raises: the error is part of the report."""
+    """Train the trials of a task, or resume them. Errors are not raised: they are part of the report."""
     start = time.perf_counter()
     worker = get_worker()
     if task.threads is not None:
         torch.set_num_threads(task.threads)
     configs = [_placed(config, worker, task.gpus) for config in task.configs]
-    error = None
+    failure = None
     try:
         run_ensemble(configs, task.directories, progress=_announcer(worker, task))
-    except Exception as problem:
-        trace = traceback.extract_tb(problem.__traceback__)[-1]
-        place = f"({Path(trace.filename).name}, line {trace.lineno})"
-        error = out_of_memory(problem) or f"{type(problem).__name__}: {problem} {place}"
-    return Report(seconds=time.perf_counter() - start, error=error)
+    except Exception as error:
+        failure = Failure.of(error)
+    return Report(seconds=time.perf_counter() - start, failure=failure)
 
 
 def _announcer(worker: Worker, task: Task) -> Callable[[int], None]:

@@ -1,4 +1,4 @@
-"""The device of a run: which one, how to make its arithmetic deterministic, what to say when its memory runs out."""
+"""The device of a run: which one, its name, and how to make its arithmetic deterministic."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ import torch
 
 from nc_bench.config import ConfigError
 from nc_bench.distributed import SINGLE_PROCESS, Processes
-
-OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
-"""What torch's allocators write into a RuntimeError, where they raise no error of their own."""
-
-WORKER_KILLED = "DataLoader worker"
 
 
 def resolve_device(name: str, processes: Processes = SINGLE_PROCESS) -> torch.device:
@@ -74,18 +69,3 @@ def deterministic(device: torch.device) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
         settings.fill_uninitialized_memory = filled
-
-
-def out_of_memory(error: BaseException) -> str | None:
-    """One line that names the settings to change if this error says that memory ran out; None if it does not."""
-    text = " ".join(str(error).split())
-    if isinstance(error, RuntimeError) and text.startswith(WORKER_KILLED):
-        return f"a process that reads images ended ({text}), as happens when memory runs out: lower data.workers"
-    if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not (
-        isinstance(error, RuntimeError) and any(sign in text for sign in OUT_OF_MEMORY)
-    ):
-        return None
-    return (
-        "out of memory: lower training.batch_size or the model's width; for image sets lower data.memory_gb, beyond "
-        "which images are read by the batch; or take fewer samples (data.samples_per_class)"
-    )

@@ -146,7 +146,7 @@ def _run_on(
     statuses, pending = [""] * len(configs), dict[int, Trial]()
     try:
         for index, (config, run) in enumerate(zip(configs, runs, strict=True)):
-            statuses[index] = processes.on_rank0(partial(_claimed, run, config, resume))
+            statuses[index] = processes.on_rank0(partial(_locked, run, config, resume))
             if statuses[index]:
                 watch.over(statuses[index])
             else:
@@ -170,9 +170,9 @@ def _recorder(ensemble: Ensemble, stages: Sequence[Stage]) -> Recorder:
     return Recorder(ensemble.model, ensemble.configs, ensemble.classes, stages=stages, processes=ensemble.processes)
 
 
-def _claimed(run: RunDirectory, config: Config, resume: bool) -> str:
-    """Take the directory; the status of the run that it holds if that is over, else ""."""
-    if run.claim(config, resume=resume) and _is_over(run, config):
+def _locked(run: RunDirectory, config: Config, resume: bool) -> str:
+    """Lock the directory; the status of the run that it holds if that is over, else ""."""
+    if run.lock(config, resume=resume) and _is_over(run, config):
         return str(run.manifest()["status"])
     return ""
 

@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 class Trial:
-    """A claimed directory and how far its trial has come.
+    """A locked directory and how far its trial has come.
 
     `facts` are what its manifest says of the data, the model and the process. Of several processes only the first
     reads and writes the directory; what it reads, and why it cannot write, all get.

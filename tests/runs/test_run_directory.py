@@ -1,4 +1,4 @@
-"""The run directory: claimed by one process and one configuration, whole after any fault."""
+"""The run directory: locked by one process and one configuration, whole after any fault."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def at() -> Iterator[Open]:
 
 
 @pytest.fixture
-def claimed(at: Open) -> Open:
-    def claimed(path: Path) -> RunDirectory:
+def locked(at: Open) -> Open:
+    def locked(path: Path) -> RunDirectory:
         run = at(path)
-        assert run.claim(network(), resume=False) is False
+        assert run.lock(network(), resume=False) is False
         return run
 
-    return claimed
+    return locked
 
 
 def names(path: Path) -> set[str]:
@@ -60,89 +60,87 @@ def names(path: Path) -> set[str]:
 
 
 def test_a_new_directory_is_made_with_its_parents_and_holds_the_resolved_configuration(
-    tmp_path: Path, claimed: Open
+    tmp_path: Path, locked: Open
 ) -> None:
-    run = claimed(tmp_path / "a" / "b c")
+    run = locked(tmp_path / "a" / "b c")
     assert load_config(run.path / "config.yaml") == network()
     assert "decay_biases: true" in (run.path / "config.yaml").read_text()
     assert run.manifest() == {} and run.rows() == [] and run.checkpoints() == []
 
 
 def test_to_resume_where_nothing_is_means_to_start(tmp_path: Path, at: Open) -> None:
-    assert at(tmp_path / "new").claim(network(), resume=True) is False
+    assert at(tmp_path / "new").lock(network(), resume=True) is False
 
 
-def test_the_same_run_is_only_continued_when_asked(tmp_path: Path, claimed: Open, at: Open) -> None:
-    claimed(tmp_path).release()
+def test_the_same_run_is_only_continued_when_asked(tmp_path: Path, locked: Open, at: Open) -> None:
+    locked(tmp_path).release()
     refused = at(tmp_path)
     with pytest.raises(RunError, match=r"holds a run already; continue it with --resume or choose another --out$"):
-        refused.claim(network(), resume=False)
+        refused.lock(network(), resume=False)
     refused.release()
-    assert at(tmp_path).claim(network(), resume=True) is True
+    assert at(tmp_path).lock(network(), resume=True) is True
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_another_run_is_refused_and_the_changed_key_named(
-    tmp_path: Path, resume: bool, claimed: Open, at: Open
-) -> None:
-    claimed(tmp_path).release()
+def test_another_run_is_refused_and_the_changed_key_named(tmp_path: Path, resume: bool, locked: Open, at: Open) -> None:
+    locked(tmp_path).release()
     before = (tmp_path / "config.yaml").read_bytes()
     other = network(seed=3, optimizer={"lr": 0.1})
     with pytest.raises(RunError) as caught:
-        at(tmp_path).claim(other, resume=resume)
+        at(tmp_path).lock(other, resume=resume)
     changes = "seed: 0 -> 3; optimizer.lr: 0.05 -> 0.1"
     assert str(caught.value) == f"{tmp_path}: holds another run ({changes}); choose another --out"
     assert (tmp_path / "config.yaml").read_bytes() == before
 
 
 def test_a_run_of_an_earlier_version_is_continued_or_refused_by_what_its_configuration_says(
-    tmp_path: Path, claimed: Open, at: Open
+    tmp_path: Path, locked: Open, at: Open
 ) -> None:
-    claimed(tmp_path).release()
+    locked(tmp_path).release()
     written = yaml.safe_load((tmp_path / "config.yaml").read_text())
     del written["objective"]["class_weights"]  # a key that came later
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(written))
     run = at(tmp_path)
-    assert run.claim(network(), resume=True) is True
+    assert run.lock(network(), resume=True) is True
     run.release()
     written["objective"]["class_balance"] = 1  # one that has gone
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(written))
     with pytest.raises(RunError) as caught:
-        at(tmp_path).claim(network(), resume=True)
+        at(tmp_path).lock(network(), resume=True)
     assert str(caught.value).startswith(f"{tmp_path / 'config.yaml'}: objective.class_balance: unknown key")
     assert str(caught.value).endswith("if another version of nc_bench made this run, choose another --out")
     assert "\n" not in str(caught.value)
 
 
-def test_more_epochs_and_another_device_are_no_other_run(tmp_path: Path, claimed: Open, at: Open) -> None:
-    claimed(tmp_path).release()
+def test_more_epochs_and_another_device_are_no_other_run(tmp_path: Path, locked: Open, at: Open) -> None:
+    locked(tmp_path).release()
     longer = network(device="auto", training={"epochs": 9, "checkpoint_seconds": 5})
     run = at(tmp_path)
-    assert run.claim(longer, resume=True) is True
+    assert run.lock(longer, resume=True) is True
     assert load_config(run.path / "config.yaml") == longer
 
 
-def test_a_damaged_configuration_is_named(tmp_path: Path, claimed: Open, at: Open) -> None:
-    claimed(tmp_path).release()
+def test_a_damaged_configuration_is_named(tmp_path: Path, locked: Open, at: Open) -> None:
+    locked(tmp_path).release()
     (tmp_path / "config.yaml").write_text("data: {name: digits")
     with pytest.raises(ValueError, match=r"config\.yaml, line 1"):
-        at(tmp_path).claim(network(), resume=True)
+        at(tmp_path).lock(network(), resume=True)
 
 
-def test_two_writers_at_once_are_refused(tmp_path: Path, claimed: Open, at: Open) -> None:
-    run = claimed(tmp_path)
-    message = f"{tmp_path}: another process is writing this run"
+def test_two_writers_at_once_are_refused(tmp_path: Path, locked: Open, at: Open) -> None:
+    run = locked(tmp_path)
+    message = f"{tmp_path}: another process is writing there"
     with pytest.raises(RunError, match=message):
-        at(tmp_path).claim(network(), resume=True)
+        at(tmp_path).lock(network(), resume=True)
     program = (
         "import sys; from pathlib import Path; from nc_bench.runs import RunDirectory; "
         "from nc_bench.config import load_config; path = Path(sys.argv[1]); "
-        "RunDirectory(path).claim(load_config(path / 'config.yaml'), resume=True)"
+        "RunDirectory(path).lock(load_config(path / 'config.yaml'), resume=True)"
     )
     other = [sys.executable, "-c", program, str(tmp_path)]
     assert message in subprocess.run(other, cwd=ROOT, capture_output=True, text=True).stderr
     run.release()
-    assert at(tmp_path).claim(network(), resume=True) is True
+    assert at(tmp_path).lock(network(), resume=True) is True
 
 
 def test_places_that_cannot_be_written(tmp_path: Path, at: Open) -> None:
@@ -150,13 +148,13 @@ def test_places_that_cannot_be_written(tmp_path: Path, at: Open) -> None:
     for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nc_bench_run")):
         run = at(place)
         with pytest.raises(OSError):
-            run.claim(network(), resume=False)
+            run.lock(network(), resume=False)
         run.release()
     assert names(tmp_path) == {"file"}
 
 
-def test_rows_keep_every_bit_and_undefined_values_are_null(tmp_path: Path, claimed: Open) -> None:
-    run = claimed(tmp_path)
+def test_rows_keep_every_bit_and_undefined_values_are_null(tmp_path: Path, locked: Open) -> None:
+    run = locked(tmp_path)
     value = 0.1 + 0.2
     run.append([row(1, risk=value, nc1_pinv=math.nan, nc1_cdnv=math.inf, reasons={"nc1_pinv": "one class"})])
     run.append([row(2), row(3)])
@@ -169,8 +167,8 @@ def test_rows_keep_every_bit_and_undefined_values_are_null(tmp_path: Path, claim
     assert len(text.splitlines()) == 3
 
 
-def test_rows_newer_than_the_checkpoint_are_cut(tmp_path: Path, claimed: Open) -> None:
-    run = claimed(tmp_path)
+def test_rows_newer_than_the_checkpoint_are_cut(tmp_path: Path, locked: Open) -> None:
+    run = locked(tmp_path)
     run.append([row(step) for step in (0, 1, 1, 2, 3)])
     run.cut(1)
     assert [r["step"] for r in run.rows()] == [0, 1, 1]
@@ -178,8 +176,8 @@ def test_rows_newer_than_the_checkpoint_are_cut(tmp_path: Path, claimed: Open) -
     assert run.rows() == []
 
 
-def test_features_of_epochs_whose_rows_are_cut_go_with_them(tmp_path: Path, claimed: Open) -> None:
-    run = claimed(tmp_path)
+def test_features_of_epochs_whose_rows_are_cut_go_with_them(tmp_path: Path, locked: Open) -> None:
+    run = locked(tmp_path)
     run.append([{"epoch": epoch, "step": 3 * epoch, "split": "train", "layer": "penultimate"} for epoch in (1, 2)])
     folder = tmp_path / "features"
     folder.mkdir()
@@ -191,8 +189,8 @@ def test_features_of_epochs_whose_rows_are_cut_go_with_them(tmp_path: Path, clai
     assert left == {"plane-00001", "features-00001-train", "mine-00002", "features-00002-all"}
 
 
-def test_a_last_line_that_was_cut_off_is_no_row_at_any_length(tmp_path: Path, claimed: Open) -> None:
-    run, path = claimed(tmp_path), tmp_path / "metrics.jsonl"
+def test_a_last_line_that_was_cut_off_is_no_row_at_any_length(tmp_path: Path, locked: Open) -> None:
+    run, path = locked(tmp_path), tmp_path / "metrics.jsonl"
     run.append([row(1), row(2, reasons={"nc1_pinv": "é"})])
     whole = path.read_bytes()
     first = whole.index(b"\n") + 1
@@ -214,16 +212,16 @@ def test_a_damaged_row_is_named_with_its_line(tmp_path: Path, damage: bytes) -> 
         read_rows(path)
 
 
-def test_a_damaged_manifest_is_named_with_its_line(tmp_path: Path, claimed: Open) -> None:
-    run = claimed(tmp_path)
+def test_a_damaged_manifest_is_named_with_its_line(tmp_path: Path, locked: Open) -> None:
+    run = locked(tmp_path)
     for content in (b'{\n "status": "comp\n', b'{\n "status": "\xff"}'):
         (tmp_path / "manifest.json").write_bytes(content)
         with pytest.raises(RunError, match=r"manifest\.json: damaged \(line 2: "):
             run.manifest()
 
 
-def test_checkpoints_the_newest_first_and_one_before_it(tmp_path: Path, claimed: Open) -> None:
-    run = claimed(tmp_path)
+def test_checkpoints_the_newest_first_and_one_before_it(tmp_path: Path, locked: Open) -> None:
+    run = locked(tmp_path)
     for content in (b"one", b"two", b"three"):
         run.save_checkpoint(content)
     assert [path.read_bytes() for path in run.checkpoints()] == [b"three", b"two"]
@@ -231,9 +229,9 @@ def test_checkpoints_the_newest_first_and_one_before_it(tmp_path: Path, claimed:
 
 
 def test_a_kill_between_any_two_renames_leaves_a_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claimed: Open
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked: Open
 ) -> None:
-    run = claimed(tmp_path)
+    run = locked(tmp_path)
     run.save_checkpoint(b"one")
     run.save_checkpoint(b"two")
     renamed = Path.replace
@@ -309,8 +307,8 @@ def test_a_table_of_no_rows_has_its_columns() -> None:
     assert str(frame["epoch"].dtype) == "int64"
 
 
-def test_the_end_of_a_run(tmp_path: Path, claimed: Open) -> None:
-    run = claimed(tmp_path)
+def test_the_end_of_a_run(tmp_path: Path, locked: Open) -> None:
+    run = locked(tmp_path)
     run.append([row(1, risk=0.1 + 0.2), row(2, risk=math.nan)])
     run.finish([{"name": "risk", "predicted": math.nan}])
     lines = (tmp_path / "metrics.csv").read_text().splitlines()

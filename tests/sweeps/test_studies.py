@@ -185,4 +185,4 @@ def test_studies_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 3 * len(FILES) and lines[0] == str(FILES[0])
     assert studies([str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"nc-bench studies: {tmp_path}: holds no study\n"
+    assert capsys.readouterr().err == f"{tmp_path}: holds no study\n"

@@ -17,10 +17,11 @@ import pytest
 from sweep_files import ARMS, BASE, STUDY, write_sweep
 
 from nc_bench.config import dump_config
+from nc_bench.errors import SweepError
 from nc_bench.sweep import main
 from nc_bench.sweeps.clusters import Workers, local_workers
 from nc_bench.sweeps.engine import grouped, pending, run_trials
-from nc_bench.sweeps.folder import State, SweepError, SweepFolder
+from nc_bench.sweeps.folder import State, SweepFolder
 from nc_bench.sweeps.grid import Grid, load_grid
 
 LONG = {"training.epochs": 40}
@@ -36,7 +37,7 @@ def workers() -> Iterator[Workers]:
 
 
 def run(grid: Grid, folder: SweepFolder, workers: Workers, **options: Any) -> dict[str, State]:
-    folder.claim(grid)
+    folder.lock(grid)
     try:
         run_trials(pending(grid.trials, folder.states(grid.trials)), folder, workers, **options)
     finally:
@@ -84,6 +85,8 @@ def test_a_failing_trial_is_recorded_and_the_others_go_on(tmp_path: Path, worker
     assert by_arm == {("here", State.COMPLETE), ("absent", State.FAILED)}
     errors = folder.failures(grid.trials)
     assert len(errors) == 2 and all("mnist" in error and "\n" not in error for error in errors.values())
+    kept = [json.loads(file.read_text()) for file in (tmp_path / "out" / "failures").iterdir()]
+    assert [failure["traceback"] for failure in kept] == [None, None], "a missing data set is no bug"
     assert not pending(grid.trials, folder.states(grid.trials))
     folder.forget_failures()
     assert len(pending(grid.trials, folder.states(grid.trials))) == 2
@@ -93,7 +96,7 @@ def test_one_bad_trial_of_a_stack_does_not_fail_the_others(tmp_path: Path, worke
     folder = SweepFolder(tmp_path / "out")
     grid = load_grid(write_sweep(tmp_path, seeds=4))
     trials = list(grid.trials)
-    folder.claim(grid)
+    folder.lock(grid)
     folder.directory(trials[2]).mkdir(parents=True)
     (folder.directory(trials[2]) / "config.yaml").write_text("damaged: [")
     run_trials(grid.trials, folder, workers)
@@ -101,6 +104,35 @@ def test_one_bad_trial_of_a_stack_does_not_fail_the_others(tmp_path: Path, worke
     states = folder.states(trials)
     assert [states[trial] for trial in trials].count(State.COMPLETE) == 3
     assert states[trials[2]] is State.FAILED and "config.yaml" in folder.failures(trials)[trials[2]]
+
+
+def test_a_bug_is_recorded_with_its_traceback_and_said_in_one_line(
+    tmp_path: Path, workers: Workers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def break_seed_13() -> None:
+        from nc_bench.sweeps import work
+
+        train = work.run_ensemble
+
+        def buggy(configs: Any, *rest: Any, **options: Any) -> Any:
+            if any(config.seed == 13 for config in configs):
+                raise ValueError("a bug")
+            return train(configs, *rest, **options)
+
+        work.run_ensemble = buggy
+
+    workers.client.run(break_seed_13)
+    folder, path = SweepFolder(tmp_path / "out"), write_sweep(tmp_path, seeds=[0, 1, 13])
+    grid = load_grid(path)
+    states = run(grid, folder, workers)
+    complete = {0: State.COMPLETE, 1: State.COMPLETE}
+    assert {point.seed: states[point.id] for point in grid.points} == complete | {13: State.FAILED}
+    (failure,) = (json.loads(file.read_text()) for file in (tmp_path / "out" / "failures").iterdir())
+    assert failure["error"].startswith("ValueError: a bug (test_sweep_engine.py, line ")
+    assert failure["traceback"].startswith("Traceback") and failure["traceback"].endswith("ValueError: a bug\n")
+    assert main(["--config", str(path), "--out", str(tmp_path / "out"), "--status"]) == 1
+    said = capsys.readouterr()
+    assert f"{failure['trial']} failed: {failure['error']}\n" in said.out and "Traceback" not in said.out + said.err
 
 
 def test_a_trial_without_memory_is_told_which_setting_helps(tmp_path: Path, workers: Workers) -> None:
@@ -190,7 +222,9 @@ def test_a_driver_that_is_ended_leaves_everything_resumable(tmp_path: Path, numb
         _, errors = driver.communicate(timeout=TIMEOUT)
     assert driver.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     if number != signal.SIGKILL:
-        assert errors.splitlines()[-1] == "interrupted; the same command goes on" and "Traceback" not in errors
+        assert (
+            errors.splitlines()[-1] == "interrupted; the same command continues the sweep" and "Traceback" not in errors
+        )
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
     grid = load_grid(path)
@@ -237,6 +271,8 @@ def test_the_whole_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main([*arguments, "--workers", "1"]) == 0
     assert {file.name: file.read_bytes() for file in study.iterdir()} == kept
     assert written(SweepFolder(tmp_path / "out")) == before
+    assert main([*arguments, "--workers", "1", "--study-out", str(tmp_path / "curated")]) == 0
+    assert {file.name: file.read_bytes() for file in (tmp_path / "curated").iterdir()} == kept
     assert main([*arguments, "--status"]) == 0
     capsys.readouterr()
     assert main([*arguments, "training.epochs=3"]) == 2
@@ -247,7 +283,7 @@ def test_the_whole_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_folder_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
     grid = load_grid(write_sweep(tmp_path))
     folder = SweepFolder(tmp_path / "out")
-    folder.claim(grid)
+    folder.lock(grid)
     folder.release()
     (trial, config), *_ = grid.trials.items()
     folder.directory(trial).mkdir(parents=True)
@@ -256,6 +292,14 @@ def test_a_folder_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
     folder.directory(trial).rename(folder.directory("0123456789abcdef"))
     with pytest.raises(SweepError, match=r"out: was made by an earlier version .*; choose another --out$"):
         folder.check(grid)
+
+
+def test_without_a_place_named_everything_lies_under_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_sweep(tmp_path, arms=ARMS, seeds=1, study=STUDY)
+    monkeypatch.chdir(tmp_path)
+    assert main(["--config", str(path), "--workers", "1"]) == 0
+    assert [folder.name for folder in Path("results").iterdir()] == ["runs"]
+    assert (Path("results") / "runs" / "sweep" / "study" / "answer.md").exists()
 
 
 @pytest.mark.parametrize(

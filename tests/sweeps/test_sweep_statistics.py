@@ -11,6 +11,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nc_bench.errors import ConfigError
 from nc_bench.sweeps.statistics import at_best, bootstrap_interval, cell_statistics, paired_differences, spread
 from nc_bench.sweeps.tables import latex_table, markdown_table
 
@@ -76,7 +77,7 @@ def test_differences_are_taken_on_the_seeds_that_both_have() -> None:
     rows = paired_differences(RUNS, "arm", "a", [], ["x", "y"]).set_index("measure")
     assert rows.loc["x", "runs"] == 2 and rows.loc["x", "mean"] == pytest.approx((0.5 + 1.0) / 2)
     assert rows.loc["y", "runs"] == 1 and rows.loc["y", "mean"] == -1.0
-    with pytest.raises(ValueError, match="arm is never c; it is b, a"):
+    with pytest.raises(ConfigError, match=r"study\.compare\.against: arm is never c; it is b, a"):
         paired_differences(RUNS, "arm", "c", [], ["x"])
 
 

@@ -157,7 +157,7 @@ def test_a_signal_ends_the_step_and_the_rest_follows_later(
 def test_two_processes_at_once(tmp_path: Path, start: Start) -> None:
     first = start(tmp_path, "training.epochs=100000")
     first.wait_until(lambda: rows(tmp_path) > 0)
-    assert start(tmp_path).finish() == (2, f"{tmp_path}: another process is writing this run\n")
+    assert start(tmp_path).finish() == (2, f"{tmp_path}: another process is writing there\n")
     first.process.kill()
     first.process.join()
     second = start(tmp_path, "training.epochs=100000")
@@ -171,7 +171,7 @@ def test_a_full_disk_stops_the_run_and_what_was_whole_is_kept(
 ) -> None:
     """A limit on the size of files stands in for the disk; rows hit the large one, checkpoints the small one."""
     stopped = start(tmp_path, largest_file=size).finish()
-    assert stopped == (1, "cannot write the run: [Errno 27] File too large; what was whole is kept\n")
+    assert stopped == (1, "cannot read or write: [Errno 27] File too large; files that were complete are kept\n")
     run = load_run(tmp_path)
     assert run.manifest["status"] == "failed" and 0 < len(run.rows) < 2 * EPOCHS
     assert len(run.rows) == rows(tmp_path) and len(run.rows) % 2 == 0
@@ -182,6 +182,6 @@ def test_a_full_disk_stops_the_run_and_what_was_whole_is_kept(
 
 def test_a_disk_with_no_room_even_for_the_configuration(tmp_path: Path, start: Start) -> None:
     status, said = start(tmp_path / "run", largest_file=300).finish()
-    assert status == 1 and said.startswith("cannot write the run: [Errno 27]") and said.count("\n") == 1
+    assert status == 1 and said.startswith("cannot read or write: [Errno 27]") and said.count("\n") == 1
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
     assert start(tmp_path / "run", "training.epochs=1").finish() == (0, "")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from nc_bench.config import Config
+from nc_bench.config import Config, ConfigError
 from nc_bench.sweeps.statistics import Spread
 from nc_bench.sweeps.study import Study
 from nc_bench.sweeps.tables import digits
@@ -28,7 +28,7 @@ class Evidence:
     samples: int
 
     def at(self, measure: str, **labels: Any) -> Spread:
-        """The spread of a measure in the cell with these labels; ValueError if there is no such cell."""
+        """The spread of a measure in the cell with these labels; ConfigError if there is no such cell."""
         return _spread(self.cells, measure, labels)
 
     def difference(self, measure: str, **labels: Any) -> Spread:
@@ -80,6 +80,6 @@ def _spread(table: pd.DataFrame, measure: str, labels: Mapping[str, Any]) -> Spr
         chosen = chosen[chosen[column] == value]
     if len(chosen) != 1:
         named = ", ".join(f"{column}: {value}" for column, value in labels.items())
-        raise ValueError(f"study.answer: needs {measure} at {named}, of which the grid has {len(chosen)}")
+        raise ConfigError(f"study.answer: needs {measure} at {named}, of which the grid has {len(chosen)}")
     row = chosen.iloc[0]
     return Spread(runs=int(row["runs"]), **{name: float(row[name]) for name in ("mean", "std", "low", "high")})

@@ -1,0 +1,76 @@
+"""How every command ends: its exit status, and what it says on the standard error."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from nc_bench.errors import LostProcess, UserError, out_of_memory
+
+EXIT_OK, EXIT_FAILED, EXIT_REFUSED, EXIT_DIVERGED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+EXIT_BROKEN_PIPE = 141
+"""As a shell reports a program that writes to a pipe whose reader has ended: 128 + SIGPIPE."""
+
+
+def run_command(work: Callable[[], int]) -> int:
+    """Do the work of a command; its exit status, or that of the error that ended it, which is said in one line.
+
+    An error that `explain` does not know is a bug and is raised, so that Python shows its traceback and exits with 1.
+    """
+    try:
+        status = work()
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        say("interrupted")
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_left():
+            return EXIT_BROKEN_PIPE
+        explained = explain(error)
+        if explained is None:
+            raise
+        status, line = explained
+        say(line)
+        return status
+
+
+def explain(error: Exception) -> tuple[int, str] | None:
+    """The exit status of a command that this error ends, and what to say; None for a bug."""
+    if isinstance(error, UserError):
+        return EXIT_REFUSED, str(error)
+    if isinstance(error, LostProcess):
+        return EXIT_FAILED, str(error)
+    if isinstance(error, OSError):
+        return EXIT_FAILED, f"cannot read or write: {error}; files that were complete are kept"
+    line = out_of_memory(error)
+    return None if line is None else (EXIT_FAILED, line)
+
+
+def say(line: str) -> None:
+    """Print on the standard error; under torchrun once, though every process and every restart says the same."""
+    place = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if place is not None:
+        name = f"said-{hashlib.sha256(line.encode()).hexdigest()[:16]}"
+        try:
+            # The folder of all attempts: LOG/attempt_0/0/error.json.
+            (Path(place).parents[2] / name).touch(exist_ok=False)
+        except FileExistsError:
+            return
+        except OSError:
+            pass  # Said once too often is better than not at all.
+    print(line, file=sys.stderr)
+
+
+def _reader_has_left() -> bool:
+    """Whether the standard output is the broken pipe; if so it now leads nowhere, since Python flushes it at exit."""
+    try:
+        print(flush=True)  # An error drops what could not be written, so that flushing alone may succeed.
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
