@@ -8,11 +8,12 @@ from pathlib import Path
 from nc_bench.config import ConfigError
 from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
 from nc_bench.runs.directory import PENULTIMATE
-from nc_bench.sweeps.collect import DERIVED, STATIONARITY
+from nc_bench.sweeps.collect import DERIVED
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.studies import ANSWERS
 from nc_bench.sweeps.study import Measure, Study
 from nc_bench.text import did_you_mean
+from nc_bench.verdicts.convergence import STATIONARITY
 
 COLUMNS = ("objective", "learning_rate", "gradient_norm", STATIONARITY)
 """What rows hold besides METRIC_NAMES, and a study may ask for."""

@@ -13,7 +13,7 @@ from nc_bench.runs.directory import PREDICTIONS, ROWS, read_json, read_rows
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.study import Measure, Study
-from nc_bench.verdicts.judging import converged
+from nc_bench.verdicts.convergence import COLUMNS, converged
 
 COLLAPSE_EPOCH, PREDICTED_RISK = "collapse_epoch", "predicted_risk"
 DERIVED = (COLLAPSE_EPOCH, PREDICTED_RISK)
@@ -21,10 +21,6 @@ DERIVED = (COLLAPSE_EPOCH, PREDICTED_RISK)
 
 COLLAPSED_SHARE = 0.9
 """simplex_efficiency from which on a run counts as collapsed, for `collapse_epoch`."""
-
-STATIONARITY = "stationarity_residual"
-STATIONARY = 0.1
-"""Relative residual of the head's stationarity below which a run counts as converged, where that law applies."""
 
 
 def collect(grid: Grid, folder: SweepFolder, study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -72,9 +68,14 @@ class _Trial:
         complete = state is State.COMPLETE
         self.final = {
             "state": state.value,
-            "converged": complete and _settled(list(train.values())),
+            "converged": complete and converged(_table(list(train.values())), by_stationarity=True),
             **{name: value if complete else math.nan for name, value in last.items()},
         }
+
+
+def _table(train: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The columns that tell whether a run has converged."""
+    return pd.DataFrame({name: [_number(row.get(name)) for row in train] for name in COLUMNS})
 
 
 def _collapse_epoch(train: Sequence[Mapping[str, Any]]) -> float:
@@ -92,15 +93,6 @@ def _predicted_risk(path: Path) -> float:
     """What theory predicts for the run's risk; NaN where it predicts none."""
     claims = read_json(path)
     return next((_number(claim["predicted"]) for claim in claims if claim["name"] == "risk"), math.nan)
-
-
-def _settled(train: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a run has converged: by the stationarity of its head where it was measured, else by `converged`."""
-    residual = _number(train[-1].get(STATIONARITY))
-    if not math.isnan(residual):
-        return residual < STATIONARY
-    names = ("epoch", "simplex_efficiency", "accuracy", "risk", "learning_rate")
-    return converged(pd.DataFrame({name: [_number(row[name]) for row in train] for name in names}))
 
 
 def _number(value: Any) -> float:

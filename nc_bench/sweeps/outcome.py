@@ -16,7 +16,7 @@ from nc_bench.config import Config
 from nc_bench.reports.style import DPI
 from nc_bench.runs.directory import MANIFEST, read_json
 from nc_bench.runs.files import write_bytes, write_text
-from nc_bench.sweeps.collect import COLLAPSED_SHARE, STATIONARY, collect
+from nc_bench.sweeps.collect import COLLAPSED_SHARE, collect
 from nc_bench.sweeps.figures import study_figure
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.grid import Grid
@@ -25,7 +25,7 @@ from nc_bench.sweeps.studies import ANSWERS
 from nc_bench.sweeps.studies.evidence import Evidence
 from nc_bench.sweeps.study import Study
 from nc_bench.sweeps.tables import latex_table, markdown_table
-from nc_bench.verdicts.judging import CONVERGED_CHANGE, LEARNING_SHARE
+from nc_bench.verdicts.convergence import DEFINITION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,10 +162,7 @@ def _answer_page(outcome: Outcome, answer: str, command: str) -> str:
         f"Limits: {study.limits}",
         "",
         f"- Runs: {len(runs):,} ({counts}); {unsettled:,} of the complete ones have not converged.",
-        f"- Converged: the head's stationarity residual is below {STATIONARY} where that law applies, else "
-        f"simplex_efficiency moved by less than {CONVERGED_CHANGE} over the last tenth of training, and the training "
-        f"error is zero or the risk moved by at most {LEARNING_SHARE:.0%} of its range over the last tenth of the "
-        "summed learning rate. "
+        f"- Converged: {DEFINITION}. "
         f"collapse_epoch: from when on simplex_efficiency stays at {COLLAPSED_SHARE} or above.",
         f"- Command: `{command}`",
         f"- Machine: {_machine(outcome.manifest)}",

@@ -6,12 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from nc_bench.config import Config, Unconstrained
 from nc_bench.runs.directory import PENULTIMATE
+from nc_bench.verdicts.convergence import converged
 from nc_bench.verdicts.expectations import Expectation
 
 CLAIMS: Mapping[str, str] = {
@@ -51,13 +50,6 @@ looks at one sample only, and half a radius away that sample is still nearer to 
 ALWAYS_ZERO = 1e-9
 """Below this the null says that the metric cannot tell: for two classes every pair of means is a simplex."""
 
-CONVERGED_CHANGE = 0.005
-"""Change of simplex_efficiency over the last tenth of training above which a run counts as not converged."""
-
-LEARNING_SHARE = 0.05
-"""Share of the training risk's range that the last tenth of the summed learning rate may cover. It covers a tenth where
-a run goes steadily down a slope, as one does that hardly trains."""
-
 LAW_ROUNDING = 1e-9
 
 
@@ -75,7 +67,7 @@ def judge(
     if train.empty:
         return []
     last = train.iloc[-1]
-    moving = config.training.epochs > 0 and not converged(train)
+    moving = config.training.epochs > 0 and not converged(train, by_stationarity=False)
     judged = []
     for expectation in expected:
         for name in CLAIMS:
@@ -83,37 +75,6 @@ def judge(
                 judged.append(_verdict(config, name, expectation, float(last[name]), null, moving))
     judged.sort(key=lambda row: list(CLAIMS).index(row["name"]))
     return judged + _law(config, rows)
-
-
-def converged(train: pd.DataFrame) -> bool:
-    """Whether a run has come to rest: simplex_efficiency moves no more, and training has done what it will do.
-
-    simplex_efficiency moved by less than CONVERGED_CHANGE over the last tenth of the recorded epochs; and the training
-    error is zero, or the training risk moved by at most LEARNING_SHARE of its range while the last tenth of the summed
-    learning rate was spent, so that a run too slow to have moved at all has not converged, whatever its schedule.
-
-    Where fewer epochs are recorded, the tenth begins with the last record before it; one record alone says nothing.
-    """
-    epochs = train["epoch"].to_numpy()
-    still = _range(train["simplex_efficiency"][_tail(epochs)]) < CONVERGED_CHANGE
-    interpolates = float(train["accuracy"].iloc[-1]) == 1
-    return len(train) > 1 and still and (interpolates or _has_learnt(train, epochs))
-
-
-def _has_learnt(train: pd.DataFrame, epochs: NDArray[np.int64]) -> bool:
-    rates = train["learning_rate"].to_numpy()
-    spent = np.cumsum(np.diff(epochs) * (rates[1:] + rates[:-1]) / 2, dtype=np.float64)
-    return _range(train["risk"][_tail(np.append(0.0, spent))]) <= LEARNING_SHARE * _range(train["risk"])
-
-
-def _tail(progress: NDArray[Any]) -> slice:
-    """The records of the last tenth of an increasing quantity, from the last one before it on."""
-    begin = progress[-1] - 0.1 * (progress[-1] - progress[0])
-    return slice(int(np.flatnonzero(progress <= begin)[-1]), None)
-
-
-def _range(values: pd.Series) -> float:
-    return float(values.max() - values.min())
 
 
 def _verdict(

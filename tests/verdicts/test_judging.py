@@ -1,4 +1,4 @@
-"""Verdicts: tolerances, what counts as converged, and the law that no row may break."""
+"""Verdicts: tolerances, and the law that no row may break."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from small_runs import network, table
 from nc_bench.config import Config
 from nc_bench.runs.directory import rows_to_frame
 from nc_bench.verdicts.expectations import Expectation, expectations
-from nc_bench.verdicts.judging import CLAIMS, converged, judge
+from nc_bench.verdicts.judging import CLAIMS, judge
 
 EQUAL = (10,) * 10
 STILL = [0.99] * 40
@@ -204,55 +204,3 @@ def test_the_law_is_about_linear_heads_and_about_numbers() -> None:
     bounded = law(network(constraints={"outputs": {"radius": 2.0}}), [-1.0, 0.2])
     assert bounded["verdict"] == "not applicable" and "bounded" in bounded["assumption"]
     assert law(network(), [math.nan, math.nan])["verdict"] == "not applicable"
-
-
-@pytest.mark.parametrize(
-    ("efficiencies", "still"),
-    [
-        ([0.1] * 36 + [0.9, 0.9, 0.9, 0.9, 0.9049], True),
-        ([0.1] * 36 + [0.9, 0.9, 0.9, 0.9, 0.9051], False),
-        ([0.1] * 36 + [0.9, 0.9, 0.91, 0.9, 0.9], False),
-        ([0.1] * 37 + [0.9, 0.9, 0.9, 0.9], False),
-        ([0.1] * 36 + [0.9] * 5, True),
-        ([0.9, 0.9], True),
-        ([0.8, 0.9], False),
-        ([0.9], False),
-    ],
-)
-def test_converged_means_no_change_over_the_last_tenth(efficiencies: list[float], still: bool) -> None:
-    rows = frame(efficiencies)
-    assert converged(rows[rows["split"] == "train"]) is still
-
-
-@pytest.mark.parametrize(("before", "still"), [(0.9, True), (0.8, False)])
-def test_where_few_epochs_are_recorded_the_last_one_before_the_tenth_counts(before: float, still: bool) -> None:
-    rows = frame([0.1, 0.2, before, 0.9])
-    train = rows[rows["split"] == "train"].assign(epoch=[1, 100, 251, 300])
-    assert converged(train) is still
-
-
-def judged_by_learning(risks: list[float], rates: list[float], accuracy: float) -> bool:
-    rows = frame([0.01] * len(risks))
-    train = rows[rows["split"] == "train"]
-    return converged(train.assign(risk=risks, learning_rate=rates, accuracy=accuracy))
-
-
-CONSTANT = [1.0] * 101
-COSINE = [(1 + math.cos(math.pi * epoch / 100)) / 2 for epoch in range(101)]
-STEPS = [1.0] * 50 + [0.1] * 25 + [0.01] * 26
-
-
-@pytest.mark.parametrize("rates", [CONSTANT, COSINE, STEPS])
-def test_a_run_that_hardly_trains_has_not_converged(rates: list[float]) -> None:
-    """Its efficiency does not move, because nothing does: the risk falls in step with the learning rate."""
-    spent = [sum(rates[:epoch]) for epoch in range(101)]
-    slow = [2.3 - 1e-4 * done / spent[-1] for done in spent]
-    assert not judged_by_learning(slow, rates, accuracy=0.1)
-    learnt = [2.3 * math.exp(-20 * done / spent[-1]) for done in spent]
-    assert judged_by_learning(learnt, rates, accuracy=0.9)
-
-
-def test_at_zero_training_error_little_is_left_to_learn() -> None:
-    risks = [1e-3 + 1e-5 * (epoch % 2) for epoch in range(101)]
-    assert judged_by_learning(risks, CONSTANT, accuracy=1.0)
-    assert not judged_by_learning(risks, CONSTANT, accuracy=0.99)
