@@ -69,10 +69,10 @@ def measure_features(
     centres: Float64[Tensor, "t k d"] | None = None,
     gather: Gather = no_gather,
 ) -> Measurement:
-    """`collapse_metrics` for t trials at once, from features that are in memory.
+    """`collapse_metrics` for t trials at once, without checks: labels must lie in 0..classes-1.
 
-    `centres`: class centres for `nc4_mismatch` and `ncc_accuracy`, where they are not the features' own class
-    means (the test split is judged by the training means). `gather`: as for `TwoPassMetrics`.
+    features (t, N, d) floating, labels (t, N); head: weight (t, K, d) and bias (t, K) in float64; centres and gather as
+    for `TwoPassMetrics`. No metric of a trial depends on the other trials.
     """
     trials, _, width = features.shape
     rows = max(1, CHUNK_ELEMENTS // (trials * max(width, 2 * classes)))

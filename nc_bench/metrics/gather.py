@@ -1,4 +1,4 @@
-"""How the sums of several processes, which hold a share of the samples each, come together."""
+"""How sums over samples are brought together where several processes hold a share of the samples each."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 Gather = Callable[[Sequence[Tensor]], list[list[Tensor]]]
-"""From one process's tensors to those of every process, in an order on which all agree."""
+"""From this process's tensors to a list of every process's, in the same order on all of them."""
 
 
 def no_gather(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-    """The `Gather` of a process that holds all samples."""
+    """The `Gather` of a process that holds all samples: its own tensors are all there are."""
     return [list(tensors)]

@@ -16,7 +16,7 @@ OutputMap = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """A last linear layer z = W h + b, (t, K, d) and (t, K), and what is done to z after it, if anything."""
+    """A last linear layer z = W h + b in float64, and a map of z that follows it, as the projection onto a ball."""
 
     weight: Float64[Tensor, "t k d"]
     bias: Float64[Tensor, "t k"] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -33,15 +34,15 @@ def check_features_can_be_kept(recorder: Recorder, record: Record, train: Split,
 def write_features(
     run: Path, *, epoch: int, step: int, split: str, recording: Recording, samples: Split, trial: int
 ) -> None:
-    """Write one trial's features, atomically: `features.LAYER` (N, d) of every layer in the precision of training,
-    and `labels` (N,), in the order of the data. Metadata: epoch, step, split."""
+    """Write one trial's features, atomically, as safetensors with epoch, step and split in the metadata.
+
+    `features.LAYER` (N, d) of every layer in the precision of training, and `labels` (N,), in the order of the data.
+    """
     layers = {f"features.{name}": layer.features for name, layer in recording.layers.items()}
     content = {name: features[trial] for name, features in layers.items() if features is not None}
     content["labels"] = samples.labels[trial]
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in content.items()}
-    path = feature_file(run, epoch, split)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, save(tensors, {"epoch": str(epoch), "step": str(step), "split": split}))
+    metadata = {"epoch": str(epoch), "step": str(step), "split": split}
+    _write_safetensors(feature_file(run, epoch, split), content, metadata)
 
 
 def write_plane(
@@ -67,19 +68,23 @@ def write_plane(
         radius = float(torch.linalg.vector_norm(means - centre, dim=1).mean())
     points, labels = test if test is not None else (train[0][:0], train[1][:0])
     content = {
-        "train": _on(plane, train[0], centre),
+        "train": _coordinates(plane, train[0], centre),
         "train_labels": train[1],
-        "test": _on(plane, points, centre),
+        "test": _coordinates(plane, points, centre),
         "test_labels": labels,
         "vertices": (radius * vertices @ plane).float(),
     }
     metadata = {"epoch": str(epoch), "predicted": "false" if predicted_radius is None else "true"}
+    _write_safetensors(path, content, metadata)
+
+
+def _write_safetensors(path: Path, content: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in content.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, save(tensors, metadata))
 
 
-def _on(plane: Tensor, features: Tensor, centre: Tensor) -> Tensor:
+def _coordinates(plane: Tensor, features: Tensor, centre: Tensor) -> Tensor:
     return ((features.double() - centre) @ plane).float()
 
 
