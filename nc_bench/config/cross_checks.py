@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nc_bench.config.data import Augment, Downloaded, FolderOfImages
-from nc_bench.config.model import Mlp, Unconstrained
 from nc_bench.config.optimizer import AdamW, DecoupledDecay, Lbfgs, Muon, Sgd
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def _of_data(config: Config) -> list[str]:
     ):
         return ["data.channel_means: goes with data.channel_stds; state both or neither"]
     augments = config.data.augment != Augment() if isinstance(config.data, Downloaded | FolderOfImages) else False
-    if augments and isinstance(config.model, Unconstrained):
+    if augments and config.model.is_feature_table:
         return ["data.augment: needs a network; unconstrained features do not look at images"]
     return []
 
@@ -49,7 +48,7 @@ def _of_constraints(config: Config) -> list[str]:
     features = config.constraints.features
     if features is None:
         return []
-    return features.problems(table=isinstance(config.model, Unconstrained), nonnegative=_nonnegative_table(config))
+    return features.problems(table=config.model.is_feature_table, nonnegative=_nonnegative_table(config))
 
 
 def _of_loss(config: Config) -> list[str]:
@@ -89,7 +88,7 @@ def _of_decay(config: Config) -> list[str]:
     ):
         if own is not None and not config.head.trainable:
             problems.append(f"{path}: {own} given, but head.trainable: false")
-        elif own is not None and rest and isinstance(config.model, Unconstrained):
+        elif own is not None and rest and config.model.is_feature_table:
             problems.append(f"{path}: replaces the decay of a feature table's only weights; set the other one to 0")
     return problems
 
@@ -98,11 +97,11 @@ def _of_optimizer(config: Config) -> list[str]:
     optimizer, features = config.optimizer, config.constraints.features
     if isinstance(optimizer, Sgd | Muon) and optimizer.nesterov and optimizer.momentum == 0:
         return ["optimizer.nesterov: needs optimizer.momentum > 0"]
-    if isinstance(optimizer, Muon) and isinstance(config.model, Unconstrained):
+    if isinstance(optimizer, Muon) and config.model.is_feature_table:
         return ["optimizer.name: muon is for the weights of hidden layers, and model.name: unconstrained has none"]
     if not isinstance(optimizer, Lbfgs):
         return []
-    table = isinstance(config.model, Unconstrained)
+    table = config.model.is_feature_table
     problems = {
         "training.batch_size: lbfgs needs null (full batch)": config.training.batch_size is not None,
         "constraints.head: lbfgs cannot be projected after each step": config.constraints.head is not None,
@@ -116,13 +115,13 @@ def _of_speed(config: Config) -> list[str]:
     training, problems = config.training, []
     if training.autocast != "none" and config.dtype != "float32":
         problems.append(f"training.autocast: {training.autocast} needs dtype: float32")
-    if training.channels_last and isinstance(config.model, Mlp | Unconstrained):
+    if training.channels_last and not config.model.takes_images:
         problems.append(f"training.channels_last: needs a model of images, not model.name: {config.model.name}")
     return problems
 
 
 def _nonnegative_table(config: Config) -> bool:
-    return isinstance(config.model, Unconstrained) and config.model.nonnegative
+    return config.model.is_feature_table and config.model.has_nonnegative_features
 
 
 def _head_decay(config: Config) -> float | None:

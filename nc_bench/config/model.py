@@ -1,14 +1,73 @@
-"""The classifier of a run: its backbone and its head."""
+"""The classifier of a run, its backbone and its head, and what is known of each model."""
 
-from typing import Annotated, Any, Literal
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from nc_bench.config.base import Section
 from nc_bench.config.values import Count, Flag, Positive
 
+Range = tuple[float, float]
+"""Infimum and supremum of what a feature can be."""
 
-class Mlp(Section):
+EVERYTHING: Range = (-math.inf, math.inf)
+NONNEGATIVE: Range = (0.0, math.inf)
+
+ACTIVATION_RANGE: dict[str, Range] = {
+    "relu": NONNEGATIVE,
+    "leaky_relu": EVERYTHING,
+    "gelu": (-0.16997, math.inf),
+    "tanh": (-1.0, 1.0),
+    "sigmoid": (0.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+    "identity": EVERYTHING,
+}
+"""Infimum and supremum of what each activation returns."""
+
+RESNET_CHANNELS, BOTTLENECK_EXPANSION = (64, 128, 256, 512), 4
+
+
+class _Model(Section):
+    """What the rest of the code asks of a model. None: not known, which is never taken for a yes or a no."""
+
+    not_stacked: ClassVar[str] = ""
+    """Why trials of this model cannot be stacked into one batched program; empty if they can."""
+
+    is_feature_table: ClassVar[bool] = False
+    """Whether features are parameters, one row for every training sample, and there is no network."""
+
+    takes_images: ClassVar[bool] = False
+    """Whether an input has to be an image, channels x height x width."""
+
+    @property
+    @abstractmethod
+    def features_range(self) -> Range | None:
+        """Infimum and supremum of every entry of the features, before they are bounded."""
+
+    @property
+    @abstractmethod
+    def is_linear(self) -> bool | None:
+        """Whether the features are linear (affine) in the inputs."""
+
+    @property
+    @abstractmethod
+    def uses_batch_statistics(self) -> bool | None:
+        """Whether a sample's features depend on the rest of its batch while training, as with batch norm."""
+
+    @abstractmethod
+    def sentence(self) -> str:
+        """The model in a caption."""
+
+    @property
+    def has_nonnegative_features(self) -> bool:
+        """Whether it is known that no feature can be negative."""
+        return self.features_range is not None and self.features_range[0] >= 0
+
+
+class Mlp(_Model):
     """A fully connected backbone; the last entry of widths is the width of the penultimate features.
 
     With activation identity it is a linear network, and with one width a network of two layers (the head is one).
@@ -31,9 +90,30 @@ class Mlp(Section):
         ),
     )
 
+    @property
+    def features_range(self) -> Range:
+        return ACTIVATION_RANGE[self.activation] if self.final_activation else EVERYTHING
 
-class Unconstrained(Section):
+    @property
+    def is_linear(self) -> bool:
+        return self.activation == "identity" or (len(self.widths) == 1 and not self.final_activation)
+
+    @property
+    def uses_batch_statistics(self) -> bool:
+        return self.batch_norm
+
+    def sentence(self) -> str:
+        norm = ", batch norm" if self.batch_norm else ""
+        if self.activation == "identity":
+            return f"linear network {_dashed(self.widths)}{norm}"
+        ending = self.activation if self.final_activation else "linear"
+        return f"network {_dashed(self.widths)}{norm}, {ending} features"
+
+
+class Unconstrained(_Model):
     """A free feature vector per training sample instead of a network (unconstrained features)."""
+
+    is_feature_table: ClassVar[bool] = True
 
     name: Literal["unconstrained"] = Field(description="Unconstrained features: a table, one row a sample.")
     widths: tuple[Count, ...] = Field(
@@ -46,12 +126,30 @@ class Unconstrained(Section):
         default=False, description="Whether features are kept in the non-negative orthant by projection."
     )
 
+    @property
+    def features_range(self) -> Range:
+        return NONNEGATIVE if self.nonnegative else EVERYTHING
 
-class ResNet(Section):
+    @property
+    def is_linear(self) -> bool:
+        return False
+
+    @property
+    def uses_batch_statistics(self) -> bool:
+        return False
+
+    def sentence(self) -> str:
+        return f"unconstrained features of width {_dashed(self.widths)}{', non-negative' if self.nonnegative else ''}"
+
+
+class ResNet(_Model):
     """A residual network (He et al. 2016) of torchvision's blocks; features are means over space after a ReLU.
 
     Their width is 512 times the multiplier, four times that for resnet50.
     """
+
+    not_stacked: ClassVar[str] = "it is trained one trial at a time"
+    takes_images: ClassVar[bool] = True
 
     name: Literal["resnet18", "resnet34", "resnet50"] = Field(description="Residual network of so many layers.")
     stem: Literal["small", "imagenet"] = Field(
@@ -63,14 +161,63 @@ class ResNet(Section):
         default=1.0, description="Factor of all numbers of channels, which are 64 to 512 before the expansion."
     )
 
+    @property
+    def features_range(self) -> Range:
+        return NONNEGATIVE
 
-class Library(Section):
+    @property
+    def is_linear(self) -> bool:
+        return False
+
+    @property
+    def uses_batch_statistics(self) -> bool:
+        return True
+
+    @property
+    def has_bottlenecks(self) -> bool:
+        """Whether its blocks are torchvision's bottlenecks, whose outputs have four times their channels."""
+        return self.name == "resnet50"
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels inside the blocks of the four stages."""
+        return tuple(max(1, round(channels * self.width_multiplier)) for channels in RESNET_CHANNELS)
+
+    @property
+    def features_width(self) -> int:
+        return self.channels[-1] * (BOTTLENECK_EXPANSION if self.has_bottlenecks else 1)
+
+    def sentence(self) -> str:
+        thin = "" if self.width_multiplier == 1 else f", {self.width_multiplier:g} times as wide"
+        return f"{self.name} with {'a 3x3' if self.stem == 'small' else 'the ImageNet'} stem{thin}"
+
+
+class Library(_Model):
     """A model of torchvision or timm, untrained, with its own last linear layer replaced by the head."""
+
+    not_stacked: ClassVar[str] = "it is trained one trial at a time"
+    takes_images: ClassVar[bool] = True
 
     name: str = Field(
         pattern=r"^(torchvision|timm):[A-Za-z0-9_.]+$",
         description="torchvision:<name> or timm:<name>, as the library calls it.",
     )
+
+    @property
+    def features_range(self) -> None:
+        return None
+
+    @property
+    def is_linear(self) -> None:
+        return None
+
+    @property
+    def uses_batch_statistics(self) -> None:
+        return None
+
+    def sentence(self) -> str:
+        library, _, name = self.name.partition(":")
+        return f"{name} of {library}"
 
 
 class Head(Section):
@@ -82,6 +229,10 @@ class Head(Section):
         description="default: torch's initialisation of a linear layer; simplex: rows at simplex vertices.",
     )
     trainable: Flag = Field(default=True, description="false: the head keeps its initial value.")
+
+
+def _dashed(widths: Sequence[int]) -> str:
+    return "-".join(str(width) for width in widths)
 
 
 def _tag(value: Any) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from nc_bench.config import Config, ConfigError, Unconstrained
+from nc_bench.config import Config, ConfigError
 from nc_bench.constraints.base import ConstraintSet
 from nc_bench.constraints.sets import Ball, MeanSquareBall, SpectralBall, Sphere
 
@@ -29,7 +29,7 @@ def build_set(configs: Sequence[Config], bounded: Literal["features", "head", "o
     if not bounds:
         return None
     name, kind = bounds[0].set, SETS[bounds[0].set]
-    table = isinstance(configs[0].model, Unconstrained)
+    table = configs[0].model.is_feature_table
     in_forward_pass = bounded == "outputs" or (bounded == "features" and not table)
     if not (kind.in_forward_pass if in_forward_pass else kind.on_parameters):
         needed = "map for a forward pass" if in_forward_pass else "projection"

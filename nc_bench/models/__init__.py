@@ -1,6 +1,6 @@
 """Floor 2: every model is head(backbone(x)), on a leading axis of trials."""
 
-from nc_bench.models.build import build_classifier, stackable
+from nc_bench.models.build import build_classifier
 from nc_bench.models.classifier import Classifier
 
-__all__ = ["Classifier", "build_classifier", "stackable"]
+__all__ = ["Classifier", "build_classifier"]

@@ -16,7 +16,7 @@ from nc_bench.models.classifier import Classifier
 from nc_bench.models.layers import StackedLinear
 from nc_bench.models.library import Cut, library_backbone
 from nc_bench.models.one_trial import OneTrial
-from nc_bench.models.resnet import resnet, resnet_width
+from nc_bench.models.resnet import resnet
 from nc_bench.rng import Stream, generator, global_stream
 
 
@@ -31,7 +31,9 @@ def build_classifier(
     Raises ConfigError where the head cannot be what it is asked to be, or the model cannot take these samples.
     """
     first = configs[0]
-    assert len(configs) == 1 or stackable(first), f"{first.model.name} is not stacked over trials"
+    assert len(configs) == 1 or not first.model.not_stacked, (
+        f"{first.model.name} is not stacked: {first.model.not_stacked}"
+    )
     generators = [generator(config.seed, Stream.INITIALISATION) for config in configs]
     bound, output_bound, stochastic = build_set(configs, "features"), build_set(configs, "outputs"), False
     backbone: nn.Module
@@ -49,11 +51,6 @@ def build_classifier(
     return Classifier(backbone, head, output_bound, stochastic=stochastic)
 
 
-def stackable(config: Config) -> bool:
-    """Whether trials of this model can be one program, stacked on a leading axis; others are trained one by one."""
-    return isinstance(config.model, Mlp | Unconstrained)
-
-
 def _not_stacked(config: Config, input_shape: Sequence[int], classes: int) -> Cut:
     """A network of ordinary layers, initialised from the seed by way of torch's global generator."""
     model = config.model
@@ -68,7 +65,7 @@ def _not_stacked(config: Config, input_shape: Sequence[int], classes: int) -> Cu
         if isinstance(model, Library):
             return library_backbone(model, input_shape, classes)
         network = resnet(model, input_shape[0])
-    return Cut(module=network, width=resnet_width(model), stochastic=False)
+    return Cut(module=network, width=model.features_width, stochastic=False)
 
 
 def _head(config: Config, width: int, classes: int, generators: Sequence[torch.Generator]) -> StackedLinear:

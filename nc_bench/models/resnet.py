@@ -25,8 +25,8 @@ def resnet(config: ResNet, channels: int) -> nn.Sequential:
     from nc_bench.vision import torchvision
 
     blocks = torchvision.models.resnet
-    block = blocks.Bottleneck if config.name == "resnet50" else blocks.BasicBlock
-    inside = _widths(config)
+    block = blocks.Bottleneck if config.has_bottlenecks else blocks.BasicBlock
+    inside = config.channels
     stages: dict[str, nn.Module] = {"stem": _stem(config.stem, channels, inside[0])}
     before = inside[0]
     for index, (width, depth) in enumerate(zip(inside, DEPTHS[config.name], strict=True)):
@@ -38,15 +38,6 @@ def resnet(config: ResNet, channels: int) -> nn.Sequential:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return network
-
-
-def resnet_width(config: ResNet) -> int:
-    """Width of the features."""
-    return _widths(config)[-1] * (4 if config.name == "resnet50" else 1)
-
-
-def _widths(config: ResNet) -> list[int]:
-    return [max(1, round(width * config.width_multiplier)) for width in (64, 128, 256, 512)]
 
 
 def _stem(kind: str, channels: int, width: int) -> nn.Sequential:

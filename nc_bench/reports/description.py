@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pydantic import ValidationError
 
 from nc_bench.config import (
@@ -13,12 +11,8 @@ from nc_bench.config import (
     ExponentialBalance,
     FolderOfImages,
     GaussianMixture,
-    Library,
-    Mlp,
     Noise,
-    ResNet,
     StepBalance,
-    Unconstrained,
 )
 from nc_bench.reports.numbers import percent
 from nc_bench.runs import RunError, RunTables
@@ -41,7 +35,8 @@ def typed_config(run: RunTables) -> Config:
 def describe(run: RunTables) -> str:
     """Data, model, bounds, decay and optimiser in one line, for a caption."""
     config = typed_config(run)
-    return "; ".join(part for part in (_data(config), _model(config), _bounds(config), _training(config)) if part)
+    parts = (_data(config), config.model.sentence(), _bounds(config), _training(config))
+    return "; ".join(part for part in parts if part)
 
 
 def wrong_labels(config: Config) -> str:
@@ -70,29 +65,6 @@ def _data(config: Config) -> str:
     if wrong := wrong_labels(config):
         said.append(wrong)
     return f"{data.name} ({', '.join(said)})" if said else data.name
-
-
-def _model(config: Config) -> str:
-    match config.model:
-        case Mlp(widths=widths, activation=activation):
-            norm = ", batch norm" if config.model.batch_norm else ""
-            if activation == "identity":
-                return f"linear network {_dashed(widths)}{norm}"
-            ending = activation if config.model.final_activation else "linear"
-            return f"network {_dashed(widths)}{norm}, {ending} features"
-        case Unconstrained(widths=widths):
-            sign = ", non-negative" if config.model.nonnegative else ""
-            return f"unconstrained features of width {_dashed(widths)}{sign}"
-        case ResNet(name=name, width_multiplier=factor):
-            thin = "" if factor == 1 else f", {factor:g} times as wide"
-            return f"{name} with {'a 3x3' if config.model.stem == 'small' else 'the ImageNet'} stem{thin}"
-        case Library(name=name):
-            library, _, its = name.partition(":")
-            return f"{its} of {library}"
-
-
-def _dashed(widths: Sequence[int]) -> str:
-    return "-".join(str(width) for width in widths)
 
 
 def _bounds(config: Config) -> str:

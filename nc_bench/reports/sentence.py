@@ -13,7 +13,6 @@ from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.reading import claim, last_row, last_value, null_value
 from nc_bench.runs import RunTables
 from nc_bench.text import listed
-from nc_bench.verdicts.proved import nonnegative_features
 
 VARIANCES = "nc1_quotient"
 
@@ -90,7 +89,7 @@ def _best(run: RunTables, predicted: dict[str, Any]) -> str:
     config = typed_config(run)
     if not (config.constraints.features or config.constraints.outputs):
         return f"its predicted value ({predicted['source']})"
-    features = "with non-negative features " if nonnegative_features(config) else ""
+    features = "with non-negative features " if config.model.has_nonnegative_features else ""
     return f"the smallest that any classifier {features}within these norms can reach ({predicted['source']})"
 
 
@@ -112,7 +111,7 @@ def _simplex(run: RunTables) -> str:
     off, verdict = last_value(run, "train", ANGLES), _verdict(run, ANGLES)
     if math.isnan(off) or run.manifest.get("classes") == 2:
         return ""  # two centred class means are always opposite, collapse or not
-    means = "the class means" + ", seen from their centre," * nonnegative_features(typed_config(run))
+    means = "the class means" + ", seen from their centre," * typed_config(run).model.has_nonnegative_features
     random = null_value(run, ANGLES)
     beside = "" if math.isnan(random) else f" (random directions: {number(random, 2)})"
     if verdict == "holds":

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nc_bench.config import Config, ConfigError, Unconstrained
+from nc_bench.config import Config, ConfigError
 from nc_bench.constraints import ParameterConstraints
 from nc_bench.data import Augmentation, Dataset, Images, training_batches, training_labels
 from nc_bench.distributed import SINGLE_PROCESS, Processes
@@ -49,7 +49,7 @@ class Ensemble:
         self.labels = torch.stack(
             [training_labels(c.data, dataset.train_labels, data.classes, c.seed) for c in configs]
         ).to(device)
-        if isinstance(first.model, Unconstrained):
+        if first.model.is_feature_table:
             self.inputs, self.test_labels = torch.arange(self.samples, device=device), self.test_labels[:0]
         self.model: Classifier = build_classifier(
             configs, input_shape=self.input_shape, samples=self.samples, classes=self.classes

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 from nc_bench.config import Config, ConfigError, Lbfgs, flatten
 from nc_bench.config.identity import Leaf
-from nc_bench.models import stackable
 from nc_bench.text import shown
 
 NUMBERS = frozenset(
@@ -67,8 +66,8 @@ def check_stackable(configs: Sequence[Config]) -> None:
                 raise ConfigError(f"{key}: stacked trials must agree in it, got {values}")
     if len(configs) > 1 and isinstance(configs[0].optimizer, Lbfgs):
         raise ConfigError("optimizer.name: lbfgs cannot be stacked: its line search is for one trial")
-    if len(configs) > 1 and not stackable(configs[0]):
-        raise ConfigError(f"model.name: {configs[0].model.name} cannot be stacked: it is trained one trial at a time")
+    if len(configs) > 1 and (reason := configs[0].model.not_stacked):
+        raise ConfigError(f"model.name: {configs[0].model.name} cannot be stacked: {reason}")
 
 
 def _structure(config: Config) -> dict[str, Leaf]:
@@ -76,7 +75,7 @@ def _structure(config: Config) -> dict[str, Leaf]:
 
 
 def _has_stacked_form(config: Config) -> bool:
-    return stackable(config) and not isinstance(config.optimizer, Lbfgs)
+    return not config.model.not_stacked and not isinstance(config.optimizer, Lbfgs)
 
 
 def _evenly(positions: list[int], limit: int) -> list[list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nc_bench.config import Adam, Config, FirstOrder, Lbfgs, Library, Mlp, ResNet, Sgd
+from nc_bench.config import Adam, Config, FirstOrder, Lbfgs, Sgd
 from nc_bench.metrics.stationarity import stationarity_residual
 from nc_bench.recording import Recording, Split
 from nc_bench.training.ensemble import Ensemble
@@ -37,9 +37,9 @@ def not_stationary(config: Config) -> str:
         return f"{config.optimizer.name} does not come to rest where this gradient vanishes"
     if acting_decay(config) == 0:
         return "no weight decay acts"
-    if isinstance(config.model, Library):
+    if config.model.uses_batch_statistics is None:
         return f"training may see other features of {config.model.name} than those that are measured"
-    if isinstance(config.model, ResNet) or (isinstance(config.model, Mlp) and config.model.batch_norm):
+    if config.model.uses_batch_statistics:
         return "with batch norm training sees other features than those that are measured"
     return ""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from nc_bench.config import Config, Unconstrained
+from nc_bench.config import Config
 from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.verdicts.convergence import converged
 from nc_bench.verdicts.expectations import Expectation
@@ -113,7 +113,7 @@ def _verdict(
 
 
 def _tolerance(config: Config, name: str, random: float, *, proved: bool) -> float:
-    if isinstance(config.model, Unconstrained) and proved and config.training.autocast == "none":
+    if config.model.is_feature_table and proved and config.training.autocast == "none":
         return EXACT_RISK_TOLERANCE[config.dtype] if name == "risk" else EXACT_TOLERANCE
     if name == "nc1_radius":
         return WORST_SAMPLE_TOLERANCE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from nc_bench.config import (
@@ -10,28 +9,13 @@ from nc_bench.config import (
     FeatureBound,
     FirstOrder,
     HeadBound,
-    Library,
-    Mlp,
     OutputBound,
-    ResNet,
-    Unconstrained,
 )
 from nc_bench.theory import Prediction, predict
 
 NEARLY_BALANCED = 1.1
 """Largest ratio of class sizes up to which a network is held against a prediction for equal classes: by symmetry
 the risk changes with the square of the imbalance, a hundred times less than a network's tolerance."""
-
-ACTIVATION_RANGE = {
-    "relu": (0.0, math.inf),
-    "leaky_relu": (-math.inf, math.inf),
-    "gelu": (-0.16997, math.inf),
-    "tanh": (-1.0, 1.0),
-    "sigmoid": (0.0, 1.0),
-    "hard_tanh": (-1.0, 1.0),
-    "identity": (-math.inf, math.inf),
-}
-"""Infimum and supremum of what each activation returns."""
 
 
 def known_minimiser(config: Config, counts: Sequence[int], width: int) -> Prediction | str:
@@ -50,9 +34,9 @@ def known_minimiser(config: Config, counts: Sequence[int], width: int) -> Predic
         return _bounded(config, counts, width, decay)
     if objective.loss in ("exponential", "focal"):
         return f"no minimiser is known for the {objective.loss} loss"
-    if isinstance(config.model, Unconstrained) and objective.decay_of_head > 0 and objective.feature_decay > 0:
+    if config.model.is_feature_table and objective.decay_of_head > 0 and objective.feature_decay > 0:
         return _decayed(config, counts, width)
-    if isinstance(config.model, Unconstrained) and decay:
+    if config.model.is_feature_table and decay:
         return "the objective does not decay both the head and the features"
     if decay:
         return "weight decay acts on every layer, and the minimiser over deep networks is not known in closed form"
@@ -66,7 +50,7 @@ def _bounded(config: Config, counts: Sequence[int], width: int, decay: float) ->
     ball, head, outputs = config.constraints.features, config.constraints.head, config.constraints.outputs
     if config.objective.loss != "cross_entropy" or config.objective.label_smoothing:
         return "under norm bounds the minimiser is known for the plain cross entropy only"
-    if isinstance(config.model, Mlp) and _is_linear(config.model):
+    if config.model.is_linear:
         return "the features are linear in the inputs, so they cannot be chosen freely"
     if outputs is not None:
         if decay or ball or head:
@@ -87,7 +71,7 @@ def _bounded(config: Config, counts: Sequence[int], width: int, decay: float) ->
         classes=len(counts),
         radius=ball.radius,
         head_norm=head.radius,
-        nonnegative=nonnegative_features(config),
+        nonnegative=config.model.has_nonnegative_features,
         bias=config.head.bias,
         width=width,
         class_weights=None if _balanced_enough(config, counts) else weights_in_loss(config, counts),
@@ -97,7 +81,7 @@ def _bounded(config: Config, counts: Sequence[int], width: int, decay: float) ->
 def _bounded_outputs(config: Config, counts: Sequence[int], ball: OutputBound, width: int) -> Prediction | str:
     # The optimal outputs sum to zero, and W maps features in the positive orthant to them without a bias only if
     # those are linearly independent.
-    if nonnegative_features(config) and not config.head.bias and width < len(counts):
+    if config.model.has_nonnegative_features and not config.head.bias and width < len(counts):
         return f"width {width} is too small: the optimal outputs of non-negative features need {len(counts)}"
     return predict("final_layer_ball", classes=len(counts), radius=ball.radius, p=ball.p, width=width)
 
@@ -108,7 +92,7 @@ def _mean_square(
     """The layer-peeled model."""
     if ball.in_mean != head.in_mean:
         return "of features and head one is bounded in the mean square and the other is not"
-    if nonnegative_features(config):
+    if config.model.has_nonnegative_features:
         return "the features are bounded in the mean square and non-negative"
     if len(set(counts)) > 1:
         return f"the class sizes differ ({min(counts)} to {max(counts)})"
@@ -137,7 +121,7 @@ def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | 
         per_class=counts[0],
         head_decay=config.objective.decay_of_head,
         feature_decay=config.objective.feature_decay,
-        nonnegative=nonnegative_features(config),
+        nonnegative=config.model.has_nonnegative_features,
         label_smoothing=config.objective.label_smoothing,
         loss=config.objective.loss,
         bias=config.head.bias,
@@ -146,46 +130,25 @@ def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | 
     )
 
 
-def nonnegative_features(config: Config) -> bool:
-    """Whether it is known of the model that no feature can be negative."""
-    match config.model:
-        case Mlp():
-            return _feature_range(config.model)[0] >= 0
-        case Unconstrained():
-            return config.model.nonnegative
-        case ResNet():
-            return True  # means over space of what a ReLU returns
-        case Library():
-            return False
-
-
 def _unfilled(config: Config, ball: FeatureBound) -> str:
     """Why some features of the (non-negative part of the) ball or sphere cannot be had, "" if all can."""
-    if isinstance(config.model, Library):
+    if config.model.features_range is None:
         return f"features of {config.model.name} are not known to fill the {ball.set} of radius {ball.radius:g}"
     # The minimiser in the ball lies on its sphere, so it is the one on the sphere, which every direction fills.
-    if ball.on_surface or not isinstance(config.model, Mlp):
+    if ball.on_surface:
         return ""
-    low, high = _feature_range(config.model)
+    low, high = config.model.features_range
     if ball.radius <= high and (low == 0 or ball.radius <= -low):
         return ""
     return (
-        f"features end in {config.model.activation}, whose values between {low:.3g} and {high:.3g} "
-        f"do not fill the ball of radius {ball.radius:g}"
+        f"every entry of the features lies between {low:.3g} and {high:.3g}, "
+        f"so they do not fill the ball of radius {ball.radius:g}"
     )
-
-
-def _is_linear(model: Mlp) -> bool:
-    return model.activation == "identity" or (len(model.widths) == 1 and not model.final_activation)
-
-
-def _feature_range(model: Mlp) -> tuple[float, float]:
-    return ACTIVATION_RANGE[model.activation] if model.final_activation else (-math.inf, math.inf)
 
 
 def _balanced_enough(config: Config, counts: Sequence[int]) -> bool:
     weights = weights_in_loss(config, counts)
-    if isinstance(config.model, Unconstrained):
+    if config.model.is_feature_table:
         return len(set(weights)) == 1
     return max(weights) <= NEARLY_BALANCED * min(weights)
 

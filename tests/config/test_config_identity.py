@@ -14,8 +14,6 @@ from pydantic import create_model
 
 from nc_bench.config import (
     Config,
-    DecoupledDecay,
-    FirstOrder,
     Stop,
     config_changes,
     config_hash,
@@ -240,14 +238,10 @@ def replaced(value: Section, old: Section, new: Section) -> Any:
     return value.model_copy(update=changed)
 
 
-def all_sections() -> set[type[Section]]:
+def all_sections(above: type[Section] = Section) -> set[type[Section]]:
     """The classes that a configuration is made of: those in `nc_bench.config` that no other class refines."""
-    found, waiting = set(), [Section]
-    while waiting:
-        below = [kind for kind in waiting.pop().__subclasses__() if kind.__module__.startswith("nc_bench.config.")]
-        waiting += below
-        found |= {kind for kind in below if not kind.__name__.startswith("_")}
-    return found - {FirstOrder, DecoupledDecay}
+    below = [kind for kind in above.__subclasses__() if kind.__module__.startswith("nc_bench.config.")]
+    return set().union(*map(all_sections, below)) if below else {above}
 
 
 def test_every_section_is_among_the_complete_ones() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nc_bench import FeatureTap
 from nc_bench.config import Config, ConfigError
-from nc_bench.models import Classifier, build_classifier, stackable
+from nc_bench.models import Classifier, build_classifier
 from nc_bench.vision import torchvision
 
 FREE = {"features": None, "head": None}
@@ -118,7 +118,7 @@ def test_it_takes_images_only_and_is_not_stacked() -> None:
     message = r"^model\.name: resnet18 takes images, but a sample of data\.name: digits is 64 numbers, not channels x "
     with pytest.raises(ConfigError, match=message):
         build(config, (64,))
-    assert not stackable(config) and stackable(network())
+    assert config.model.not_stacked and not network().model.not_stacked
     with pytest.raises(AssertionError, match="resnet18 is not stacked"):
         build_classifier([config, config], input_shape=SMALL, samples=7, classes=4)
 

@@ -10,7 +10,7 @@ from small_runs import network, table
 
 from nc_bench import Run
 from nc_bench.config.objective import Objective
-from nc_bench.reports.description import _model, describe
+from nc_bench.reports.description import describe
 
 
 @pytest.mark.parametrize("loss", get_args(Objective.model_fields["loss"].annotation))
@@ -50,10 +50,10 @@ def test_a_caption_says_where_the_weights_came_from(make_run: Callable[..., Run]
     ],
 )
 def test_models(model: dict[str, Any], words: str) -> None:
-    assert _model(network(model=model)) == words
+    assert network(model=model).model.sentence() == words
 
 
 def test_tables() -> None:
-    assert _model(table()) == "unconstrained features of width 12"
+    assert table().model.sentence() == "unconstrained features of width 12"
     model = {"name": "unconstrained", "widths": [3], "nonnegative": True}
-    assert _model(table(model=model)) == "unconstrained features of width 3, non-negative"
+    assert table(model=model).model.sentence() == "unconstrained features of width 3, non-negative"
