@@ -11,7 +11,7 @@ from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.reading import last_row
 from nc_bench.runs import RunTables
 from nc_bench.runs.directory import PENULTIMATE
-from nc_bench.verdicts.judging import RELATIVE
+from nc_bench.verdicts.claims import is_relative
 
 LAW, OTHER = "Law: no network can break it", "Other"
 
@@ -106,8 +106,7 @@ def _why_not_applicable(run: RunTables) -> list[str]:
 
 def _line(row: Mapping[str, Any], sources: Sequence[tuple[str, str]]) -> Line:
     predicted, measured, source = row["predicted"], row["measured"], (row["source"], row["assumption"])
-    relative = row["name"] in RELATIVE and predicted != 0 and not math.isnan(predicted)
-    write = percent if relative else number
+    write = percent if is_relative(row["name"], predicted) else number
     size = abs(row["deviation"])
     sign = "" if math.isnan(size) else "+" if row["deviation"] > 0 else "-" if row["deviation"] < 0 else ""
     return Line(

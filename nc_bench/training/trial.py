@@ -17,11 +17,11 @@ from nc_bench.recording import Recording, Split
 from nc_bench.recording.feature_files import SPLITS, write_features, write_plane
 from nc_bench.rng import Stream
 from nc_bench.runs import RunDirectory
-from nc_bench.runs.directory import FEATURES, rows_to_frame
+from nc_bench.runs.directory import FEATURES
 from nc_bench.training.checkpoint import Checkpoint, DamagedCheckpoint, encode, read_checkpoint
 from nc_bench.training.stopping import EarlyStop
 from nc_bench.verdicts.expectations import expectations
-from nc_bench.verdicts.judging import judge
+from nc_bench.verdicts.judging import judge_run
 
 Row = dict[str, Any]
 
@@ -98,11 +98,7 @@ class Trial:
 
     def finish(self, status: str, null: Mapping[str, float]) -> None:
         """Judge the rows that were written, against random directions `null` too, and close the manifest."""
-
-        def conclude() -> None:
-            self.run.finish(judge(self.config, self.expected, rows_to_frame(self.run.rows()), null))
-
-        self.processes.on_rank0(conclude)
+        self.processes.on_rank0(lambda: judge_run(self.run, self.config, self.expected, null))
         self.describe(status)
 
     def keep_features(

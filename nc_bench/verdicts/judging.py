@@ -9,48 +9,21 @@ from typing import Any
 import pandas as pd
 
 from nc_bench.config import Config
-from nc_bench.runs.directory import PENULTIMATE
+from nc_bench.runs.directory import PENULTIMATE, RunDirectory, rows_to_frame
+from nc_bench.verdicts.claims import CLAIMS, deviation_of, tolerance_of
 from nc_bench.verdicts.convergence import converged
 from nc_bench.verdicts.expectations import Expectation
 
-CLAIMS: Mapping[str, str] = {
-    "risk": "the training risk is the smallest possible",
-    "simplex_efficiency": "the whole norm budget becomes separation",
-    "feature_radius": "features reach the largest norm",
-    "head_opnorm": "the head reaches its largest norm",
-    "nc1_pinv": "classes are points, against the class means",
-    "nc1_quotient": "classes are points, by variances",
-    "nc1_cdnv": "classes are points, pair by pair",
-    "nc1_radius": "classes are points, the worst sample",
-    "output_collapse": "outputs of a class are one point",
-    "nc2_equinorm": "class means have equal norms",
-    "nc2_equiangular": "class means have equal, widest angles",
-    "nc2_equidistant": "class means have equal distances",
-    "nc2_etf": "class means form a simplex",
-    "centre_offset": "offset of the centre of the class means",
-    "nc3_duality_centred": "head and class means are proportional",
-    "nc3_alignment_centred": "head rows point at class means",
-    "isometry_defect": "the head is an isometry on their span",
-    "nc2_equinorm_w_centred": "head rows have equal norms",
-    "nc2_equiangular_w_centred": "head rows have equal angles",
-    "nc4_mismatch": "the classifier picks the nearest class mean",
-    "accuracy": "every training sample is classified right",
-}
-"""What each name claims, in the order of the table; predicted names that are not here are not judged."""
-
-RELATIVE = frozenset({"risk", "feature_radius", "head_opnorm"})
-NETWORK_TOLERANCE = 0.05
-EXACT_RISK_TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
-EXACT_TOLERANCE = 1e-4
-WORST_SAMPLE_TOLERANCE = 0.5
-"""A network is held to 5 %, an unconstrained model with a proved minimiser to what the risk's quadratic minimum leaves
-of 1e-9; in float32 norms and margins are rounded, and the risk with them, under autocast as a network's. `nc1_radius`
-looks at one sample only, and half a radius away that sample is still nearer to its class than to any other."""
-
-ALWAYS_ZERO = 1e-9
-"""Below this the null says that the metric cannot tell: for two classes every pair of means is a simplex."""
-
 LAW_ROUNDING = 1e-9
+"""How far rounding may put risk_balanced below risk_floor."""
+
+
+def judge_run(run: RunDirectory, config: Config, expected: Sequence[Expectation], null: Mapping[str, float]) -> None:
+    """Judge the rows that a run has written, and write metrics.csv and predictions.json into its directory.
+
+    `null`: what random directions give, by metric name. RunError for damaged rows, OSError if it cannot be written.
+    """
+    run.finish(judge(config, expected, rows_to_frame(run.rows()), null))
 
 
 def judge(
@@ -86,9 +59,7 @@ def _verdict(
     moving: bool,
 ) -> dict[str, Any]:
     predicted, random = expectation.values[name], null.get(name, math.nan)
-    deviation = measured - predicted
-    if name in RELATIVE and predicted:
-        deviation /= abs(predicted)
+    deviation = deviation_of(name, measured, predicted)
     tolerance = _tolerance(config, name, random, proved=expectation.proved)
     if expectation.not_applicable:
         verdict, tolerance = "not applicable", math.nan
@@ -100,7 +71,7 @@ def _verdict(
         verdict = "not converged" if moving else "fails"
     return {
         "name": name,
-        "claim": CLAIMS[name],
+        "claim": CLAIMS[name].sentence,
         "predicted": predicted,
         "null": random,
         "measured": measured,
@@ -112,18 +83,13 @@ def _verdict(
     }
 
 
-def _tolerance(config: Config, name: str, random: float, *, proved: bool) -> float:
-    if config.model.is_feature_table and proved and config.training.autocast == "none":
-        return EXACT_RISK_TOLERANCE[config.dtype] if name == "risk" else EXACT_TOLERANCE
-    if name == "nc1_radius":
-        return WORST_SAMPLE_TOLERANCE
-    if math.isnan(random) or random < ALWAYS_ZERO or name in RELATIVE:
-        return NETWORK_TOLERANCE
-    return min(NETWORK_TOLERANCE, random / 2)
+def _tolerance(config: Config, name: str, null: float, *, proved: bool) -> float:
+    exact = config.model.is_feature_table and proved and config.training.autocast == "none"
+    return tolerance_of(name, null, exact_in=config.dtype if exact else "")
 
 
 def _law(config: Config, rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Law 15 on every recorded row: risk_balanced >= risk_floor, which no linear head can break."""
+    """The law of every recorded row: risk_balanced >= risk_floor, which no linear head can break."""
     gaps = rows["risk_gap"].dropna()
     smallest = float(gaps.min()) if len(gaps) else math.nan
     bounded_outputs = config.constraints.outputs is not None

@@ -12,8 +12,9 @@ from small_runs import network, table
 
 from nc_bench.config import Config
 from nc_bench.runs.directory import rows_to_frame
+from nc_bench.verdicts.claims import CLAIMS
 from nc_bench.verdicts.expectations import Expectation, expectations
-from nc_bench.verdicts.judging import CLAIMS, judge
+from nc_bench.verdicts.judging import judge
 
 EQUAL = (10,) * 10
 STILL = [0.99] * 40
@@ -148,7 +149,7 @@ def test_rows_of_a_table_of_verdicts() -> None:
         "source",
     ]
     assert all(list(row) == keys for row in rows)
-    assert rows[1]["claim"] == CLAIMS["nc2_etf"] and rows[1]["assumption"] == "as assumed"
+    assert rows[1]["claim"] == CLAIMS["nc2_etf"].sentence and rows[1]["assumption"] == "as assumed"
 
 
 @pytest.mark.parametrize("config", [network(), network(constraints={"features": None, "head": None}), table()])
