@@ -2,7 +2,7 @@
 
 from nc_bench.data.augmentation import Augmentation
 from nc_bench.data.dataset import Dataset
-from nc_bench.data.images import Images, part, training_batches
+from nc_bench.data.images import Images, select_rows, training_batches
 from nc_bench.data.labels import noisy_labels, random_labels, training_labels, uniform_labels
 from nc_bench.data.load import load_dataset
 from nc_bench.errors import DataError
@@ -14,8 +14,8 @@ __all__ = [
     "Images",
     "load_dataset",
     "noisy_labels",
-    "part",
     "random_labels",
+    "select_rows",
     "training_batches",
     "training_labels",
     "uniform_labels",

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from nc_bench.data.dataset import Dataset
-from nc_bench.data.images import BLOCK, Images, PixelArray
-from nc_bench.data.standardise import levels_of
+from nc_bench.data.images import BLOCK, Images, PixelArray, levels_from_images
 from nc_bench.errors import DataError
 from nc_bench.text import one_line
 
@@ -25,8 +24,8 @@ CLASSES = {"cifar10": 10, "cifar100": 100, "svhn": 10, "stl10": 10}
 def load_archive(*, name: str, root: Path, download: bool) -> Dataset:
     """The labelled training and test images of one of READERS, where torchvision puts them under `root`.
 
-    Every file is held against the MD5 sum that torchvision knows. Pixels are standardised channel by channel by the
-    training split (see `levels_of`). Files that are whole are never downloaded again.
+    The MD5 of every file is compared with the one torchvision states. Pixels are standardised channel by channel by the
+    training split (see `levels_from_images`). Files that are undamaged are never downloaded again.
 
     Raises DataError if a file is missing and not to be downloaded, a download fails, or a file is damaged.
     """
@@ -35,7 +34,7 @@ def load_archive(*, name: str, root: Path, download: bool) -> Dataset:
 
     reader = getattr(torchvision.datasets, READERS[name])
     files = _files(reader, root)
-    if download and not all(_whole(path, md5) for path, md5 in files):
+    if download and not all(_undamaged(path, md5) for path, md5 in files):
         _download(name, reader, root)
     if missing := [path for path, _ in files if not path.is_file()]:
         names, folder = ", ".join(path.name for path, _ in files), files[0][0].parent
@@ -45,12 +44,12 @@ def load_archive(*, name: str, root: Path, download: bool) -> Dataset:
             "data.download=true"
         )
     for path, md5 in files:
-        if not _whole(path, md5):
+        if not _undamaged(path, md5):
             raise DataError(
                 f"{path}: damaged (its MD5 is not {md5}); delete it and fetch it again (data.download=true)"
             )
     (train, train_labels), (test, test_labels) = (_read(reader, root, split) for split in ("train", "test"))
-    levels = levels_of(train.split(BLOCK))
+    levels = levels_from_images(train.split(BLOCK))
     return Dataset(
         name=name,
         classes=CLASSES[name],
@@ -69,7 +68,7 @@ def _files(reader: Any, root: Path) -> list[tuple[Path, str]]:
     return [(root / reader.base_folder / file, md5) for file, md5 in [*reader.train_list, *reader.test_list, *meta]]
 
 
-def _whole(path: Path, md5: str) -> bool:
+def _undamaged(path: Path, md5: str) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Random flips and shifts of training images, as operations on whole batches where they lie."""
+"""Random flips and shifts of training images, as operations on whole batches on their own device."""
 
 from __future__ import annotations
 

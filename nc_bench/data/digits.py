@@ -25,8 +25,8 @@ def load_digits() -> Dataset:
     train, test = train_test_split(
         np.arange(len(labels)), stratify=labels, test_size=TEST_SAMPLES, random_state=SPLIT_SEED
     )
-    centre, spread = pixels[train].mean(axis=0), pixels[train].std(axis=0)
-    standardised = torch.from_numpy((pixels - centre) / np.where(spread > 0, spread, 1.0))
+    mean, std = pixels[train].mean(axis=0), pixels[train].std(axis=0)
+    standardised = torch.from_numpy((pixels - mean) / np.where(std > 0, std, 1.0))
     targets = torch.from_numpy(labels.astype(np.int64))
     return Dataset(
         name="digits",

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from nc_bench.config import FolderOfImages
 from nc_bench.data.dataset import Dataset
-from nc_bench.data.images import Images
-from nc_bench.data.standardise import levels_by, levels_of
+from nc_bench.data.images import Images, levels_from_images, levels_from_statistics
 from nc_bench.errors import DataError
 from nc_bench.text import listed, one_line
 
@@ -68,8 +67,8 @@ def load_folders(settings: FolderOfImages) -> Dataset:
     """`root`/train and `root`/test (ImageNet: val), each with one folder of images for every class, in sorted order.
 
     The header of every file is read once (about 0.1 ms a file from a local disk) before anything else. Pixels are
-    standardised channel by channel (see `levels_of`): by the stated means and standard deviations, else by the
-    training images, of more than STATISTICS_SAMPLES by so many at even distances.
+    standardised channel by channel (see `levels_from_images`): by the stated means and standard deviations, else by the
+    training images: all, or STATISTICS_SAMPLES of them at even distances.
 
     Raises DataError, one line that names the folder or file, for a folder that is missing or has no classes, classes
     without images or other than those of the training folder, an image that cannot be read, and images of different
@@ -168,11 +167,11 @@ def _levels(settings: FolderOfImages, source: ImageFiles) -> Tensor:
         for key, numbers in (("channel_means", means), ("channel_stds", stds)):
             if len(numbers) != source.channels:
                 raise DataError(f"data.{key}: {len(numbers)} given, but the images have {source.channels} channels")
-        return levels_by(means, stds)
+        return levels_from_statistics(means, stds)
     count = min(len(source), STATISTICS_SAMPLES)
     taken = torch.arange(count) * len(source) // count
     raw = Images(source=source, levels=torch.zeros(source.channels, 256), chosen=taken, workers=settings.workers)
-    return levels_of(raw.pixels())
+    return levels_from_images(raw.pixels())
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

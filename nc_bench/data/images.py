@@ -1,16 +1,17 @@
-"""Images as bytes, which become numbers where they are used: all at once for a set held in memory, or by the batch."""
+"""Images as bytes, standardised where they are used: all at once for a set held in memory, or by the batch."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -58,9 +59,9 @@ class PixelArray:
 class Images:
     """The `chosen` images of a source, standardised: `levels[channel, byte]` is the value of a pixel.
 
-    `batches` and `split` read ahead in so many `workers` (as many processes as there are processors at most; 0: in
-    this one) and put the result on `device` in `dtype`. A value is one of 256 of its channel, so it is the same to
-    the last bit whether an image is held in memory or read again in every epoch.
+    `batches` and `split` read ahead in `workers` processes (at most one for each core; 0: in this process) and put
+    the result on `device` in `dtype`. A value is one of the 256 of its channel, so it is the same to the last bit
+    whether an image is held in memory or read again in every epoch.
     """
 
     source: PixelSource
@@ -84,7 +85,7 @@ class Images:
 
     @property
     def bytes(self) -> int:
-        """What all of them take as float32 numbers."""
+        """Memory that all of them take as float32 numbers."""
         return math.prod(self.shape) * torch.float32.itemsize
 
     def select(self, indices: Tensor | slice) -> Images:
@@ -96,7 +97,7 @@ class Images:
         levels = self.levels.to(device=device, dtype=dtype)
         return dataclasses.replace(self, levels=levels, device=torch.device(device), dtype=dtype)
 
-    def held(self) -> Tensor:
+    def to_tensor(self) -> Tensor:
         """All of them as one tensor (N, c, h, w)."""
         held = torch.empty(self.shape, dtype=self.dtype, device=self.device)
         for start, block in zip(range(0, len(self), BLOCK), self.split(BLOCK), strict=True):
@@ -104,16 +105,16 @@ class Images:
         return held
 
     def pixels(self) -> Iterator[UInt8[Tensor, "n c h w"]]:
-        """All of them in their order as bytes, some at a time."""
+        """All of them in their order as bytes, BLOCK at a time."""
         yield from self._read([part.tolist() for part in torch.arange(len(self)).split(BLOCK)])
 
     def split(self, rows: int) -> Iterator[Tensor]:
-        """All of them in their order, so many at a time."""
+        """All of them in their order, this many at a time."""
         for pixels in self._read([part.tolist() for part in torch.arange(len(self)).split(rows)]):
             yield self._standardised(pixels)
 
     def batches(self, batches: Sequence[Int64[Tensor, "t _"]]) -> Iterator[Tensor]:
-        """For every batch of numbers the images (t, b, c, h, w)."""
+        """The images (t, b, c, h, w) of every batch of numbers."""
         read = self._read([batch.flatten().tolist() for batch in batches])
         for batch, pixels in zip(batches, read, strict=True):
             yield self._standardised(pixels).view(*batch.shape, *self.source.shape)
@@ -122,7 +123,7 @@ class Images:
         loader: DataLoader[Tensor | DataError] = DataLoader(
             _Reader(self.source, self.chosen),
             batch_sampler=batches,
-            collate_fn=_as_it_is,
+            collate_fn=_uncollated,
             num_workers=min(self.workers, usable_cores(), len(batches)),
             pin_memory=self.device.type == "cuda",
             worker_init_fn=_leave_signals_to_the_main_process,
@@ -140,7 +141,7 @@ class Images:
 
 
 def training_batches(inputs: Tensor | Images, batches: Sequence[Int64[Tensor, "t _"]]) -> Iterator[Tensor]:
-    """For every batch of numbers its inputs (t, b, ...): indexed where they are held, else read ahead."""
+    """The inputs (t, b, ...) of every batch of numbers: indexed where they are held, else read ahead."""
     if isinstance(inputs, Images):
         yield from inputs.batches(batches)
     else:
@@ -148,13 +149,37 @@ def training_batches(inputs: Tensor | Images, batches: Sequence[Int64[Tensor, "t
             yield inputs.index_select(0, batch.flatten()).view(*batch.shape, *inputs.shape[1:])
 
 
-def part(inputs: Tensor | Images, rows: slice) -> Tensor | Images:
-    """Some of the inputs, held or to be read as all of them are."""
+def select_rows(inputs: Tensor | Images, rows: slice | Tensor) -> Tensor | Images:
+    """Some of the inputs: by a slice, their numbers or a mask. Images are not read."""
     return inputs.select(rows) if isinstance(inputs, Images) else inputs[rows]
 
 
+def levels_from_images(blocks: Iterable[UInt8[Tensor, "_ c h w"]]) -> Float32[Tensor, "c 256"]:
+    """The table (x/255 - mean) / std of every byte x, by the mean and population standard deviation of each channel.
+
+    Computed in float64 from the counts of the bytes, so that it does not depend on the blocks. A constant channel is
+    centred only.
+    """
+    counts = sum(np.stack([np.bincount(c.ravel(), minlength=256) for c in b.numpy().swapaxes(0, 1)]) for b in blocks)
+    levels = np.arange(256) / 255.0
+    means, stds = [], []
+    for channel in np.atleast_2d(counts):
+        mean = np.average(levels, weights=channel)
+        std = np.sqrt(np.average((levels - mean) ** 2, weights=channel))
+        means.append(float(mean))
+        stds.append(float(std) if std > 0 else 1.0)
+    return levels_from_statistics(means, stds)
+
+
+def levels_from_statistics(means: Sequence[float], stds: Sequence[float]) -> Float32[Tensor, "c 256"]:
+    """The table (x/255 - mean) / std of every byte x, with the mean and standard deviation stated for each channel."""
+    levels = np.arange(256) / 255.0
+    rows = [((levels - mean) / std).astype(np.float32) for mean, std in zip(means, stds, strict=True)]
+    return torch.from_numpy(np.stack(rows))
+
+
 class _Reader(Dataset[Tensor | DataError]):
-    """What a worker of the loader does; an error travels as a value, because the loader would wrap its message."""
+    """What a worker of the loader reads. A DataError is returned as a value: the loader would change its message."""
 
     def __init__(self, source: PixelSource, chosen: Tensor) -> None:
         self.source, self.chosen = source, chosen
@@ -169,7 +194,7 @@ class _Reader(Dataset[Tensor | DataError]):
             return error
 
 
-def _as_it_is(batch: Any) -> Any:
+def _uncollated(batch: Any) -> Any:
     return batch
 
 

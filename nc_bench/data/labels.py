@@ -1,4 +1,4 @@
-"""What may be done to training labels."""
+"""Random, uniform and noisy training labels."""
 
 from __future__ import annotations
 

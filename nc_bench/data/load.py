@@ -21,25 +21,25 @@ GIGABYTE = 10**9
 
 
 def load_dataset(settings: Data) -> Dataset:
-    """The samples that are asked for with their true labels, on the CPU, in a type that holds their values exactly.
+    """The selected samples with their true labels, on the CPU, in a type that holds their values exactly.
 
     Inputs are standardised by the whole training split, before samples are selected. Images are held as tensors if
     those selected fit in `settings.memory_gb` as float32 numbers, both splits together, and else read by the batch.
 
     Raises DataError for data that is missing, damaged, cannot be fetched or has not the samples asked for.
     """
-    data = select(_whole(settings), settings)
+    data = select(_load_all(settings), settings)
     if not (isinstance(data.train_inputs, Images) and isinstance(data.test_inputs, Images)):
         return data
     train, test = data.train_inputs, data.test_inputs
     assert isinstance(settings, Downloaded | FolderOfImages)
     if train.bytes + test.bytes <= settings.memory_gb * GIGABYTE:
-        return dataclasses.replace(data, train_inputs=train.held(), test_inputs=test.held())
+        return dataclasses.replace(data, train_inputs=train.to_tensor(), test_inputs=test.to_tensor())
     train, test = (dataclasses.replace(inputs, workers=settings.workers) for inputs in (train, test))
     return dataclasses.replace(data, train_inputs=train, test_inputs=test)
 
 
-def _whole(settings: Data) -> Dataset:
+def _load_all(settings: Data) -> Dataset:
     if isinstance(settings, Digits):
         return load_digits()
     if isinstance(settings, FolderOfImages):

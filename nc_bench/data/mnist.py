@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from http.client import HTTPException
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from nc_bench.data.dataset import Dataset
-from nc_bench.data.idx import read_idx
-from nc_bench.data.images import BLOCK, Images, PixelArray
-from nc_bench.data.standardise import levels_of
+from nc_bench.data.images import BLOCK, Images, PixelArray, levels_from_images
 from nc_bench.errors import DataError
 from nc_bench.text import one_line
 
@@ -21,13 +21,18 @@ SIDE = 28
 TRAIN_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 TEST_FILES = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
+UNSIGNED_BYTE = 8
+"""How the header of an IDX file names the type of its entries."""
+
+REMEDY = "delete it and fetch it again (data.download=true)"
+
 
 def load_mnist(*, name: str, folder: str, root: Path, download: bool) -> Dataset:
     """Images (N, 1, 28, 28), 10 classes, from ``root/folder/raw``, where torchvision puts them.
 
     Pixels are (x/255 - mean) / std with the training split's mean and population standard deviation over
     all pixels, computed in float64. ``folder`` is also the name of torchvision's class. Files that are all
-    there are never downloaded again, and torchvision is not even imported.
+    there are never downloaded again, and torchvision is then not imported.
 
     Raises DataError if a file is missing and not to be downloaded, a download fails, or a file is damaged.
     """
@@ -43,7 +48,7 @@ def load_mnist(*, name: str, folder: str, root: Path, download: bool) -> Dataset
     train_images, train_labels = _read_split(raw, TRAIN_FILES)
     test_images, test_labels = _read_split(raw, TEST_FILES)
     train, test = (torch.from_numpy(images.copy()).unsqueeze(1) for images in (train_images, test_images))
-    levels = levels_of(train.split(BLOCK))
+    levels = levels_from_images(train.split(BLOCK))
     return Dataset(
         name=name,
         classes=CLASSES,
@@ -82,3 +87,25 @@ def _read_split(raw: Path, files: tuple[str, str]) -> tuple[NDArray[np.uint8], N
     if labels.max() >= CLASSES:
         raise DataError(f"{raw / files[1]}: label {labels.max()} is outside 0..{CLASSES - 1}")
     return images, labels
+
+
+def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
+    """The array of unsigned bytes with so many axes that an uncompressed IDX file holds.
+
+    The header is two zero bytes, the type of the entries, the number of axes, and the length of each axis
+    as a big-endian 32-bit integer. Raises DataError if the file cannot be read, says anything else, or
+    is shorter or longer than it says.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    start = 4 + 4 * axes
+    if content[:4] != bytes((0, 0, UNSIGNED_BYTE, axes)) or len(content) < start:
+        raise DataError(f"{path}: not an IDX file of unsigned bytes with {axes} axes; {REMEDY}")
+    shape = struct.unpack(f">{axes}I", content[4:start])
+    expected = start + prod(shape)
+    if len(content) != expected:
+        state = "truncated" if len(content) < expected else "corrupt"
+        raise DataError(f"{path}: {state}, {len(content)} bytes where its header says {expected}; {REMEDY}")
+    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)

@@ -19,7 +19,7 @@ from nc_bench.config import (
     StepBalance,
 )
 from nc_bench.data.dataset import Dataset
-from nc_bench.data.images import Images
+from nc_bench.data.images import select_rows
 from nc_bench.errors import DataError
 from nc_bench.rng import Stream, generator
 
@@ -90,9 +90,9 @@ def _keep_classes(data: Dataset, kept: Sequence[int]) -> Dataset:
     return Dataset(
         name=data.name,
         classes=len(kept),
-        train_inputs=_rows(data.train_inputs, train >= 0),
+        train_inputs=select_rows(data.train_inputs, train >= 0),
         train_labels=train[train >= 0],
-        test_inputs=_rows(data.test_inputs, test >= 0),
+        test_inputs=select_rows(data.test_inputs, test >= 0),
         test_labels=test[test >= 0],
     )
 
@@ -101,12 +101,10 @@ def _choose(data: Dataset, sizes: Sequence[int], seed: int, split: int, key: str
     labels = (data.train_labels, data.test_labels)[split]
     chosen = _draw(labels, sizes, generator(seed, Stream.SELECTION, split), key)
     if split == TRAIN:
-        return dataclasses.replace(data, train_inputs=_rows(data.train_inputs, chosen), train_labels=labels[chosen])
-    return dataclasses.replace(data, test_inputs=_rows(data.test_inputs, chosen), test_labels=labels[chosen])
-
-
-def _rows(inputs: Tensor | Images, chosen: Tensor) -> Tensor | Images:
-    return inputs.select(chosen) if isinstance(inputs, Images) else inputs[chosen]
+        return dataclasses.replace(
+            data, train_inputs=select_rows(data.train_inputs, chosen), train_labels=labels[chosen]
+        )
+    return dataclasses.replace(data, test_inputs=select_rows(data.test_inputs, chosen), test_labels=labels[chosen])
 
 
 def _draw(labels: Int64[Tensor, "n"], sizes: Sequence[int], draw: torch.Generator, key: str) -> Int64[Tensor, "m"]:

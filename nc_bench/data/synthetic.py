@@ -1,4 +1,4 @@
-"""Inputs that are made, not gathered: Gaussian clouds, and noise."""
+"""Synthetic inputs: Gaussian clouds, and noise."""
 
 from __future__ import annotations
 

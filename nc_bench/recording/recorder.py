@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nc_bench.config import Config
 from nc_bench.constraints import ConstraintResiduals
-from nc_bench.data import Images, part
+from nc_bench.data import Images, select_rows
 from nc_bench.distributed import SINGLE_PROCESS, Processes
 from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoPassMetrics, measure_features
 from nc_bench.models import Classifier
@@ -152,7 +152,7 @@ class Recorder:
     def _batches(self, split: Split, residuals: ConstraintResiduals) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Features of every layer by name, the penultimate first, and their labels, of this process's share."""
         share = self.processes.local_slice(split.labels.shape[1])
-        mine, own_labels = part(split.inputs, share), split.labels[:, share]
+        mine, own_labels = select_rows(split.inputs, share), split.labels[:, share]
         trials = len(split.labels)
         width = max(math.prod(split.inputs.shape[1:]), *self.widths.values())
         rows = max(1, BATCH_ELEMENTS // (trials * width))
