@@ -150,7 +150,7 @@ def row_sum_law(config: Config, start: NDArray[np.float64], rates: Sequence[floa
     optimizer = config.optimizer
     assert isinstance(optimizer, Sgd)
     beta, coupled = optimizer.momentum, config.objective.decay_of_head
-    decoupled = optimizer.decoupled_decay_of_head
+    decoupled = optimizer.decoupled_decays[1]
     r, v = start, np.zeros_like(start)
     found = [r]
     for rate in rates:

@@ -10,18 +10,15 @@ from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import (
     Adam,
     AdamW,
-    ConstantSchedule,
-    CosineSchedule,
     DecoupledDecay,
     FirstOrder,
     Lbfgs,
-    MultiStepSchedule,
     Muon,
     Optimizer,
-    Schedule,
     Sgd,
     Signum,
 )
+from nc_bench.config.schedule import ConstantSchedule, CosineSchedule, MultiStepSchedule, Schedule
 from nc_bench.config.schema import Config, json_schema
 from nc_bench.config.training import Record, Stop, Training
 from nc_bench.errors import ConfigError

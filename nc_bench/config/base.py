@@ -14,5 +14,8 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    per_trial: ClassVar[frozenset[str]] = frozenset()
+    """Fields in which stacked trials may differ; they agree in all others."""
+
     not_in_hash: ClassVar[frozenset[str]] = frozenset()
     """Fields that a run's numbers do not depend on; they never enter `config_hash`."""

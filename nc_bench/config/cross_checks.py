@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nc_bench.config.data import Augment, Downloaded, FolderOfImages
-from nc_bench.config.optimizer import AdamW, DecoupledDecay, Lbfgs, Muon, Sgd
 
 if TYPE_CHECKING:
     from nc_bench.config.schema import Config
@@ -72,7 +71,7 @@ def _of_decay(config: Config) -> list[str]:
     coupled = _given(config.objective, "weight_decay", "head_decay")
     decoupled = _given(config.optimizer, "decoupled_decay", "decoupled_head_decay")
     for name, value in coupled.items():
-        if isinstance(config.optimizer, AdamW | Muon):
+        if config.optimizer.decays_only_decoupled:
             kind = type(config.optimizer).__name__
             instead = {"weight_decay": "decoupled_decay", "head_decay": "decoupled_head_decay"}[name]
             problems.append(f"objective.{name}: {value} given, but {kind} decays decoupled: set optimizer.{instead}")
@@ -84,7 +83,7 @@ def _of_decay(config: Config) -> list[str]:
             )
     for path, own, rest in (
         ("objective.head_decay", config.objective.head_decay, "weight_decay" in coupled),
-        ("optimizer.decoupled_head_decay", _head_decay(config), "decoupled_decay" in decoupled),
+        ("optimizer.decoupled_head_decay", config.optimizer.own_head_decay, "decoupled_decay" in decoupled),
     ):
         if own is not None and not config.head.trainable:
             problems.append(f"{path}: {own} given, but head.trainable: false")
@@ -95,20 +94,22 @@ def _of_decay(config: Config) -> list[str]:
 
 def _of_optimizer(config: Config) -> list[str]:
     optimizer, features = config.optimizer, config.constraints.features
-    if isinstance(optimizer, Sgd | Muon) and optimizer.nesterov and optimizer.momentum == 0:
-        return ["optimizer.nesterov: needs optimizer.momentum > 0"]
-    if isinstance(optimizer, Muon) and config.model.is_feature_table:
-        return ["optimizer.name: muon is for the weights of hidden layers, and model.name: unconstrained has none"]
-    if not isinstance(optimizer, Lbfgs):
-        return []
-    table = config.model.is_feature_table
-    problems = {
-        "training.batch_size: lbfgs needs null (full batch)": config.training.batch_size is not None,
-        "constraints.head: lbfgs cannot be projected after each step": config.constraints.head is not None,
-        "constraints.features: lbfgs cannot be projected after each step": table and features is not None,
-        "model.nonnegative: lbfgs cannot be projected after each step": _nonnegative_table(config),
-    }
-    return [problem for problem, holds in problems.items() if holds]
+    name, table = optimizer.name, config.model.is_feature_table
+    problems = optimizer.problems()
+    if optimizer.for_hidden_matrices and table:
+        problems.append(
+            f"optimizer.name: {name} is for the weights of hidden layers, and model.name: {config.model.name} has none"
+        )
+    if optimizer.full_batch_only and config.training.batch_size is not None:
+        problems.append(f"training.batch_size: {name} needs null (full batch)")
+    if not optimizer.allows_projection:
+        projected = {
+            "constraints.head": config.constraints.head is not None,
+            "constraints.features": table and features is not None,
+            "model.nonnegative": _nonnegative_table(config),
+        }
+        problems += [f"{key}: {name} cannot be projected after each step" for key, given in projected.items() if given]
+    return problems
 
 
 def _of_speed(config: Config) -> list[str]:
@@ -122,10 +123,6 @@ def _of_speed(config: Config) -> list[str]:
 
 def _nonnegative_table(config: Config) -> bool:
     return config.model.is_feature_table and config.model.has_nonnegative_features
-
-
-def _head_decay(config: Config) -> float | None:
-    return config.optimizer.decoupled_head_decay if isinstance(config.optimizer, DecoupledDecay) else None
 
 
 def _given(section: object, *names: str) -> dict[str, float]:

@@ -1,20 +1,78 @@
-"""How a step is taken, and how long the steps are."""
+"""How a step is taken, and what is known of each optimizer."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from nc_bench.config.base import Section
-from nc_bench.config.values import Count, Flag, Milestones, NonNegative, Positive, ZeroToOne
+from nc_bench.config.values import Count, Flag, NonNegative, Positive, ZeroToOne
 
 
 class _Optimizer(Section):
+    """What the rest of the code asks of an optimizer; one that differs from what stands here says so itself."""
+
+    not_stacked: ClassVar[str] = ""
+    """Why trials under this optimizer cannot be stacked into one batched program; empty if they can."""
+
+    per_trial: ClassVar[frozenset[str]] = frozenset({"lr"})
+
+    full_batch_only: ClassVar[bool] = False
+    """Whether every step needs the loss over all samples."""
+
+    allows_projection: ClassVar[bool] = True
+    """Whether parameters may be projected after a step."""
+
+    decays_only_decoupled: ClassVar[bool] = False
+    """Whether coupled decay, through the gradient, is refused."""
+
+    for_hidden_matrices: ClassVar[bool] = False
+    """Whether it is made for the weight matrices of the backbone's linear layers, and moves the rest otherwise."""
+
+    rests_at_zero_gradient: ClassVar[bool] = False
+    """Whether it comes to rest where the gradient of the head vanishes, with the decay `acting_head_decay`."""
+
     name: str = Field(description="Which optimiser.")
     lr: Positive = Field(description="Learning rate, before the schedule.")
+
+    @property
+    def max_gradient_norm(self) -> float | None:
+        """Norm to which gradients are clipped, None where they never are."""
+        return None
+
+    @property
+    def decoupled_decays(self) -> tuple[float, float]:
+        """Decoupled decay of backbone and head."""
+        return 0.0, 0.0
+
+    @property
+    def own_head_decay(self) -> float | None:
+        """Decoupled decay that the head was given for itself, None if none was."""
+        return None
+
+    def acting_head_decay(self, coupled: float) -> float:
+        """The l of l W = (1/N) (Y - P)^T H at rest, given the coupled decay of the head."""
+        return coupled
+
+    def learning_rate(self, *, in_backbone: bool, is_hidden_matrix: bool) -> float:
+        """Learning rate of a parameter, before the schedule."""
+        return self.lr
+
+    def decay_sentences(self) -> list[str]:
+        """Its decoupled decays in a caption, those that are given."""
+        decay, own = self.decoupled_decays[0], self.own_head_decay
+        return [f"decoupled decay {decay:g}"] * (decay != 0) + [
+            f"decoupled decay of the head {head:g}" for head in (own,) if head is not None
+        ]
+
+    def problems(self) -> list[str]:
+        """What its settings say against each other, one `dotted.path: problem` each."""
+        return []
 
 
 class FirstOrder(_Optimizer):
     """What the optimisers share that take one gradient a step."""
+
+    per_trial: ClassVar[frozenset[str]] = _Optimizer.per_trial | {"backbone_lr_factor", "clip_norm"}
 
     backbone_lr_factor: Positive = Field(
         default=1.0,
@@ -26,9 +84,18 @@ class FirstOrder(_Optimizer):
         "with |g| over all parameters, as torch's clip_grad_norm_ does; null: never.",
     )
 
+    @property
+    def max_gradient_norm(self) -> float | None:
+        return self.clip_norm
+
+    def learning_rate(self, *, in_backbone: bool, is_hidden_matrix: bool) -> float:
+        return self.lr * self.backbone_lr_factor if in_backbone else self.lr
+
 
 class DecoupledDecay(FirstOrder):
     """What the optimisers share that can decay decoupled: every step first takes parameter *= 1 - lr * l."""
+
+    per_trial: ClassVar[frozenset[str]] = FirstOrder.per_trial | {"decoupled_decay", "decoupled_head_decay"}
 
     decoupled_decay: NonNegative = Field(
         default=0.0, description="Decoupled decay l: every step first takes parameter *= 1 - lr * l."
@@ -40,20 +107,36 @@ class DecoupledDecay(FirstOrder):
     )
 
     @property
-    def decoupled_decay_of_head(self) -> float:
-        """The decoupled decay that acts on the head."""
-        return self.decoupled_decay if self.decoupled_head_decay is None else self.decoupled_head_decay
+    def own_head_decay(self) -> float | None:
+        return self.decoupled_head_decay
+
+    @property
+    def decoupled_decays(self) -> tuple[float, float]:
+        head = self.decoupled_decay if self.decoupled_head_decay is None else self.decoupled_head_decay
+        return self.decoupled_decay, head
 
 
 class Sgd(DecoupledDecay):
     """Gradient descent on batches, with momentum; with decoupled decay this is SGDW (Loshchilov & Hutter 2019)."""
 
+    per_trial: ClassVar[frozenset[str]] = DecoupledDecay.per_trial | {"momentum"}
+    rests_at_zero_gradient: ClassVar[bool] = True
+
     name: Literal["sgd"] = Field(description="Stochastic gradient descent.")
     momentum: ZeroToOne = Field(default=0.0, description="Momentum, in [0, 1).")
     nesterov: Flag = Field(default=False, description="Nesterov's momentum; needs momentum > 0.")
 
+    def acting_head_decay(self, coupled: float) -> float:
+        """Momentum lengthens the steps of the gradient by 1 / (1 - momentum), and those of decoupled decay not."""
+        return coupled + (1 - self.momentum) * self.decoupled_decays[1]
+
+    def problems(self) -> list[str]:
+        return _nesterov_without_momentum(self.momentum, nesterov=self.nesterov)
+
 
 class _Adaptive(FirstOrder):
+    per_trial: ClassVar[frozenset[str]] = FirstOrder.per_trial | {"betas", "eps"}
+
     betas: tuple[ZeroToOne, ZeroToOne] = Field(
         default=(0.9, 0.999), description="Decay rates of the first and second moment, each in [0, 1)."
     )
@@ -63,11 +146,16 @@ class _Adaptive(FirstOrder):
 class Adam(_Adaptive):
     """Adam; objective.weight_decay enters its gradient, so its moments."""
 
+    rests_at_zero_gradient: ClassVar[bool] = True
+
     name: Literal["adam"] = Field(description="Adam.")
 
 
 class AdamW(_Adaptive, DecoupledDecay):
     """Adam with decoupled decay."""
+
+    per_trial: ClassVar[frozenset[str]] = _Adaptive.per_trial | DecoupledDecay.per_trial
+    decays_only_decoupled: ClassVar[bool] = True
 
     name: Literal["adamw"] = Field(description="Adam with decoupled decay.")
     decoupled_decay: NonNegative = Field(
@@ -78,12 +166,18 @@ class AdamW(_Adaptive, DecoupledDecay):
 class Signum(DecoupledDecay):
     """Steps of one size along the signs of the momentum (Bernstein et al. 2018, Algorithm 2)."""
 
+    per_trial: ClassVar[frozenset[str]] = DecoupledDecay.per_trial | {"momentum"}
+
     name: Literal["signum"] = Field(description="Signs of the momentum; with decoupled decay SignumW.")
     momentum: ZeroToOne = Field(default=0.9, description="b of m <- b m + (1 - b) g, in [0, 1); 0 is signSGD.")
 
 
 class Muon(_Adaptive, DecoupledDecay):
     """Orthogonalised momentum (Jordan et al. 2024), as in torch.optim.Muon, for the weights of hidden layers."""
+
+    per_trial: ClassVar[frozenset[str]] = _Adaptive.per_trial | DecoupledDecay.per_trial | {"adamw_lr", "momentum"}
+    decays_only_decoupled: ClassVar[bool] = True
+    for_hidden_matrices: ClassVar[bool] = True
 
     name: Literal["muon"] = Field(
         description="Orthogonalised momentum for the weight matrices of the backbone's linear layers, AdamW for the "
@@ -93,9 +187,21 @@ class Muon(_Adaptive, DecoupledDecay):
     nesterov: Flag = Field(default=True, description="Nesterov's momentum for the matrices.")
     adamw_lr: Positive = Field(description="Learning rate of AdamW, which has betas and eps, for the rest.")
 
+    def learning_rate(self, *, in_backbone: bool, is_hidden_matrix: bool) -> float:
+        rate = self.lr if is_hidden_matrix else self.adamw_lr
+        return rate * self.backbone_lr_factor if in_backbone else rate
+
+    def problems(self) -> list[str]:
+        return _nesterov_without_momentum(self.momentum, nesterov=self.nesterov)
+
 
 class Lbfgs(_Optimizer):
     """Limited-memory BFGS with a strong Wolfe line search: one iteration a step, on the full batch."""
+
+    not_stacked: ClassVar[str] = "its line search is for one trial"
+    full_batch_only: ClassVar[bool] = True
+    allows_projection: ClassVar[bool] = False
+    rests_at_zero_gradient: ClassVar[bool] = True
 
     name: Literal["lbfgs"] = Field(
         description="L-BFGS (torch.optim.LBFGS): full batch only, and no constraint that acts after a step."
@@ -104,36 +210,8 @@ class Lbfgs(_Optimizer):
     history: Count = Field(default=10, description="Pairs of steps and gradient changes that are kept.")
 
 
-class _Schedule(Section):
-    warmup: ZeroToOne = Field(
-        default=0.0,
-        description="w in [0, 1): over this fraction of the run the learning rate first rises linearly, from 1/steps "
-        "of what it would be to all of it.",
-    )
-
-
-class ConstantSchedule(_Schedule):
-    """The learning rate stays."""
-
-    name: Literal["constant"] = Field(description="No change of the learning rate.")
-
-
-class MultiStepSchedule(_Schedule):
-    """The learning rate drops by a factor at given fractions of the run."""
-
-    name: Literal["multi_step"] = Field(description="Drops at given fractions of the run.")
-    milestones: Milestones = Field(description="Fractions of the run, strictly increasing in (0, 1).")
-    factor: Positive = Field(default=0.1, description="What the learning rate is multiplied by at each.")
-
-
-class CosineSchedule(_Schedule):
-    """The learning rate falls to zero along half a cosine over the whole run."""
-
-    name: Literal["cosine"] = Field(
-        description="Half a cosine from lr to zero over what warm-up leaves of training.epochs; extending a run "
-        "stretches it."
-    )
+def _nesterov_without_momentum(momentum: float, *, nesterov: bool) -> list[str]:
+    return ["optimizer.nesterov: needs optimizer.momentum > 0"] if nesterov and momentum == 0 else []
 
 
 Optimizer = Sgd | Adam | AdamW | Signum | Muon | Lbfgs
-Schedule = ConstantSchedule | MultiStepSchedule | CosineSchedule

@@ -13,7 +13,8 @@ from nc_bench.config.cross_checks import cross_checks
 from nc_bench.config.data import Data
 from nc_bench.config.model import MODEL_BY_NAME, Head, Model
 from nc_bench.config.objective import Objective
-from nc_bench.config.optimizer import ConstantSchedule, DecoupledDecay, Optimizer, Schedule
+from nc_bench.config.optimizer import Optimizer
+from nc_bench.config.schedule import ConstantSchedule, Schedule
 from nc_bench.config.training import Record, Training
 from nc_bench.config.values import NonNegativeInteger
 
@@ -61,11 +62,14 @@ class Config(Section):
         return self.objective.weight_decay, self.objective.decay_of_head
 
     @property
+    def acting_head_decay(self) -> float:
+        """The l of l W = (1/N) (Y - P)^T H where the optimizer comes to rest."""
+        return self.optimizer.acting_head_decay(self.objective.decay_of_head)
+
+    @property
     def decoupled_decays(self) -> tuple[float, float]:
         """Decoupled decay of backbone and head; zero under an optimiser that has none."""
-        if isinstance(self.optimizer, DecoupledDecay):
-            return self.optimizer.decoupled_decay, self.optimizer.decoupled_decay_of_head
-        return 0.0, 0.0
+        return self.optimizer.decoupled_decays
 
 
 def json_schema() -> dict[str, Any]:

@@ -79,15 +79,14 @@ def _bounds(config: Config) -> str:
         "label smoothing": config.objective.label_smoothing,
         "weight decay": config.objective.weight_decay,
         "feature decay": config.objective.feature_decay,
-        "decoupled decay": getattr(config.optimizer, "decoupled_decay", 0.0),
     }
     given = {
         "gamma": config.objective.focal_gamma,
         "decay of the head": config.objective.head_decay,
-        "decoupled decay of the head": getattr(config.optimizer, "decoupled_head_decay", None),
     }
     said += [f"{name} {value:g}" for name, value in numbers.items() if value]
-    return ", ".join([*said, *(f"{name} {value:g}" for name, value in given.items() if value is not None)])
+    said += [f"{name} {value:g}" for name, value in given.items() if value is not None]
+    return ", ".join([*said, *config.optimizer.decay_sentences()])
 
 
 def _training(config: Config) -> str:

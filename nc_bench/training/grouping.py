@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from nc_bench.config import Config, ConfigError, Lbfgs, flatten
+from nc_bench.config import Config, ConfigError, flatten
 from nc_bench.config.identity import Leaf
 from nc_bench.text import shown
 
@@ -64,10 +64,9 @@ def check_stackable(configs: Sequence[Config]) -> None:
             if first.get(key) != other.get(key):
                 values = f"{shown(first.get(key))} and {shown(other.get(key))}"
                 raise ConfigError(f"{key}: stacked trials must agree in it, got {values}")
-    if len(configs) > 1 and isinstance(configs[0].optimizer, Lbfgs):
-        raise ConfigError("optimizer.name: lbfgs cannot be stacked: its line search is for one trial")
-    if len(configs) > 1 and (reason := configs[0].model.not_stacked):
-        raise ConfigError(f"model.name: {configs[0].model.name} cannot be stacked: {reason}")
+    for key, section in (("optimizer", configs[0].optimizer), ("model", configs[0].model)):
+        if len(configs) > 1 and section.not_stacked:
+            raise ConfigError(f"{key}.name: {section.name} cannot be stacked: {section.not_stacked}")
 
 
 def _structure(config: Config) -> dict[str, Leaf]:
@@ -75,7 +74,7 @@ def _structure(config: Config) -> dict[str, Leaf]:
 
 
 def _has_stacked_form(config: Config) -> bool:
-    return not config.model.not_stacked and not isinstance(config.optimizer, Lbfgs)
+    return not (config.model.not_stacked or config.optimizer.not_stacked)
 
 
 def _evenly(positions: list[int], limit: int) -> list[list[int]]:

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import math
 
-from nc_bench.config import Adam, Config, FirstOrder, Lbfgs, Sgd
+from nc_bench.config import Config
 from nc_bench.metrics.stationarity import stationarity_residual
 from nc_bench.recording import Recording, Split
 from nc_bench.training.ensemble import Ensemble
-
-
-def acting_decay(config: Config) -> float:
-    """The l of l W = (1/N) (Y - P)^T H: coupled decay as it is, decoupled decay of SGD times 1 - momentum."""
-    coupled = config.objective.decay_of_head
-    if isinstance(config.optimizer, Sgd):
-        return coupled + (1 - config.optimizer.momentum) * config.optimizer.decoupled_decay_of_head
-    return coupled
 
 
 def not_stationary(config: Config) -> str:
@@ -31,11 +23,11 @@ def not_stationary(config: Config) -> str:
         return "the head is frozen"
     if config.constraints.head is not None or config.constraints.outputs is not None:
         return "the head or the outputs are bounded"
-    if isinstance(config.optimizer, FirstOrder) and config.optimizer.clip_norm is not None:
+    if config.optimizer.max_gradient_norm is not None:
         return "gradients are clipped"
-    if not isinstance(config.optimizer, Sgd | Adam | Lbfgs):
+    if not config.optimizer.rests_at_zero_gradient:
         return f"{config.optimizer.name} does not come to rest where this gradient vanishes"
-    if acting_decay(config) == 0:
+    if config.acting_head_decay == 0:
         return "no weight decay acts"
     if config.model.uses_batch_statistics is None:
         return f"training may see other features of {config.model.name} than those that are measured"
@@ -60,7 +52,7 @@ def stationarity_residuals(ensemble: Ensemble, split: Split, recording: Recordin
             split.labels[trial],
             head.weight.detach()[trial],
             None if head.bias is None else head.bias.detach()[trial],
-            decay=acting_decay(config),
+            decay=config.acting_head_decay,
             label_smoothing=config.objective.label_smoothing,
         )
         found.append((float(residual), "" if residual == residual else "the weight is zero"))

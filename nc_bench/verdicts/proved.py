@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from nc_bench.config import (
     Config,
     FeatureBound,
-    FirstOrder,
     HeadBound,
     OutputBound,
 )
@@ -113,7 +112,7 @@ def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | 
         return "the bias is decayed too"
     if (config.objective.mse_true_weight, config.objective.mse_target) != (1, 1):
         return "the squared error is rescaled"
-    if isinstance(config.optimizer, FirstOrder) and config.optimizer.clip_norm is not None:
+    if config.optimizer.max_gradient_norm is not None:
         return "gradients are clipped before the decay is added, so the run minimises something else"
     return predict(
         "weight_decay",

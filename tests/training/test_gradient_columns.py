@@ -18,7 +18,7 @@ from nc_bench.recording import Recorder
 from nc_bench.training import run_training
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.run import run_ensemble
-from nc_bench.training.stationarity import acting_decay, not_stationary, stationarity_residuals
+from nc_bench.training.stationarity import not_stationary, stationarity_residuals
 
 DATA = tiny_dataset()
 FREE = {"features": None, "head": None}
@@ -130,10 +130,10 @@ SGD = {"name": "sgd", "lr": 0.1}
 
 
 def test_the_decay_that_acts() -> None:
-    assert acting_decay(small(optimizer=SGD | {"momentum": 0.9})) == 0.05
+    assert small(optimizer=SGD | {"momentum": 0.9}).acting_head_decay == 0.05
     decoupled = SGD | {"momentum": 0.9, "decoupled_decay": 0.2}
-    assert acting_decay(small(objective={"weight_decay": 0.0}, optimizer=decoupled)) == pytest.approx(0.02)
-    assert acting_decay(small(optimizer={"name": "adam", "lr": 0.1})) == 0.05
+    assert small(objective={"weight_decay": 0.0}, optimizer=decoupled).acting_head_decay == pytest.approx(0.02)
+    assert small(optimizer={"name": "adam", "lr": 0.1}).acting_head_decay == 0.05
 
 
 @pytest.mark.parametrize(

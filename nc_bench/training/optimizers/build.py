@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from nc_bench.config import (
@@ -10,9 +9,7 @@ from nc_bench.config import (
     AdamW,
     Config,
     ConfigError,
-    CosineSchedule,
     Lbfgs,
-    MultiStepSchedule,
     Muon,
     Schedule,
     Sgd,
@@ -52,15 +49,8 @@ def build_optimizer(model: Classifier, configs: Sequence[Config]) -> StackedOpti
 
 
 def learning_rate_factor(schedule: Schedule, step: int, total_steps: int) -> float:
-    """Factor of the learning rate at step 0..total_steps-1; a fraction f of the run is step round(f total_steps).
-
-    constant: 1. multi_step: factor^(milestones passed). cosine: (1 + cos(pi (step - w)/(total_steps - w)))/2 after the
-    w steps of warm-up, 1 before. During warm-up all is multiplied by (step + 1)/w.
-    """
+    """Factor of the learning rate at step 0..total_steps-1: that of the schedule, times (step + 1)/w in w steps of
+    warm-up; a fraction f of the run is step round(f total_steps)."""
     warmup = min(round(schedule.warmup * total_steps), total_steps - 1)
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
-    if isinstance(schedule, MultiStepSchedule):
-        return rise * schedule.factor ** sum(step >= round(m * total_steps) for m in schedule.milestones)
-    if isinstance(schedule, CosineSchedule):
-        return rise * (1 + math.cos(math.pi * max(0, step - warmup) / (total_steps - warmup))) / 2
-    return rise
+    return rise * schedule.after_warmup(step, warmup, total_steps)

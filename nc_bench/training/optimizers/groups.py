@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nc_bench.config import Config, FirstOrder, Muon
+from nc_bench.config import Config
 from nc_bench.models import Classifier
 from nc_bench.models.backbones import FeatureTable
 from nc_bench.models.layers import StackedLinear
@@ -75,7 +75,9 @@ def param_groups(model: Classifier, configs: Sequence[Config]) -> list[ParamGrou
             continue
         in_backbone, decays = id(parameter) in backbone, id(parameter) in decayed
         numbers = _Numbers(
-            learning_rates=tuple(_learning_rate(c, in_backbone=in_backbone, by_muon=name in muon) for c in configs),
+            learning_rates=tuple(
+                c.optimizer.learning_rate(in_backbone=in_backbone, is_hidden_matrix=name in muon) for c in configs
+            ),
             coupled_decays=tuple(c.coupled_decays[not in_backbone] for c in configs) if decays else zeros,
             decoupled_decays=tuple(c.decoupled_decays[not in_backbone] for c in configs) if decays else zeros,
             matrices=name in muon,
@@ -86,7 +88,7 @@ def param_groups(model: Classifier, configs: Sequence[Config]) -> list[ParamGrou
 
 def clip_norms(configs: Sequence[Config], groups: Sequence[ParamGroup]) -> Float[Tensor, "t"] | None:
     """The largest norm of each trial's gradient over all groups, inf for a trial without; None if there is none."""
-    norms = [c.optimizer.clip_norm if isinstance(c.optimizer, FirstOrder) else None for c in configs]
+    norms = [c.optimizer.max_gradient_norm for c in configs]
     if not any(norms):
         return None
     return groups[0].buffer.new_tensor([norm or torch.inf for norm in norms])
@@ -112,17 +114,11 @@ def muon_parameters(model: Classifier, configs: Sequence[Config]) -> list[str]:
 
     Empty under another optimizer.
     """
-    if not isinstance(configs[0].optimizer, Muon):
+    if not configs[0].optimizer.for_hidden_matrices:
         return []
     kinds = StackedLinear | torch.nn.Linear
     weights = {id(layer.weight) for layer in model.backbone.modules() if isinstance(layer, kinds)}
     return [name for name, p in model.named_parameters() if id(p) in weights and p.requires_grad]
-
-
-def _learning_rate(config: Config, *, in_backbone: bool, by_muon: bool) -> float:
-    optimizer = config.optimizer
-    rate = optimizer.adamw_lr if isinstance(optimizer, Muon) and not by_muon else optimizer.lr
-    return rate * optimizer.backbone_lr_factor if in_backbone and isinstance(optimizer, FirstOrder) else rate
 
 
 def _group(numbers: _Numbers, parameters: Mapping[str, Tensor]) -> ParamGroup:
