@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from nc_bench.commands import EXIT_OK, explain, run_command, say
-from nc_bench.reports import present
+from nc_bench.reports import render_run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +30,7 @@ def _report(directories: Sequence[str]) -> int:
         if len(directories) > 1:
             print("\n" * (number > 0) + f"== {directory}")
         try:
-            present(directory)
+            render_run(directory)
         except BrokenPipeError:
             raise
         except Exception as error:

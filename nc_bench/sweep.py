@@ -51,7 +51,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
 def _run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
     # torch and Dask take seconds to import: a wrong file is refused before that.
     from nc_bench.sweeps.engine import pending, run_trials
-    from nc_bench.sweeps.outcome import present
+    from nc_bench.sweeps.outcome import write_study
 
     folder.lock(grid)
     try:
@@ -68,7 +68,7 @@ def _run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
         status = _status(grid, folder)
         if grid.sweep.study is not None:
             results = arguments.study_out or folder.path / "study"
-            print(present(grid, folder, results, _command(arguments)))
+            print(write_study(grid, folder, results, _command(arguments)))
         return status
     finally:
         folder.release()

@@ -27,12 +27,12 @@ def _train(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.overrides)
     directory = arguments.out or _default_directory(config, arguments.config.stem, arguments.resume)
     # torch takes a second to import: a wrong configuration is refused before that.
-    from nc_bench.reports import present
+    from nc_bench.reports import render_run
     from nc_bench.training import run_training
 
     status = run_training(config, directory, resume=arguments.resume)
     if os.environ.get("RANK", "0") == "0":
-        present(directory)
+        render_run(directory)
         if status == "interrupted":
             print(f"interrupted; go on with --resume --out {directory}")
     return EXIT[status]

@@ -36,7 +36,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         return "complete"
 
     monkeypatch.setattr("nc_bench.training.run_training", run_training)
-    monkeypatch.setattr("nc_bench.reports.present", lambda directory: None)
+    monkeypatch.setattr("nc_bench.reports.render_run", lambda directory: None)
     return asked
 
 
@@ -86,7 +86,7 @@ def test_exit_status(
 ) -> None:
     shown: list[Any] = []
     monkeypatch.setattr("nc_bench.training.run_training", lambda config, directory, resume: status)
-    monkeypatch.setattr("nc_bench.reports.present", shown.append)
+    monkeypatch.setattr("nc_bench.reports.render_run", shown.append)
     out = tmp_path / "out"
     assert main(["--config", str(config), "--out", str(out)]) == code
     assert shown == [out]

@@ -2,14 +2,14 @@
 
 from nc_bench.reports.figures import depth_profile, metric_curves, simplex_plane, write_figures
 from nc_bench.reports.page import write_page
-from nc_bench.reports.present import present
+from nc_bench.reports.render import render_run
 from nc_bench.reports.sentence import sentence
 from nc_bench.reports.table import summary_table
 
 __all__ = [
     "depth_profile",
     "metric_curves",
-    "present",
+    "render_run",
     "sentence",
     "simplex_plane",
     "summary_table",

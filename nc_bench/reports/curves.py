@@ -9,21 +9,28 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from nc_bench.reports.description import describe, typed_config
 from nc_bench.reports.numbers import number
-from nc_bench.reports.reading import claim, curve, null_value
-from nc_bench.reports.style import FAINT, INK, PANEL, SERIES, SMALL, TEXT, headed_figure, quiet
+from nc_bench.reports.queries import claim, curve, null_value
+from nc_bench.reports.style import (
+    FAINT,
+    INK,
+    PANEL,
+    SERIES,
+    SMALL,
+    TEXT,
+    VERTICAL_RATIO,
+    headed_figure,
+    logarithmic_ticks,
+    quiet,
+)
 from nc_bench.runs import RunTables
 from nc_bench.runs.directory import PENULTIMATE
 
 FEW_POINTS = 12
 """Up to this many recorded epochs are marked one by one: a line through one point is invisible."""
-
-MOST_DECADES_WITH_STEPS = 300
-"""Ratio of the ends of a logarithmic axis up to which 2 and 5 are named beside the powers of ten."""
 
 LINE_WIDTHS = (2.0, 1.5, 1.1)
 """Later curves are thinner, so that curves on top of each other can all be seen."""
@@ -141,7 +148,7 @@ def _finish(run: RunTables, axes: Axes, panel: Panel) -> None:
         return
     if panel.logarithmic:
         axes.set_yscale("log")
-        name_ticks(axes)
+        logarithmic_ticks(axes.yaxis, most_ratio=VERTICAL_RATIO)
     if typed_config(run).record.every == "log":
         axes.set_xscale("log")
     legend = axes.legend(
@@ -155,15 +162,6 @@ def _finish(run: RunTables, axes: Axes, panel: Panel) -> None:
         columnspacing=1.2,
     )
     legend.set_in_layout(False)  # it stands in the space that the title's pad leaves, and must not narrow the panel
-
-
-def name_ticks(axes: Axes) -> None:
-    """Ticks at 1, 2 and 5 where the scale spans too few decades to be read off their powers alone."""
-    low, high = axes.get_ylim()
-    if high < MOST_DECADES_WITH_STEPS * low:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _why_empty(run: RunTables, panel: Panel) -> str:

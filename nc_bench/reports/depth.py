@@ -9,10 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from nc_bench.reports.curves import LINE_WIDTHS, Panel, name_ticks
+from nc_bench.reports.curves import LINE_WIDTHS, Panel
 from nc_bench.reports.description import describe
-from nc_bench.reports.reading import depth, last_row, over_depth
-from nc_bench.reports.style import INK, PANEL, SERIES, SMALL, TEXT, headed_figure, quiet
+from nc_bench.reports.queries import last_by_layer, last_row, layer_names
+from nc_bench.reports.style import (
+    INK,
+    PANEL,
+    SERIES,
+    SMALL,
+    TEXT,
+    VERTICAL_RATIO,
+    headed_figure,
+    logarithmic_ticks,
+    quiet,
+)
 from nc_bench.runs import RunTables
 
 PANELS = (
@@ -43,7 +53,7 @@ MOST_LEVEL_NAMES = 5
 def depth_profile(run: RunTables) -> Figure | None:
     """Three panels over the recorded layers at the last recorded epoch: NC1, NC2 with the level of random directions
     at each layer's width, and the accuracy of the nearest class mean; None if only one layer was recorded."""
-    layers = depth(run)
+    layers = layer_names(run)
     if len(layers) < 2:
         return None
     epoch = int(last_row(run, "train").get("epoch", 0))
@@ -59,7 +69,7 @@ def _draw(run: RunTables, axes: Axes, panel: Panel, layers: list[str]) -> None:
     for (name, words), colour, width in zip(panel.metrics, SERIES, LINE_WIDTHS, strict=False):
         label: str | None = f"{words} ({name})"
         for split, line, faded in (("train", "-", 1.0), ("test", "--", 0.6)):
-            values = over_depth(run, split, name)
+            values = last_by_layer(run, split, name)
             shown = np.isfinite(values) & ((values > 0) | (not panel.logarithmic))
             if shown.any():
                 where = np.where(shown, values, np.nan)
@@ -82,7 +92,7 @@ def _draw(run: RunTables, axes: Axes, panel: Panel, layers: list[str]) -> None:
         return
     if panel.logarithmic:
         axes.set_yscale("log")
-        name_ticks(axes)
+        logarithmic_ticks(axes.yaxis, most_ratio=VERTICAL_RATIO)
     legend = axes.legend(
         loc="lower left", bbox_to_anchor=(-0.01, 1.0), fontsize=SMALL, frameon=False, borderaxespad=0.2
     )
@@ -103,7 +113,7 @@ def _caption(run: RunTables) -> str:
         "Solid: training samples"
         + ("; dashed and faded: test samples (c: nearest mean of training samples)." * has_test or "."),
     ]
-    if any(np.isfinite(_null(run, depth(run), name)).any() for name, _ in PANELS[1].metrics):
+    if any(np.isfinite(_null(run, layer_names(run), name)).any() for name, _ in PANELS[1].metrics):
         parts.append("Dotted (b): random directions of the layer's width; only what is far below is a simplex.")
     parts.append("At exact collapse everything in a and b is 0.")
     return " ".join(parts)

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from nc_bench.reports.claim_rows import HEADER, ClaimRow, claim_rows, footnotes
 from nc_bench.reports.description import describe
-from nc_bench.reports.lines import Line, claim_lines, footnotes
 from nc_bench.reports.sentence import sentence
 from nc_bench.runs import RunTables
 from nc_bench.runs.files import write_text
@@ -26,7 +26,6 @@ ABOUT = {
 }
 """What each figure shows, by the name of its file."""
 
-HEADER = ("claim", "predicted", "null", "measured", "deviation", "tolerance", "verdict", "source")
 
 STYLE = """
 body { font: 16px/1.5 "Helvetica Neue", Arial, sans-serif; color: #222; background: #fff;
@@ -83,26 +82,26 @@ def write_page(run: RunTables, figures: Sequence[Path]) -> Path:
 
 
 def _claims(run: RunTables) -> str:
-    lines = claim_lines(run)
-    if not lines:
+    rows = claim_rows(run)
+    if not rows:
         return "<p>No claim has been judged: a run is judged when it ends.</p>"
     words = ("claim", "verdict", "source")
     header = "".join(_cell(name, "words" if name in words else "", "th") for name in HEADER)
-    rows = [f"<tr>{header}</tr>"]
-    for group, members in groupby(lines, key=lambda line: line.group):
-        rows.append(f'<tr class="group"><td colspan="{len(HEADER)}">{escape(group)}</td></tr>')
-        rows.extend(_row(line) for line in members)
-    table = '<div class="scroll"><table>\n' + "\n".join(rows) + "\n</table></div>"
+    table_rows = [f"<tr>{header}</tr>"]
+    for group, members in groupby(rows, key=lambda row: row.group):
+        table_rows.append(f'<tr class="group"><td colspan="{len(HEADER)}">{escape(group)}</td></tr>')
+        table_rows.extend(_row(row) for row in members)
+    table = '<div class="scroll"><table>\n' + "\n".join(table_rows) + "\n</table></div>"
     notes = "\n".join(f"<li>{escape(note)}</li>" for note in footnotes(run))
     return f'{table}\n<ul class="notes">\n{notes}\n</ul>'
 
 
-def _row(line: Line) -> str:
-    numbers = (line.predicted, line.null, line.measured, line.deviation, line.tolerance)
-    claim = f'<td class="words">{escape(line.claim)} <code>{escape(line.name)}</code></td>'
-    kind = escape(line.verdict.replace(" ", "-"))
-    verdict = f'<td class="words"><span class="verdict {kind}">{escape(line.verdict)}</span></td>'
-    return f"<tr>{claim}{''.join(map(_cell, numbers))}{verdict}{_cell(line.source, 'words')}</tr>"
+def _row(row: ClaimRow) -> str:
+    numbers = (row.predicted, row.null, row.measured, row.deviation, row.tolerance)
+    claim = f'<td class="words">{escape(row.claim)} <code>{escape(row.name)}</code></td>'
+    kind = escape(row.verdict.replace(" ", "-"))
+    verdict = f'<td class="words"><span class="verdict {kind}">{escape(row.verdict)}</span></td>'
+    return f"<tr>{claim}{''.join(map(_cell, numbers))}{verdict}{_cell(row.source, 'words')}</tr>"
 
 
 def _cell(text: str, kind: str = "", tag: str = "td") -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nc_bench.reports.description import describe
-from nc_bench.reports.reading import Plane, planes
+from nc_bench.reports.queries import Plane, planes
 from nc_bench.reports.style import INK, PANEL, SMALL, class_colours, headed_figure, quiet
 from nc_bench.runs import RunTables
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from nc_bench.reports.conclusion import ANGLES, broken_law, conclusion
 from nc_bench.reports.description import typed_config, wrong_labels
 from nc_bench.reports.numbers import distinct, number, percent
-from nc_bench.reports.reading import claim, last_row, last_value, null_value
+from nc_bench.reports.queries import claim, last_row, last_value, null_value
+from nc_bench.reports.summary import ANGLES, broken_law, summary
 from nc_bench.runs import RunTables
 from nc_bench.text import listed
 
@@ -67,7 +67,7 @@ def _measured(run: RunTables) -> str:
     text = f"{when} {_risk(run)}"
     if geometry:
         text += f"; {listed(geometry, ', and ')}"
-    ending = conclusion(run)
+    ending = summary(run)
     return f"{text}: {ending}." if ending else f"{text}."
 
 

@@ -19,6 +19,9 @@ SERIES = ("#0072B2", "#D55E00", "#009E73")
 
 TITLE, PANEL, TEXT, SMALL = 13, 10.5, 9, 8
 DPI = 150
+VERTICAL_RATIO = 300
+"""Ratio of the ends of a vertical axis of a run's figures up to which 2 and 5 are named beside the powers of ten."""
+
 FEW_CLASSES = 10
 
 MARGIN = 0.14
@@ -64,10 +67,11 @@ def quiet(axes: Axes) -> None:
     axes.tick_params(colors=FAINT, labelsize=SMALL, labelcolor=INK)
 
 
-def logarithmic_ticks(axis: Axis) -> None:
-    """Numbers that do not run into each other: powers of ten, or 1, 2, 5 of each over less than two decades."""
+def logarithmic_ticks(axis: Axis, *, most_ratio: float = 100) -> None:
+    """Numbers that do not run into each other: powers of ten, or 1, 2, 5 of each where the ends of the axis are a
+    ratio of less than `most_ratio` apart."""
     low, high = sorted(axis.get_view_interval())
-    if high < 100 * low:
+    if high < most_ratio * low:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())

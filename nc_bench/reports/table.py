@@ -6,13 +6,12 @@ import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
-from nc_bench.reports.lines import Line, claim_lines, footnotes
+from nc_bench.reports.claim_rows import HEADER, ClaimRow, claim_rows, footnotes
 from nc_bench.runs import RunTables
 
 WIDTH = 108
 GAP = "  "
 NARROWEST_CLAIM = 24
-HEADER = ("claim", "predicted", "null", "measured", "deviation", "tolerance", "verdict", "source")
 
 
 def summary_table(run: RunTables) -> str:
@@ -21,26 +20,26 @@ def summary_table(run: RunTables) -> str:
     About 108 columns, of plain ASCII where the claims are ASCII. 'null' is what random Gaussian class means and weights
     give at the run's own number of classes and width; '-' stands where there is no number; '[1]' is a footnote.
     """
-    lines = claim_lines(run)
-    if not lines:
+    rows = claim_rows(run)
+    if not rows:
         return "No claim has been judged: a run is judged when it ends."
-    widths = _widths(lines)
+    widths = _widths(rows)
     parts = [_row(HEADER, widths), _rule(widths)]
-    for group, members in groupby(lines, key=lambda line: line.group):
+    for group, members in groupby(rows, key=lambda row: row.group):
         parts.append(group)
-        parts.extend(_row(_cells(line), widths, indent="  ") for line in members)
+        parts.extend(_row(_cells(row), widths, indent="  ") for row in members)
     parts.append(_rule(widths))
     parts.extend(textwrap.fill(note, WIDTH, subsequent_indent="  ") for note in footnotes(run))
     return "\n".join(parts)
 
 
-def _cells(line: Line) -> tuple[str, ...]:
-    numbers = (line.predicted, line.null, line.measured, line.deviation, line.tolerance)
-    return (line.claim, *numbers, line.verdict, line.source)
+def _cells(row: ClaimRow) -> tuple[str, ...]:
+    numbers = (row.predicted, row.null, row.measured, row.deviation, row.tolerance)
+    return (row.claim, *numbers, row.verdict, row.source)
 
 
-def _widths(lines: Sequence[Line]) -> tuple[int, ...]:
-    table = [HEADER, *(_cells(line) for line in lines)]
+def _widths(rows: Sequence[ClaimRow]) -> tuple[int, ...]:
+    table = [HEADER, *(_cells(row) for row in rows)]
     widest = [max(len(cells[column]) for cells in table) for column in range(len(HEADER))]
     rest = sum(widest[1:]) + len(GAP) * (len(HEADER) - 1)
     return (min(widest[0] + 2, max(WIDTH - rest, NARROWEST_CLAIM)), *widest[1:])

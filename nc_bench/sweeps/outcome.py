@@ -69,7 +69,7 @@ class Outcome:
         return paired_differences(self.selected, compare.column, compare.against, others, list(self.study.measures))
 
 
-def present(grid: Grid, folder: SweepFolder, results: Path, command: str) -> str:
+def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) -> str:
     """Write the study's results into a folder, and return the answer. Nothing is trained.
 
     Raises SweepError or RunError, one line, for damaged runs, and OSError where nothing can be written.

@@ -10,7 +10,7 @@ from made_runs import prediction
 
 from nc_bench import Run
 from nc_bench.reports import summary_table
-from nc_bench.reports.lines import GROUPS, group_of
+from nc_bench.reports.claim_rows import GROUPS, group_of
 from nc_bench.reports.numbers import distinct, number, percent
 
 MakeRun = Callable[..., Run]

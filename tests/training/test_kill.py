@@ -51,7 +51,7 @@ def work(arguments: list[str], errors: Path, largest_file: int | None) -> None:
     """What the process does: the whole command but its report, which only reads and takes longer than the rest."""
     for path, number in ((Path(os.devnull), 1), (errors, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
-    report: Any = SimpleNamespace(present=lambda directory: None)
+    report: Any = SimpleNamespace(render_run=lambda directory: None)
     sys.modules["nc_bench.reports"] = report
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nc_bench.reports.claim_rows import LAW, group_of
 from nc_bench.reports.description import typed_config, wrong_labels
-from nc_bench.reports.lines import LAW, group_of
-from nc_bench.reports.reading import claim
+from nc_bench.reports.queries import claim
 from nc_bench.runs import RunTables
 
 POINTS, SIMPLEX = "NC1", "NC2"
@@ -17,14 +17,14 @@ NEAR = 0.25
 """Share of the angles' null below which a simplex that misses its tolerance has been approached all the same."""
 
 
-def conclusion(run: RunTables) -> str:
+def summary(run: RunTables) -> str:
     """Whether the simplex appeared, in part, or not; empty for a run that was not completed or has no verdicts.
 
     It has appeared if every applicable claim on the classes (NC1) and on their means (NC2) holds, and there are
     both; it has not if the angles of the class means are no nearer to a simplex's than a quarter of what random
     directions give. A run without such claims is summed up in numbers.
     """
-    claims = [row for row in _rows(run) if row["verdict"] != "not applicable" and group_of(row["name"]) != LAW]
+    claims = [row for row in _verdicts(run) if row["verdict"] != "not applicable" and group_of(row["name"]) != LAW]
     if run.manifest.get("status") != "complete" or not claims:
         return ""
     geometry = [row for row in claims if group_of(row["name"]).startswith((POINTS, SIMPLEX))]
@@ -43,7 +43,7 @@ def conclusion(run: RunTables) -> str:
 
 def broken_law(run: RunTables) -> str:
     """A warning if a law that no network can break was broken, which says that a number is wrong; else empty."""
-    broken = [row["name"] for row in _rows(run) if group_of(row["name"]) == LAW and row["verdict"] == "fails"]
+    broken = [row["name"] for row in _verdicts(run) if group_of(row["name"]) == LAW and row["verdict"] == "fails"]
     if not broken:
         return ""
     return f"WARNING: {', '.join(broken)} breaks a law that no network can break, so do not trust these measurements."
@@ -77,5 +77,5 @@ def _with(claims: Sequence[dict[str, Any]], verdict: str) -> list[str]:
     return [row["name"] for row in claims if row["verdict"] == verdict]
 
 
-def _rows(run: RunTables) -> list[dict[str, Any]]:
+def _verdicts(run: RunTables) -> list[dict[str, Any]]:
     return [dict(row) for _, row in run.predictions.iterrows()]

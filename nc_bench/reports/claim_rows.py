@@ -1,4 +1,4 @@
-"""The claims of a run as lines of text: grouped, in order, every number written out."""
+"""The claims of a run as rows of text: grouped, in order, every number written out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nc_bench.reports.numbers import distinct, number, percent
-from nc_bench.reports.reading import last_row
+from nc_bench.reports.queries import last_row
 from nc_bench.runs import RunTables
 from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.verdicts.claims import is_relative
@@ -40,8 +40,12 @@ NOT_CONVERGED = "not converged: outside the tolerance, but the run was still mov
 NOT_COMPLETE = "This run has not been completed: the verdicts are of the last time it was judged."
 
 
+HEADER = ("claim", "predicted", "null", "measured", "deviation", "tolerance", "verdict", "source")
+"""What a table calls the columns of a claim."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class ClaimRow:
     """One claim, ready to print; numbers are text, '-' where there is none."""
 
     name: str
@@ -62,16 +66,16 @@ def group_of(name: str) -> str:
     return max(beginnings)[1] if beginnings else OTHER
 
 
-def claim_lines(run: RunTables) -> list[Line]:
+def claim_rows(run: RunTables) -> list[ClaimRow]:
     """Every claim of the run as text, ordered by group and within a group as they were judged."""
     order = list(GROUPS)
     sources = _sources(run)
-    lines = [_line(dict(row), sources) for _, row in run.predictions.iterrows()]
-    return sorted(lines, key=lambda line: order.index(line.group))
+    rows = [_claim_row(dict(row), sources) for _, row in run.predictions.iterrows()]
+    return sorted(rows, key=lambda row: order.index(row.group))
 
 
 def footnotes(run: RunTables) -> list[str]:
-    """What a reader must know to read the lines, as far as it concerns this run; a sentence each."""
+    """What a reader must know to read the rows, as far as it concerns this run; a sentence each."""
     claims = run.predictions
     if claims.empty:
         return []
@@ -104,12 +108,12 @@ def _why_not_applicable(run: RunTables) -> list[str]:
     return [f"not applicable ({', '.join(names)}): {reason}." for reason, names in why.items()]
 
 
-def _line(row: Mapping[str, Any], sources: Sequence[tuple[str, str]]) -> Line:
+def _claim_row(row: Mapping[str, Any], sources: Sequence[tuple[str, str]]) -> ClaimRow:
     predicted, measured, source = row["predicted"], row["measured"], (row["source"], row["assumption"])
     write = percent if is_relative(row["name"], predicted) else number
     size = abs(row["deviation"])
     sign = "" if math.isnan(size) else "+" if row["deviation"] > 0 else "-" if row["deviation"] < 0 else ""
-    return Line(
+    return ClaimRow(
         name=row["name"],
         group=group_of(row["name"]),
         claim=row["claim"],

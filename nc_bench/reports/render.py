@@ -13,7 +13,7 @@ from nc_bench.runs import read_run
 from nc_bench.runs.directory import TABLE
 
 
-def present(run_dir: str | Path) -> None:
+def render_run(run_dir: str | Path) -> None:
     """Print the table of claims and the sentence of a run, write its figures and page, and print their paths.
 
     Needs no torch. RunError, one line, if the directory holds no run or a file in it is damaged; OSError where it

@@ -1,4 +1,4 @@
-"""What the reports look up in a run: last rows, curves, claims, and the pictured planes."""
+"""What the reports look up in a run: last values, curves, values by layer, claims, and the recorded planes."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ def curve(run: RunTables, split: str, name: str) -> tuple[NDArray[np.float64], N
     return rows["epoch"].to_numpy(np.float64), rows[name].to_numpy(np.float64)
 
 
-def depth(run: RunTables) -> list[str]:
+def layer_names(run: RunTables) -> list[str]:
     """The layers that were recorded, from the input's side to the penultimate."""
     names = list(dict.fromkeys(run.rows["layer"])) if not run.rows.empty else []
     return [name for name in names if name != PENULTIMATE] + [PENULTIMATE] * (PENULTIMATE in names)
 
 
-def over_depth(run: RunTables, split: str, name: str) -> NDArray[np.float64]:
-    """The last recorded value of a metric at each layer of `depth`, NaN where there is none."""
-    values = [_rows(run, split, layer).get(name) for layer in depth(run)]
+def last_by_layer(run: RunTables, split: str, name: str) -> NDArray[np.float64]:
+    """The last recorded value of a metric at each layer of `layer_names`, NaN where there is none."""
+    values = [_rows(run, split, layer).get(name) for layer in layer_names(run)]
     return np.array([math.nan if v is None or v.empty else v.iloc[-1] for v in values], np.float64)
 
 
