@@ -24,7 +24,7 @@ from nc_bench.sweeps.grid import Grid, load_grid
 if TYPE_CHECKING:
     from nc_bench.sweeps.clusters import Workers
 
-FAILURES_SHOWN, TRIALS_SHOWN = 10, 20
+MAX_FAILURES_SHOWN, MAX_TRIALS_SHOWN = 10, 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +60,7 @@ def _run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
         trials = pending(grid.trials, folder.states(grid.trials))
         if trials:
             try:
-                with _terminating(), _workers(arguments, grid, folder) as workers:
+                with _sigterm_as_interrupt(), _workers(arguments, grid, folder) as workers:
                     run_trials(trials, folder, workers, stacked=arguments.ensemble)
             except KeyboardInterrupt:
                 say("interrupted; the same command continues the sweep")
@@ -80,11 +80,11 @@ def _dry_run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> 
     from nc_bench.sweeps.estimate import estimate
 
     states = folder.states(grid.trials)
-    for point in grid.points[:TRIALS_SHOWN]:
+    for point in grid.points[:MAX_TRIALS_SHOWN]:
         labels = ", ".join(f"{column} {value}" for column, value in point.cell.items())
         print(f"{point.id}  {states[point.id].value:<9} seed {point.seed}  {labels}")
-    if len(grid.points) > TRIALS_SHOWN:
-        print(f"... and {len(grid.points) - TRIALS_SHOWN:,} more")
+    if len(grid.points) > MAX_TRIALS_SHOWN:
+        print(f"... and {len(grid.points) - MAX_TRIALS_SHOWN:,} more")
     trials = pending(grid.trials, states)
     workers = arguments.workers or local_number(gpu_count())
     programs = grouped(trials, workers, stacked=arguments.ensemble)
@@ -95,16 +95,16 @@ def _dry_run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> 
 
 
 def _status(grid: Grid, folder: SweepFolder) -> int:
-    """Print how many trials stand where, and the errors of those that failed."""
+    """Print how many trials are in each state, and the errors of those that failed."""
     states = folder.states(grid.trials)
     counts = Counter(states.values())
     parts = ", ".join(f"{counts[state]:,} {state.value}" for state in State if counts[state])
     print(f"{folder.path}: {parts} of {len(states):,} trials")
     failures = folder.failures(trial for trial, state in states.items() if state is State.FAILED)
-    for trial, error in list(failures.items())[:FAILURES_SHOWN]:
+    for trial, error in list(failures.items())[:MAX_FAILURES_SHOWN]:
         print(f"  {trial} failed: {error}")
-    if len(failures) > FAILURES_SHOWN:
-        print(f"  ... and {len(failures) - FAILURES_SHOWN:,} more failed; --retry-failed tries them again")
+    if len(failures) > MAX_FAILURES_SHOWN:
+        print(f"  ... and {len(failures) - MAX_FAILURES_SHOWN:,} more failed; --retry-failed tries them again")
     return EXIT_FAILED if failures else EXIT_OK
 
 
@@ -120,7 +120,7 @@ def _workers(arguments: argparse.Namespace, grid: Grid, folder: SweepFolder) -> 
 
 
 @contextmanager
-def _terminating() -> Iterator[None]:
+def _sigterm_as_interrupt() -> Iterator[None]:
     """SIGTERM ends the sweep as Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -157,9 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--slurm", type=Path, metavar="FILE", help="YAML file: jobs, cores, memory, walltime, ...")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="print the trials and how long they would take")
-    what.add_argument("--status", action="store_true", help="print how many trials stand where")
+    what.add_argument("--status", action="store_true", help="print how many trials are in each state")
     what.add_argument("--retry-failed", action="store_true", help="also run the trials that failed")
-    parser.add_argument("--yes", action="store_true", help="a grid of more than 10,000 trials is meant")
+    parser.add_argument("--yes", action="store_true", help="run a grid of more than 10,000 trials")
     parser.add_argument(
         "--no-ensemble", dest="ensemble", action="store_false", help="train trials one by one, not in stacks"
     )

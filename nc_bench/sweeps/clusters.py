@@ -16,28 +16,28 @@ from nc_bench.distributed import usable_cores
 from nc_bench.errors import SweepError
 from nc_bench.text import first_line
 
-DEATHS_BORNE = 2
-"""Workers that may die with a group of trials before it is tried alone, and alone before it is halved or given up."""
+MAX_WORKER_DEATHS = 2
+"""Workers that may die while they train a group of trials before the group is tried alone, and again when alone."""
 
-NEVER = "10000 days"
-"""When this machine's cluster gives a worker up that is away. Dask's 15 seconds after a death find a worker that died
-once more and is just being started again, and would do without it from then on: the last trials would wait for ever."""
+WORKER_TIMEOUT = "10000 days"
+"""How long the scheduler waits for a worker of this machine that has died and is being started again: for ever. With
+Dask's default of 15 seconds it could drop a worker that dies twice in a row, and the last trials would never run."""
 
 CONNECTION_SECONDS = "10s"
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""Environment variables that say with how many threads a process computes."""
+"""Environment variables that set the number of threads of a process."""
 
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(4 * 2**30)}
-"""Keeps the memory of one step for the next; a tenth of the time of stacked trials would go into asking for it."""
+"""Keeps the memory of a step for the next one: asking for it again would take a tenth of the time of stacked trials."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
     """A running cluster: its client, how many workers it should have, and torch threads and GPUs of each.
 
-    threads: None where the workers were started by somebody else, who chose. gpus: devices that the workers of
-    this machine share out, worker i taking the device i modulo gpus; 0 leaves `device: auto` as it is.
+    threads: None where the workers were started by somebody else. gpus: how many devices the workers of this machine
+    share, worker i taking the device i modulo gpus; 0 leaves `device: auto` as it is.
     """
 
     client: Client
@@ -48,11 +48,11 @@ class Workers:
 
 @contextmanager
 def local_workers(number: int | None, *, gpus: int) -> Iterator[Workers]:
-    """Processes on this machine: by default one per GPU, or else one per core; threads share the cores out."""
+    """Processes on this machine: by default one per GPU, or else one per core; threads share the cores."""
     count = number or local_number(gpus)
     threads = local_threads(count)
     environment = {name: str(threads) for name in THREADS} | MEMORY
-    own = {"distributed.nanny.pre-spawn-environ": environment, "distributed.deploy.lost-worker-timeout": NEVER}
+    own = {"distributed.nanny.pre-spawn-environ": environment, "distributed.deploy.lost-worker-timeout": WORKER_TIMEOUT}
     with quiet_dask(own):
         cluster = LocalCluster(
             n_workers=count,
@@ -70,7 +70,7 @@ def local_workers(number: int | None, *, gpus: int) -> Iterator[Workers]:
 
 @contextmanager
 def remote_workers(address: str) -> Iterator[Workers]:
-    """Whatever workers a scheduler has; SweepError if it does not answer or has none."""
+    """The workers of a running scheduler; SweepError if it does not answer or has none."""
     with quiet_dask({}):
         try:
             client = Client(address, timeout=CONNECTION_SECONDS)
@@ -84,12 +84,12 @@ def remote_workers(address: str) -> Iterator[Workers]:
 
 
 def local_number(gpus: int) -> int:
-    """Workers of this machine unless told otherwise: one per GPU, or one per core where there is none."""
+    """Default number of workers on this machine: one per GPU, or one per core where there is none."""
     return gpus or usable_cores()
 
 
 def local_threads(workers: int) -> int:
-    """Threads of each of these workers of this machine: they share the cores out."""
+    """Threads of each of these workers of this machine: they share the cores."""
     return max(1, usable_cores() // workers)
 
 
@@ -100,13 +100,13 @@ def gpu_count() -> int:
 
 @contextmanager
 def quiet_dask(settings: dict[str, Any]) -> Iterator[None]:
-    """Dask without its logs, with workers that may have children, bounded retries, and these settings."""
+    """Dask without its logs, with workers that may start processes, a bounded number of retries, and these settings."""
     logger = logging.getLogger("distributed")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     common = {
         "distributed.worker.daemon": False,
-        "distributed.scheduler.allowed-failures": DEATHS_BORNE,
+        "distributed.scheduler.allowed-failures": MAX_WORKER_DEATHS,
         "distributed.admin.log-format": "",
         "logging": {"distributed": "critical"},
     }

@@ -1,4 +1,4 @@
-"""Runs the unfinished trials of a grid on a cluster, and bears workers that die and trials that fail."""
+"""Runs the unfinished trials of a grid on a cluster, although workers may die and trials may fail."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ def grouped(trials: Mapping[str, Config], workers: int, *, stacked: bool) -> lis
 def run_trials(trials: Mapping[str, Config], folder: SweepFolder, workers: Workers, *, stacked: bool = True) -> None:
     """Run these trials, each in its own directory of the folder; a failure is recorded there and the rest goes on.
 
-    A group that fails is halved, until only the guilty trials are left, and they are recorded. A group whose worker
-    dies is given to another one and goes on from its checkpoints. Who had to do with more than DEATHS_BORNE deaths is
-    tried once more when nothing else runs, and halved if it is guilty: others may have been on the same workers.
+    A group that fails is halved until only the trials are left that fail alone; these are recorded. A group whose
+    worker dies is given to another one and resumes from its checkpoints. A group during which more than
+    MAX_WORKER_DEATHS workers died is tried again when nothing else runs, as another group may have been the cause, and
+    is halved if workers die again.
     Raises LostProcess if the scheduler ends. Whatever ends this function, what was trained is kept.
     """
     if trials:
@@ -50,26 +51,26 @@ def run_trials(trials: Mapping[str, Config], folder: SweepFolder, workers: Worke
 
 
 class _Engine:
-    """The futures that are out, the groups that are to be tried alone, and the bar."""
+    """The futures that have been submitted, the groups that are to be tried alone, and the progress bar."""
 
     def __init__(self, trials: Mapping[str, Config], folder: SweepFolder, workers: Workers) -> None:
         self.trials, self.folder, self.workers = trials, folder, workers
         self.client = workers.client
         self.topic = f"nc_bench-{uuid.uuid4().hex}"
         self.tasks: dict[Future[Report], tuple[str, ...]] = {}
-        self.ahead: dict[str, float] = {}
-        self.suspects: list[tuple[str, ...]] = []
+        self.progress: dict[str, float] = {}
+        self.to_try_alone: list[tuple[str, ...]] = []
         self.failed = 0
         self.bar = tqdm(total=len(trials), bar_format=BAR, disable=None)
 
     def run(self, groups: Sequence[tuple[str, ...]]) -> None:
-        with self._listening():
+        with self._progress_shown():
             queue = as_completed([self._submit(group) for group in groups], raise_errors=False)
             for future in queue:
                 for group in self._finished(future):
                     queue.add(self._submit(group))
-            while self.suspects:
-                self.suspects += self._finished(self._submit(self.suspects.pop()), alone=True)
+            while self.to_try_alone:
+                self.to_try_alone += self._finished(self._submit(self.to_try_alone.pop()), alone=True)
 
     def _submit(self, group: tuple[str, ...]) -> Future[Report]:
         task = Task(
@@ -85,7 +86,7 @@ class _Engine:
         return future
 
     def _finished(self, future: Future[Report], *, alone: bool = False) -> list[tuple[str, ...]]:
-        """Take a future's report and let it go at once; returns the groups that are to be tried once more."""
+        """Read the report of a future and release it; returns the groups that are to be submitted again."""
         group = self.tasks[future]
         failure, killed = self._outcome(future, group)
         del self.tasks[future]
@@ -101,13 +102,13 @@ class _Engine:
             return []
         self.bar.update(-len(again))
         if killed and not alone:
-            self.suspects.append(again)
+            self.to_try_alone.append(again)
             return []
         middle = len(again) // 2
         return [again[:middle], again[middle:]]
 
     def _outcome(self, future: Future[Report], group: tuple[str, ...]) -> tuple[Failure | None, bool]:
-        """Wait for a future; its failure, and whether that is the death of workers."""
+        """Wait for a future; its failure, and whether workers died of it."""
         try:
             report = future.result()
         except KilledWorker as error:
@@ -122,24 +123,24 @@ class _Engine:
         return report.failure, False
 
     def _advance(self, group: tuple[str, ...], epochs: int | None) -> None:
-        """Move the bar to where a group is: after this many epochs over its trials, or at its end."""
+        """Move the bar to where a group is: after this many epochs, summed over its trials; None: at its end."""
         total = float(len(group))
         now = total if epochs is None else min(total, epochs / self.trials[group[0]].training.epochs)
-        before = self.ahead.get(group[0], 0.0)
-        self.ahead[group[0]] = 0.0 if epochs is None else max(now, before)
+        before = self.progress.get(group[0], 0.0)
+        self.progress[group[0]] = 0.0 if epochs is None else max(now, before)
         self.bar.update(max(now - before, 0.0))
 
     @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Announcements move the bar; futures that are still out at the end are cancelled."""
+    def _progress_shown(self) -> Iterator[None]:
+        """Messages of the workers move the bar; futures that are not finished at the end are cancelled."""
 
-        def announced(event: tuple[float, Mapping[str, Any]]) -> None:
+        def on_message(event: tuple[float, Mapping[str, Any]]) -> None:
             _, message = event
             for group in list(self.tasks.values()):
                 if group[0] == message["key"]:
                     self._advance(group, message["epochs"])
 
-        self.client.subscribe_topic(self.topic, announced)
+        self.client.subscribe_topic(self.topic, on_message)
         try:
             yield
         finally:

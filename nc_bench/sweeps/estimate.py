@@ -16,11 +16,11 @@ from nc_bench.config import Config
 from nc_bench.sweeps.folder import SweepFolder
 from nc_bench.training import run_ensemble
 
-CLEAR = 1.0
-"""Seconds by which short runs have to differ, because what is extrapolated is their difference."""
+MIN_DIFFERENCE = 1.0
+"""Seconds by which two short runs have to differ, because their difference is extrapolated."""
 
 RECORDINGS = 10
-"""Of the short run that tells what a recording costs."""
+"""Recordings of the short run that shows what a recording costs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def estimate(
 
 
 def _most_loaded(costs: Sequence[int], workers: int) -> int:
-    """What the busiest worker does when each program goes to the worker that is free first."""
+    """The costs on the busiest worker when each program goes to the worker that is free first."""
     loads = [0] * workers
     for cost in costs:
         heapq.heapreplace(loads, loads[0] + cost)
@@ -82,9 +82,9 @@ def _extrapolated(configs: Sequence[Config]) -> float:
     """Seconds of a whole run of these trials: fixed costs, epochs and recordings, from short runs."""
     epochs, more = configs[0].training.epochs, 1
     once = longer = _short(configs, 1, [1])
-    if once < CLEAR:  # the first run of a process also pays for what torch sets up
+    if once < MIN_DIFFERENCE:  # the first run of a process also pays for what torch sets up
         once = longer = _short(configs, 1, [1])
-    while longer - once < CLEAR and more < epochs:
+    while longer - once < MIN_DIFFERENCE and more < epochs:
         more = min(2 * more, epochs)
         longer = _short(configs, more, [more])
     recorded = range(max(1, more - RECORDINGS + 1), more + 1)

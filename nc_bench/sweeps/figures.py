@@ -20,9 +20,9 @@ from nc_bench.sweeps.statistics import cell_statistics
 from nc_bench.sweeps.study import Study
 from nc_bench.sweeps.tables import digits
 
-FEWEST_FOR_LOG = 2
+MIN_RATIO_FOR_LOG = 2
 DASHES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.")
-MOST_WRITTEN = 48
+MAX_WRITTEN = 48
 """Cells of a heat map up to which every cell says its number."""
 
 
@@ -117,7 +117,7 @@ def _finish(axes: Axes, study: Study, x: str, measure: str) -> None:
         measure in study.figure.log_y
         and len(values)
         and bool((values > 0).all())
-        and values.max() > FEWEST_FOR_LOG * values.min()
+        and values.max() > MIN_RATIO_FOR_LOG * values.min()
     ):
         axes.set_yscale("log")
         style.logarithmic_ticks(axes.yaxis)
@@ -171,7 +171,7 @@ def _heat_map(axes: Axes, runs: pd.DataFrame, x: str, y: str, measure: str, norm
     axes.set_xticks(range(len(table.columns)), [_tick(value) for value in table.columns], rotation=90)
     axes.set_yticks(range(len(table.index)), [_tick(value) for value in table.index])
     axes.tick_params(labelsize=style.SMALL - 1, length=2)
-    if values.size <= MOST_WRITTEN:
+    if values.size <= MAX_WRITTEN:
         _write(axes, values, norm)
     return image
 

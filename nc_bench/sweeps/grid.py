@@ -16,10 +16,10 @@ from nc_bench.config.problems import Problem, problems_of
 from nc_bench.sweeps.axes import Axis, axis_values
 from nc_bench.sweeps.schema import ARM, SEED, Arm, Sweep, read_sweep
 
-MOST_TRIALS = 10_000
-"""Points of a grid that nobody is asked to confirm."""
+MAX_TRIALS = 10_000
+"""Points of the largest grid that needs no --yes."""
 
-MOST_PROBLEMS = 10
+MAX_PROBLEMS = 10
 
 Settings = Mapping[str, Any]
 
@@ -57,14 +57,14 @@ def load_grid(path: Path, overrides: Sequence[str] = (), *, any_size: bool = Fal
     """Read a sweep file and expand it; `dotted.key=value` overrides change the base before anything varies.
 
     Raises ConfigError, one line per problem, for a file or a base that is wrong, an axis that names no field, values
-    that a field does not take, and more than MOST_TRIALS points unless `any_size`.
+    that a field does not take, and more than MAX_TRIALS points unless `any_size`.
     """
     sweep = read_sweep(path)
     settings = _base_settings(sweep, path, overrides)
     base = _checked(settings, str(path), {"settings": sweep.settings})
-    places = list(islice(_places(sweep, path), None if any_size else MOST_TRIALS + 1))
-    if len(places) > MOST_TRIALS and not any_size:
-        raise ConfigError(f"{path}: the grid has more than {MOST_TRIALS:,} trials; say --yes if that is meant")
+    places = list(islice(_places(sweep, path), None if any_size else MAX_TRIALS + 1))
+    if len(places) > MAX_TRIALS and not any_size:
+        raise ConfigError(f"{path}: the grid has more than {MAX_TRIALS:,} trials; say --yes if that is meant")
     if not places:
         raise ConfigError(f"{path}: exclude: leaves no trial")
     points: list[Point] = []
@@ -74,7 +74,7 @@ def load_grid(path: Path, overrides: Sequence[str] = (), *, any_size: bool = Fal
             config = Config.model_validate(with_settings(settings, place.settings))
         except ValidationError as error:
             problems |= dict.fromkeys(_explained(problem, place, str(path)) for problem in problems_of(error))
-            if len(problems) >= MOST_PROBLEMS:
+            if len(problems) >= MAX_PROBLEMS:
                 break
             continue
         points.append(Point(cell=place.cell, seed=place.seed, id=trial_id(config), config=config))

@@ -153,7 +153,7 @@ def _tables(outcome: Outcome) -> str:
 def _answer_page(outcome: Outcome, answer: str, command: str) -> str:
     study, runs = outcome.study, outcome.runs
     counts = ", ".join(f"{count} {state}" for state, count in Counter(runs["state"]).items())
-    unsettled = int((~runs["converged"] & (runs["state"] == State.COMPLETE.value)).sum())
+    unconverged = int((~runs["converged"] & (runs["state"] == State.COMPLETE.value)).sum())
     lines = [
         f"# {study.question}",
         "",
@@ -161,7 +161,7 @@ def _answer_page(outcome: Outcome, answer: str, command: str) -> str:
         "",
         f"Limits: {study.limits}",
         "",
-        f"- Runs: {len(runs):,} ({counts}); {unsettled:,} of the complete ones have not converged.",
+        f"- Runs: {len(runs):,} ({counts}); {unconverged:,} of the complete ones have not converged.",
         f"- Converged: {DEFINITION}. "
         f"collapse_epoch: from when on simplex_efficiency stays at {COLLAPSED_SHARE} or above.",
         f"- Command: `{command}`",

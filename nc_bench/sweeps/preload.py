@@ -1,4 +1,4 @@
-"""What a worker process of this machine does first: Ctrl-C is for the driver, which ends the workers itself."""
+"""Run first by every worker process of this machine: it ignores Ctrl-C, because the sweep itself ends its workers."""
 
 from __future__ import annotations
 

@@ -16,15 +16,15 @@ from nc_bench.rng import Stream, generator
 
 LEVEL = 0.95
 RESAMPLES = 10_000
-MOST_ENUMERATED = 5
-"""Up to this many values all n^n resamples are taken (3,125 for five), so that nothing is left to chance."""
+MAX_ENUMERATED = 5
+"""Up to this many values all n^n resamples are taken (3,125 for five), so that the interval is not random."""
 
-SPREAD = ("runs", "mean", "std", "low", "high")
+STATISTICS = ("runs", "mean", "std", "low", "high")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
-    """How values over seeds lie.
+class Summary:
+    """Statistics of values over seeds.
 
     runs: how many there are. mean and std: the unbiased one (divides by runs - 1), NaN for fewer than two. low, high:
     ends of the 95 % percentile bootstrap interval of the mean, both NaN for fewer than two. With few seeds the
@@ -38,16 +38,16 @@ class Spread:
     high: float
 
 
-def spread(values: Sequence[float] | NDArray[np.float64]) -> Spread:
+def summarise(values: Sequence[float] | NDArray[np.float64]) -> Summary:
     """Mean, standard deviation and bootstrap interval of the values that are not NaN."""
     numbers = np.asarray(values, dtype=np.float64)
     numbers = numbers[~np.isnan(numbers)]
     if len(numbers) == 0:
-        return Spread(runs=0, mean=np.nan, std=np.nan, low=np.nan, high=np.nan)
+        return Summary(runs=0, mean=np.nan, std=np.nan, low=np.nan, high=np.nan)
     if len(numbers) == 1:
-        return Spread(runs=1, mean=float(numbers[0]), std=np.nan, low=np.nan, high=np.nan)
+        return Summary(runs=1, mean=float(numbers[0]), std=np.nan, low=np.nan, high=np.nan)
     low, high = bootstrap_interval(numbers)
-    return Spread(
+    return Summary(
         runs=len(numbers), mean=float(numbers.mean()), std=float(numbers.std(ddof=1)), low=float(low), high=float(high)
     )
 
@@ -55,7 +55,7 @@ def spread(values: Sequence[float] | NDArray[np.float64]) -> Spread:
 def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
     """The 95 % percentile bootstrap interval of the mean of at least two values.
 
-    All n^n resamples for n <= MOST_ENUMERATED, else RESAMPLES of them, drawn with a fixed seed: the same values give
+    All n^n resamples for n <= MAX_ENUMERATED, else RESAMPLES of them, drawn with a fixed seed: the same values give
     the same interval, in any order of the values for the enumerated ones.
     """
     means = np.sort(values)[_resamples(len(values))].mean(1)
@@ -65,16 +65,16 @@ def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def cell_statistics(runs: pd.DataFrame, by: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
-    """A row per cell and measure: the columns of `by`, `measure`, and SPREAD over the cell's runs.
+    """A row per cell and measure: the columns of `by`, `measure`, and STATISTICS over the cell's runs.
 
     `runs` has a row per run with the columns of `by` and a column per measure. Cells and measures keep their order.
     """
     rows = []
     for key, cell in _cells(runs, by):
         for measure in measures:
-            found = spread(cell[measure].to_numpy(np.float64))
-            rows.append({**key, "measure": measure, **{name: getattr(found, name) for name in SPREAD}})
-    return pd.DataFrame(rows, columns=[*by, "measure", *SPREAD])
+            found = summarise(cell[measure].to_numpy(np.float64))
+            rows.append({**key, "measure": measure, **{name: getattr(found, name) for name in STATISTICS}})
+    return pd.DataFrame(rows, columns=[*by, "measure", *STATISTICS])
 
 
 def paired_differences(
@@ -83,7 +83,7 @@ def paired_differences(
     """Value minus value of the reference, over the seeds that both have: a row per other cell and measure.
 
     column: whose values are compared; `against` is the reference. `by`: further columns, in which the two agree.
-    The columns are `column`, those of `by`, `measure`, and SPREAD of the differences. An interval without 0 is a
+    The columns are `column`, those of `by`, `measure`, and STATISTICS of the differences. An interval without 0 is a
     difference that the seeds agree on. ConfigError if the column never has the reference value.
     """
     if not (runs[column] == against).any():
@@ -98,10 +98,10 @@ def paired_differences(
             seeds = other.index.intersection(reference.index)
             for measure in measures:
                 difference = other.loc[seeds, measure] - reference.loc[seeds, measure]
-                found = spread(difference.to_numpy(np.float64))
-                numbers = {name: getattr(found, name) for name in SPREAD}
+                found = summarise(difference.to_numpy(np.float64))
+                numbers = {name: getattr(found, name) for name in STATISTICS}
                 rows.append({column: value, **key, "measure": measure, **numbers})
-    return pd.DataFrame(rows, columns=[column, *by, "measure", *SPREAD])
+    return pd.DataFrame(rows, columns=[column, *by, "measure", *STATISTICS])
 
 
 def at_best(
@@ -131,7 +131,7 @@ def _cells(runs: pd.DataFrame, by: Sequence[str]) -> list[tuple[dict[str, object
 
 
 def _resamples(number: int) -> NDArray[np.int64]:
-    if number <= MOST_ENUMERATED:
+    if number <= MAX_ENUMERATED:
         return np.array(list(product(range(number), repeat=number)))
     random = generator(0, Stream.STATISTICS, number)
     return torch.randint(number, (RESAMPLES, number), generator=random).numpy()

@@ -1,4 +1,4 @@
-"""What a worker does: trains one group of trials, which write their own results, and says how each ended."""
+"""What a worker does: it trains one group of trials, which write their own results, and reports how that ended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROGRESS_SECONDS = 0.5
 class Task:
     """Trials that are trained as one program, where they write, and on what.
 
-    topic: the Dask topic on which epochs done are announced, {"key": first trial, "epochs": sum over trials}.
+    topic: the Dask topic of the messages on progress, {"key": first trial, "epochs": done so far, summed over trials}.
     """
 
     trials: tuple[str, ...]
@@ -67,29 +67,29 @@ def work(task: Task) -> Report:
     worker = get_worker()
     if task.threads is not None:
         torch.set_num_threads(task.threads)
-    configs = [_placed(config, worker, task.gpus) for config in task.configs]
+    configs = [_on_own_gpu(config, worker, task.gpus) for config in task.configs]
     failure = None
     try:
-        run_ensemble(configs, task.directories, progress=_announcer(worker, task))
+        run_ensemble(configs, task.directories, progress=_progress_sender(worker, task))
     except Exception as error:
         failure = Failure.of(error)
     return Report(seconds=time.perf_counter() - start, failure=failure)
 
 
-def _announcer(worker: Worker, task: Task) -> Callable[[int], None]:
-    done, announced = 0, time.monotonic()
+def _progress_sender(worker: Worker, task: Task) -> Callable[[int], None]:
+    done, sent = 0, time.monotonic()
 
-    def announce(epochs: int) -> None:
-        nonlocal done, announced
+    def send(epochs: int) -> None:
+        nonlocal done, sent
         done += epochs
-        if time.monotonic() - announced >= PROGRESS_SECONDS:
+        if time.monotonic() - sent >= PROGRESS_SECONDS:
             worker.log_event(task.topic, {"key": task.trials[0], "epochs": done})
-            announced = time.monotonic()
+            sent = time.monotonic()
 
-    return announce
+    return send
 
 
-def _placed(config: Config, worker: Worker, gpus: int) -> Config:
+def _on_own_gpu(config: Config, worker: Worker, gpus: int) -> Config:
     """The configuration on this worker's own GPU, unless it names a device itself."""
     if gpus and config.device in ("auto", "cuda"):
         return config.model_copy(update={"device": f"cuda:{int(worker.name) % gpus}"})

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nc_bench.errors import ConfigError
-from nc_bench.sweeps.statistics import at_best, bootstrap_interval, cell_statistics, paired_differences, spread
+from nc_bench.sweeps.statistics import at_best, bootstrap_interval, cell_statistics, paired_differences, summarise
 from nc_bench.sweeps.tables import latex_table, markdown_table
 
 numbers = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12)
@@ -20,7 +20,7 @@ numbers = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12)
 
 @given(numbers)
 def test_mean_deviation_and_an_interval_inside_the_range(values: list[float]) -> None:
-    found = spread(values)
+    found = summarise(values)
     assert found.runs == len(values)
     assert found.mean == pytest.approx(np.mean(values), abs=1e-9)
     assert found.std == pytest.approx(np.std(values, ddof=1), abs=1e-9)
@@ -50,11 +50,11 @@ def test_three_values_by_hand() -> None:
     assert bootstrap_interval(np.array([3.0, 0.0, 0.0])) == pytest.approx((0.0, 2 + 0.35))
 
 
-def test_undefined_values_do_not_count_and_one_run_has_no_spread() -> None:
-    assert spread([1.0, math.nan, 3.0]) == spread([1.0, 3.0])
-    alone = spread([2.0, math.nan])
+def test_undefined_values_do_not_count_and_one_run_has_no_summarise() -> None:
+    assert summarise([1.0, math.nan, 3.0]) == summarise([1.0, 3.0])
+    alone = summarise([2.0, math.nan])
     assert (alone.runs, alone.mean) == (1, 2.0) and math.isnan(alone.std) and math.isnan(alone.low)
-    assert spread([]).runs == 0 and math.isnan(spread([math.nan]).mean)
+    assert summarise([]).runs == 0 and math.isnan(summarise([math.nan]).mean)
 
 
 RUNS = pd.DataFrame(

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from nc_bench.config import Config, ConfigError
-from nc_bench.sweeps.statistics import Spread
+from nc_bench.sweeps.statistics import Summary
 from nc_bench.sweeps.study import Study
 from nc_bench.sweeps.tables import digits
 
@@ -27,13 +27,13 @@ class Evidence:
     configs: Mapping[str, Config]
     samples: int
 
-    def at(self, measure: str, **labels: Any) -> Spread:
-        """The spread of a measure in the cell with these labels; ConfigError if there is no such cell."""
-        return _spread(self.cells, measure, labels)
+    def at(self, measure: str, **labels: Any) -> Summary:
+        """The statistics of a measure in the cell with these labels; ConfigError if there is no such cell."""
+        return _summary(self.cells, measure, labels)
 
-    def difference(self, measure: str, **labels: Any) -> Spread:
-        """The spread of the paired differences from the reference, in the cell with these labels."""
-        return _spread(self.differences, measure, labels)
+    def difference(self, measure: str, **labels: Any) -> Summary:
+        """The statistics of the paired differences from the reference, in the cell with these labels."""
+        return _summary(self.differences, measure, labels)
 
     def labels(self, column: str) -> list[Any]:
         """The values of a column of the table, in their order."""
@@ -59,22 +59,22 @@ class Evidence:
         return f"{self.seed_count} seed{'s' if self.seed_count > 1 else ''}"
 
 
-def plus_minus(spread: Spread) -> str:
+def plus_minus(summary: Summary) -> str:
     """`0.987 ± 0.003`, or the mean alone where there is one run."""
-    return digits(spread.mean) if math.isnan(spread.std) else f"{digits(spread.mean)} ± {digits(spread.std)}"
+    return digits(summary.mean) if math.isnan(summary.std) else f"{digits(summary.mean)} ± {digits(summary.std)}"
 
 
-def interval(spread: Spread) -> str:
+def interval(summary: Summary) -> str:
     """`-0.12 [-0.14, -0.1]`: a mean difference and its interval."""
-    return f"{digits(spread.mean)} [{digits(spread.low)}, {digits(spread.high)}]"
+    return f"{digits(summary.mean)} [{digits(summary.low)}, {digits(summary.high)}]"
 
 
-def sign(spread: Spread) -> int:
+def sign(summary: Summary) -> int:
     """1 or -1 if the interval of a difference is on one side of 0, else 0: the seeds do not agree."""
-    return (spread.low > 0) - (spread.high < 0)
+    return (summary.low > 0) - (summary.high < 0)
 
 
-def _spread(table: pd.DataFrame, measure: str, labels: Mapping[str, Any]) -> Spread:
+def _summary(table: pd.DataFrame, measure: str, labels: Mapping[str, Any]) -> Summary:
     chosen = table[table["measure"] == measure]
     for column, value in labels.items():
         chosen = chosen[chosen[column] == value]
@@ -82,4 +82,4 @@ def _spread(table: pd.DataFrame, measure: str, labels: Mapping[str, Any]) -> Spr
         named = ", ".join(f"{column}: {value}" for column, value in labels.items())
         raise ConfigError(f"study.answer: needs {measure} at {named}, of which the grid has {len(chosen)}")
     row = chosen.iloc[0]
-    return Spread(runs=int(row["runs"]), **{name: float(row[name]) for name in ("mean", "std", "low", "high")})
+    return Summary(runs=int(row["runs"]), **{name: float(row[name]) for name in ("mean", "std", "low", "high")})

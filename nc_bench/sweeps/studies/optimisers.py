@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from nc_bench.sweeps.statistics import at_best, spread
+from nc_bench.sweeps.statistics import at_best, summarise
 from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
 from nc_bench.sweeps.tables import digits
 from nc_bench.text import listed
@@ -58,6 +58,6 @@ def _losers(runs: pd.DataFrame, measure: str, pairs: Mapping[str, str]) -> str:
 def _each(runs: pd.DataFrame, arms: list[str]) -> str:
     parts = []
     for arm in arms:
-        published, centred = (spread(runs.loc[runs["arm"] == arm, name].to_numpy()) for name in (PUBLISHED, CENTRED))
+        published, centred = (summarise(runs.loc[runs["arm"] == arm, name].to_numpy()) for name in (PUBLISHED, CENTRED))
         parts.append(f"{arm} {plus_minus(published)} ({digits(centred.mean)})")
     return listed(parts)
