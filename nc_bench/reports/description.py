@@ -40,7 +40,7 @@ def describe(run: RunTables) -> str:
 
 
 def wrong_labels(config: Config) -> str:
-    """How far the training labels say nothing of the inputs: a clause, empty if they are true."""
+    """A clause that says whether the training labels are random or partly wrong; empty if they are all true."""
     if config.data.labels != "original" or isinstance(config.data, Noise):
         return "the training labels are random"
     share = config.data.label_noise

@@ -75,7 +75,7 @@ def null_value(run: RunTables, name: str) -> float:
 
 
 def planes(run: RunTables) -> list[Plane]:
-    """The pictured planes in the order of their epochs. RunError names a file that cannot be read."""
+    """The recorded planes in the order of their epochs. RunError names a file that cannot be read."""
     found = [_plane(path) for path in (run.path / FEATURES).glob("plane-*.safetensors")]
     return sorted(found, key=lambda plane: plane.epoch)
 
@@ -94,7 +94,7 @@ def _plane(path: Path) -> Plane:
                 vertices=file.get_tensor("vertices"),
             )
     except SafetensorError as error:
-        raise RunError(f"{path}: damaged ({error})") from None
+        raise RunError(f"{path}: damaged (not a whole safetensors file: {error})") from None
 
 
 def _rows(run: RunTables, split: str, layer: str = PENULTIMATE) -> Any:

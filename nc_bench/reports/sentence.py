@@ -24,7 +24,7 @@ CHANCE_ERRORS = 3
 
 
 def sentence(run: RunTables) -> str:
-    """One to three sentences for a reader who does not know the code.
+    """One to three sentences about what happened, for a reader who does not know the code.
 
     What the risk is against its predicted minimum, how far class means and classes are from simplex and points,
     how much of the norm budget became separation, and what the verdicts make of it. Conclusions are drawn from
@@ -123,8 +123,8 @@ def _simplex(run: RunTables) -> str:
 
 
 def _points(run: RunTables) -> str:
-    spread = last_value(run, "train", VARIANCES)
-    if math.isnan(spread):
+    ratio = last_value(run, "train", VARIANCES)
+    if math.isnan(ratio):
         return ""
     state = {
         "holds": "the classes have collapsed to points",
@@ -132,8 +132,8 @@ def _points(run: RunTables) -> str:
         "not converged": "the classes are not points yet",
     }.get(_verdict(run, VARIANCES))
     if state is None:
-        return f"the variance within classes is {number(spread, 2)} times that between them ({VARIANCES})"
-    return f"{state} ({VARIANCES} {distinct(spread, float(claim(run, VARIANCES)['tolerance']), 2)})"
+        return f"the variance within classes is {number(ratio, 2)} times that between them ({VARIANCES})"
+    return f"{state} ({VARIANCES} {distinct(ratio, float(claim(run, VARIANCES)['tolerance']), 2)})"
 
 
 def _efficiency(run: RunTables) -> str:

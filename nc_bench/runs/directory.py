@@ -98,12 +98,12 @@ class RunDirectory:
             raise
 
     def rows(self) -> list[dict[str, Any]]:
-        """The whole rows written so far; a last line cut off by a kill is no row."""
+        """The complete rows written so far; a last line that a kill cut off is left out."""
         return read_rows(self.path / ROWS)
 
     def cut(self, step: int) -> None:
-        """Drop rows newer than `step`, which is where a resumed run goes on, with the features of their epochs, and
-        what was concluded before."""
+        """Go back to `step`, where a resumed run starts: delete newer rows, the features of their epochs, metrics.csv
+        and predictions.json."""
         for stale in (TABLE, PREDICTIONS):
             (self.path / stale).unlink(missing_ok=True)
         kept = [row for row in self.rows() if row["step"] <= step]
@@ -163,7 +163,7 @@ def _parsed(content: bytes, path: Path, *, first_line: int) -> Any:
     try:
         return json.loads(content)
     except json.JSONDecodeError as error:
-        line, problem = error.lineno, error.msg
+        line, problem = error.lineno, f"is not JSON: {error.msg}"
     except UnicodeDecodeError as error:
-        line, problem = 1 + content.count(b"\n", 0, error.start), error.reason
-    raise RunError(f"{path}: damaged (line {first_line + line - 1}: {problem})")
+        line, problem = 1 + content.count(b"\n", 0, error.start), f"is not UTF-8: {error.reason}"
+    raise RunError(f"{path}: damaged (line {first_line + line - 1} {problem})")

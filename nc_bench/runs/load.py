@@ -91,5 +91,5 @@ def _config(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = yaml.safe_load(path.read_bytes())
     except yaml.YAMLError as error:
-        raise RunError(f"{path}: damaged ({' '.join(str(error).split())})") from None
+        raise RunError(f"{path}: damaged (not YAML: {' '.join(str(error).split())})") from None
     return content

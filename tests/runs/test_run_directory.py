@@ -208,7 +208,7 @@ def test_a_damaged_row_is_named_with_its_line(tmp_path: Path, damage: bytes) -> 
     path = tmp_path / "metrics.jsonl"
     whole = json.dumps(row(1)).encode()
     path.write_bytes(whole + b"\n" + damage + b"\n" + whole + b"\n")
-    with pytest.raises(RunError, match=r"metrics\.jsonl: damaged \(line 2: "):
+    with pytest.raises(RunError, match=r"metrics\.jsonl: damaged \(line 2 is not "):
         read_rows(path)
 
 
@@ -216,7 +216,7 @@ def test_a_damaged_manifest_is_named_with_its_line(tmp_path: Path, locked: Open)
     run = locked(tmp_path)
     for content in (b'{\n "status": "comp\n', b'{\n "status": "\xff"}'):
         (tmp_path / "manifest.json").write_bytes(content)
-        with pytest.raises(RunError, match=r"manifest\.json: damaged \(line 2: "):
+        with pytest.raises(RunError, match=r"manifest\.json: damaged \(line 2 is not "):
             run.manifest()
 
 

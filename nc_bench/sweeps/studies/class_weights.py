@@ -8,8 +8,11 @@ from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
 from nc_bench.sweeps.tables import digits
 from nc_bench.text import listed
 
-SIMPLEX = 0.95
-"""simplex_efficiency from which on there is a simplex, and accuracy below which classes have merged."""
+SIMPLEX_EFFICIENCY = 0.95
+"""simplex_efficiency from which on the class means count as a simplex."""
+
+MERGED_ACCURACY = 0.95
+"""Training accuracy below which some classes count as merged."""
 
 
 def class_weights(evidence: Evidence) -> str:
@@ -18,9 +21,9 @@ def class_weights(evidence: Evidence) -> str:
     ball = [evidence.at("simplex_efficiency", arm="ball", ratio=ratio) for ratio in ratios]
     decay = [evidence.at("simplex_efficiency", arm="weight decay", ratio=ratio) for ratio in ratios]
     threshold = _threshold(evidence)
-    broken = [ratio for ratio in ratios if evidence.mean("accuracy", arm="weight decay", ratio=ratio) < SIMPLEX]
+    broken = [ratio for ratio in ratios if evidence.mean("accuracy", arm="weight decay", ratio=ratio) < MERGED_ACCURACY]
     first = f"from {min(broken):g}:1 on" if broken else "at no ratio tried"
-    kept = "keeps" if min(found.mean for found in ball) >= SIMPLEX else "does not keep"
+    kept = "keeps" if min(found.mean for found in ball) >= SIMPLEX_EFFICIENCY else "does not keep"
     return (
         f"The ball {kept} the simplex at every ratio (simplex_efficiency {listed([plus_minus(b) for b in ball])} at "
         f"{listed([f'{ratio:g}:1' for ratio in ratios])}), while under weight decay it is "
@@ -32,9 +35,9 @@ def class_weights(evidence: Evidence) -> str:
 def _threshold(evidence: Evidence) -> float:
     """The ratio r at which the classes of weight 1 merge: their share p of the loss has p^2 = n lw lh.
 
-    THEORY: with n_B of N samples, minority classifiers coincide iff n_B <= N^2 lw lh. In it n_B/N enters as the
-    share of the loss, n_B as the number of feature vectors that are decayed; with weights r and 1 on five classes each
-    of n samples the share is p = 1/(5 (r + 1)).
+    By `predict("minority_collapse")` the classifiers of minority classes of n_B of N samples coincide iff
+    n_B <= N^2 lw lh. There n_B/N is the share of the loss, and n_B the number of feature vectors that are decayed; with
+    weights r and 1 on five classes each of n samples the share is p = 1/(5 (r + 1)).
     """
     config = evidence.config(arm="weight decay")
     per_class = evidence.samples / 10

@@ -6,7 +6,8 @@ from nc_bench.sweeps.studies.evidence import Evidence
 from nc_bench.sweeps.tables import digits
 from nc_bench.text import listed
 
-WITHIN = 0.05
+SMALL_EXCESS = 0.05
+"""Relative excess of the risk over its minimum up to which it counts as reached."""
 
 
 def radius(evidence: Evidence) -> str:
@@ -18,9 +19,11 @@ def radius(evidence: Evidence) -> str:
         f"{digits(evidence.mean('simplex_efficiency', R=r))})"
         for r in radii
     ]
-    good = [r for r in radii if excess[r] <= WITHIN]
+    good = [r for r in radii if excess[r] <= SMALL_EXCESS]
     reach = f"for R = {listed([f'{r:g}' for r in good])}" if good else "at no radius tried"
-    return f"The risk comes within {WITHIN:.0%} of its minimum {reach}: it is {listed(parts)}; {evidence.seeds()}."
+    return (
+        f"The risk comes within {SMALL_EXCESS:.0%} of its minimum {reach}: it is {listed(parts)}; {evidence.seeds()}."
+    )
 
 
 def _above(excess: float) -> str:

@@ -9,7 +9,8 @@ from nc_bench.sweeps.tables import digits
 from nc_bench.text import listed
 
 CLASSES = 10
-NEAR = 0.95
+SIMPLEX_EFFICIENCY = 0.95
+"""simplex_efficiency from which on the class means count as a simplex."""
 
 
 def width(evidence: Evidence) -> str:
@@ -20,7 +21,7 @@ def width(evidence: Evidence) -> str:
         cap = min(1.0, math.sqrt(d / needed))
         shares[d] = evidence.mean("simplex_efficiency", d=d)
         parts.append(f"{plus_minus(evidence.at('simplex_efficiency', d=d))} at d = {d} (at most {digits(cap)})")
-    enough = [d for d in shares if shares[d] >= NEAR]
+    enough = [d for d in shares if shares[d] >= SIMPLEX_EFFICIENCY]
     verdict = f"The simplex appears from d = {min(enough)} on" if enough else "The simplex appears at no width tried"
     return (
         f"{verdict}, where {CLASSES} classes need {needed} dimensions: simplex_efficiency is {listed(parts)}; "
