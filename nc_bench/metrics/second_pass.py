@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
@@ -22,6 +23,20 @@ from nc_bench.metrics.sample_sums import SampleSums
 
 FLOAT32_TABLES, FLOAT32_DEVIATION = (1e-10, 1e15), 1e18
 """Largest entries of the tables, and length of deviations, whose products and their squares float32 holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chunk:
+    """Features in float64, their labels, the squared distance to their class mean, and the products of h - mu_y.
+
+    flat: the row of each sample's class in tables of shape (t K, ..). products: with all tables, side by side.
+    """
+
+    features: Float64[Tensor, "t n d"]
+    labels: Int64[Tensor, "t n"]
+    flat: Int64[Tensor, "t n"]
+    squares: Float64[Tensor, "t n"]
+    products: Float[Tensor, "t n m"]
 
 
 class SecondPass:
@@ -54,19 +69,16 @@ class SecondPass:
         self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"], precision: torch.dtype
     ) -> SampleSums:
         tables, reach = self.tables, FLOAT32_DEVIATION if precision == torch.float32 else LARGEST
-        flat = flat_labels(labels, self.classes)
-        exact = features.to(torch.float64)
-        deviations = exact - _of_class(tables.means, flat)
-        squares = torch.linalg.vector_norm(deviations, dim=-1).square()
         side_by_side, to_means = self._factors_in(precision)
-        projected = deviations.to(precision) @ side_by_side
-        span = projected[..., : tables.basis.shape[-2]]
-        along = span @ to_means
-        along_own = along.gather(-1, labels[..., None])[..., 0].to(torch.float64)
-        along_mean = projected[..., tables.basis.shape[-2]].to(torch.float64)
-        centred_norms = squares + 2 * along_own + self._centred_squares.view(-1)[flat]
-        norms = squares + 2 * (along_own + along_mean) + self._mean_squares.view(-1)[flat]
-        nearest = self._nearest(exact, projected, along, squares, flat)
+        chunk = self._chunk(features, labels, side_by_side)
+        flat, squares, directions = chunk.flat, chunk.squares, tables.basis.shape[-2]
+        span = chunk.products[..., :directions]
+        with_means = span @ to_means
+        with_own = with_means.gather(-1, labels[..., None])[..., 0].to(torch.float64)
+        with_mean_of_means = chunk.products[..., directions].to(torch.float64)
+        centred_norms = squares + 2 * with_own + self._centred_squares.view(-1)[flat]
+        norms = squares + 2 * (with_own + with_mean_of_means) + self._mean_squares.view(-1)[flat]
+        nearest = self._nearest(chunk, with_means if tables.centres is None else chunk.products[..., -self.classes :])
         largest, none = squares.amax(-1).sqrt(), squares.new_zeros(squares.shape[0])
         sums = SampleSums(
             squared_deviation=self._per_class(squares, flat),
@@ -83,8 +95,17 @@ class SecondPass:
             output_squares=self._per_class(torch.zeros_like(squares), flat),
         )
         if tables.head is not None:
-            self._add_outputs(sums, tables.head, exact, projected, squares, nearest, labels)
+            self._add_outputs(sums, tables.head, chunk, nearest)
         return sums
+
+    def _chunk(
+        self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"], side_by_side: Float[Tensor, "t d m"]
+    ) -> _Chunk:
+        flat, exact = flat_labels(labels, self.classes), features.to(torch.float64)
+        deviations = exact - _of_class(self.tables.means, flat)
+        squares = torch.linalg.vector_norm(deviations, dim=-1).square()
+        products = deviations.to(side_by_side.dtype) @ side_by_side
+        return _Chunk(features=exact, labels=labels, flat=flat, squares=squares, products=products)
 
     def _fits_float32(self) -> bool | Bool[Tensor, "t"]:
         """For which trials float32 holds products with the tables; True or False where all are alike."""
@@ -95,7 +116,7 @@ class SecondPass:
         return self._fits
 
     def _multiplied(self) -> list[Float64[Tensor, "t _ d"]]:
-        """The tables that deviations are multiplied with besides the basis of the span of the means."""
+        """The tables that deviations are multiplied with, besides the basis of the span of M."""
         tables = [self.tables.mean_of_means]
         if self.tables.head is not None:
             tables.append(self.tables.head.logits.weight)
@@ -112,38 +133,26 @@ class SecondPass:
             self._factors[precision] = (side_by_side, to_means)
         return self._factors[precision]
 
-    def _nearest(
-        self, exact: Tensor, projected: Tensor, along: Tensor, squares: Tensor, flat: Tensor
-    ) -> Int64[Tensor, "t n"]:
+    def _nearest(self, chunk: _Chunk, with_centres: Float[Tensor, "t n k"]) -> Int64[Tensor, "t n"]:
         """argmin_c |h - m_c|^2, which is argmin_c |mu_y - m_c|^2 / 2 - (h - mu_y) . m_c for the centres m."""
-        products = along if self.tables.centres is None else projected[..., -self.classes :]
-        scores = products - _of_class(self._half_squares, flat)
-        tolerance = _tolerance(products.dtype, squares, self._longest_centre, exact.shape[-1])
-        return _decide(scores, tolerance, lambda few: self._exact_scores(exact[:, few]))
+        scores = with_centres - _of_class(self._half_squares, chunk.flat)
+        tolerance = _tolerance(with_centres.dtype, chunk, self._longest_centre)
+        return _decide(scores, tolerance, lambda few: self._exact_scores(chunk.features[:, few]))
 
     def _exact_scores(self, exact: Float64[Tensor, "t n d"]) -> Float64[Tensor, "t n k"]:
         centres = self._centres
         return (exact - self.tables.mean_of_means) @ centres.mT - centres.square().sum(-1)[:, None] / 2
 
-    def _add_outputs(
-        self,
-        sums: SampleSums,
-        head: HeadTables,
-        exact: Float64[Tensor, "t n d"],
-        projected: Float[Tensor, "t n m"],
-        squares: Float64[Tensor, "t n"],
-        nearest: Int64[Tensor, "t n"],
-        labels: Int64[Tensor, "t n"],
-    ) -> None:
+    def _add_outputs(self, sums: SampleSums, head: HeadTables, chunk: _Chunk, nearest: Int64[Tensor, "t n"]) -> None:
         """Fill in the sums of what the head makes of the features."""
-        logits, flat = head.logits, flat_labels(labels, self.classes)
+        logits, flat, exact = head.logits, chunk.flat, chunk.features
         first = self.tables.basis.shape[-2] + 1
-        products = projected[..., first : first + self.classes]
+        products = chunk.products[..., first : first + self.classes]
         own_outputs = _of_class(head.class_outputs, flat)
         if logits.output_map is None:
             shift = products.to(torch.float64)
             outputs = own_outputs + shift
-            tolerance = _tolerance(products.dtype, squares, head.longest_weight, exact.shape[-1])
+            tolerance = _tolerance(products.dtype, chunk, head.longest_weight)
         else:
             outputs = logits.outputs(exact)
             shift = outputs - own_outputs
@@ -151,11 +160,11 @@ class SecondPass:
             sums.output_shift = self._per_class(shift, flat)
             tolerance = None
         predicted = _decide(outputs, tolerance, lambda few: logits.outputs(exact[:, few]))
-        loss, log_loss = cross_entropy(outputs, labels)
+        loss, log_loss = cross_entropy(outputs, chunk.labels)
         weights = -torch.log(self.classes * self.tables.counts.view(-1)[flat])
         sums.loss = self._per_class(loss, flat)
         sums.log_risk_balanced = torch.logsumexp(log_loss + weights, -1)
-        sums.correct = (predicted == labels).sum(-1).to(torch.float64)
+        sums.correct = (predicted == chunk.labels).sum(-1).to(torch.float64)
         sums.mismatched = (predicted != nearest).sum(-1).to(torch.float64)
         sums.output_squares = self._per_class(shift.square().sum(-1), flat)
 
@@ -174,14 +183,15 @@ def _of_class(table: Float64[Tensor, "t k m"], flat: Int64[Tensor, "t n"]) -> Fl
     return table.reshape(-1, table.shape[-1])[flat]
 
 
-def _tolerance(dtype: torch.dtype, squares: Tensor, longest: Tensor, width: int) -> Tensor | None:
+def _tolerance(dtype: torch.dtype, chunk: _Chunk, longest: Float64[Tensor, "t"]) -> Float64[Tensor, "t n"] | None:
     """Several times the rounding error of products in `dtype`; None where they are float64 already.
 
     It grows like the root of the number of terms.
     """
     if dtype == torch.float64:
         return None
-    return (4 + math.sqrt(width) / 2) * torch.finfo(dtype).eps * squares.sqrt() * longest[:, None]
+    width = chunk.features.shape[-1]
+    return (4 + math.sqrt(width) / 2) * torch.finfo(dtype).eps * chunk.squares.sqrt() * longest[:, None]
 
 
 def _decide(scores: Tensor, tolerance: Tensor | None, exactly: Callable[[Tensor], Tensor]) -> Tensor:
