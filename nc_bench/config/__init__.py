@@ -5,7 +5,7 @@ from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, Ou
 from nc_bench.config.data import Augment, Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
 from nc_bench.config.identity import config_changes, config_hash, flatten
 from nc_bench.config.load import apply_override, dump_config, load_config, read_mapping
-from nc_bench.config.model import Head, Library, Mlp, Model, ResNet, Unconstrained
+from nc_bench.config.model import ExternalModel, Head, Mlp, Model, ResNet, Unconstrained
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import (
     Adam,
@@ -39,6 +39,7 @@ __all__ = [
     "Digits",
     "Downloaded",
     "ExponentialBalance",
+    "ExternalModel",
     "FeatureBound",
     "FirstOrder",
     "FolderOfImages",
@@ -47,7 +48,6 @@ __all__ = [
     "Head",
     "HeadBound",
     "Lbfgs",
-    "Library",
     "Mlp",
     "Model",
     "MultiStepSchedule",

@@ -8,14 +8,14 @@ from nc_bench.config.base import Section
 from nc_bench.config.values import AboveOne, Positive
 
 
-class LpBall(Section):
+class _LpBall(Section):
     """|x|_p <= radius for every row x."""
 
     radius: Positive = Field(description="Radius of the ball.")
     p: AboveOne = Field(default=2.0, description="Exponent of the l^p norm, 1 < p < infinity.")
 
 
-class OutputBound(LpBall):
+class OutputBound(_LpBall):
     """|h(x)|_p <= radius for the logits of every x."""
 
     set: ClassVar[str] = "ball"
@@ -25,7 +25,7 @@ class OutputBound(LpBall):
         return f"{_lp_norm('h(x)', self.p)} <= {self.radius:g}"
 
 
-class FeatureBound(LpBall):
+class FeatureBound(_LpBall):
     """What features may not leave: a ball or (normalised features) a sphere for each, or a ball for all in the mean."""
 
     set: Literal["ball", "sphere", "mean_square"] = Field(

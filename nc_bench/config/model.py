@@ -192,7 +192,7 @@ class ResNet(_Model):
         return f"{self.name} with {'a 3x3' if self.stem == 'small' else 'the ImageNet'} stem{thin}"
 
 
-class Library(_Model):
+class ExternalModel(_Model):
     """A model of torchvision or timm, untrained, with its own last linear layer replaced by the head."""
 
     not_stacked: ClassVar[str] = "it is trained one trial at a time"
@@ -249,7 +249,7 @@ Model = (
     | Annotated[ResNet, Tag("resnet18")]
     | Annotated[ResNet, Tag("resnet34")]
     | Annotated[ResNet, Tag("resnet50")]
-    | Annotated[Library, Tag("torchvision:<name>")]
-    | Annotated[Library, Tag("timm:<name>")]
+    | Annotated[ExternalModel, Tag("torchvision:<name>")]
+    | Annotated[ExternalModel, Tag("timm:<name>")]
 )
 MODEL_BY_NAME = Discriminator(_tag)

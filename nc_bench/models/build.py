@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nc_bench.config import Config, ConfigError, Library, Mlp, ResNet, Unconstrained
+from nc_bench.config import Config, ConfigError, ExternalModel, Mlp, ResNet, Unconstrained
 from nc_bench.constraints import build_set
 from nc_bench.geometry.simplex import simplex_vertices
 from nc_bench.models.backbones import FeatureTable, mlp
 from nc_bench.models.classifier import Classifier
+from nc_bench.models.external import HeadlessModel, headless_model
 from nc_bench.models.layers import StackedLinear
-from nc_bench.models.library import Cut, library_backbone
 from nc_bench.models.one_trial import OneTrial
 from nc_bench.models.resnet import resnet
 from nc_bench.rng import Stream, generator, global_stream
@@ -51,10 +51,10 @@ def build_classifier(
     return Classifier(backbone, head, output_bound, stochastic=stochastic)
 
 
-def _not_stacked(config: Config, input_shape: Sequence[int], classes: int) -> Cut:
+def _not_stacked(config: Config, input_shape: Sequence[int], classes: int) -> HeadlessModel:
     """A network of ordinary layers, initialised from the seed by way of torch's global generator."""
     model = config.model
-    assert isinstance(model, ResNet | Library)
+    assert isinstance(model, ResNet | ExternalModel)
     if len(input_shape) != 3:
         raise ConfigError(
             f"model.name: {model.name} takes images, but a sample of data.name: {config.data.name} is "
@@ -62,10 +62,10 @@ def _not_stacked(config: Config, input_shape: Sequence[int], classes: int) -> Cu
         )
     # Another stream than the head's, or both would start with the same numbers.
     with global_stream(config.seed, Stream.INITIALISATION, 1):
-        if isinstance(model, Library):
-            return library_backbone(model, input_shape, classes)
+        if isinstance(model, ExternalModel):
+            return headless_model(model, input_shape, classes)
         network = resnet(model, input_shape[0])
-    return Cut(module=network, width=model.features_width, stochastic=False)
+    return HeadlessModel(module=network, width=model.features_width, stochastic=False)
 
 
 def _head(config: Config, width: int, classes: int, generators: Sequence[torch.Generator]) -> StackedLinear:

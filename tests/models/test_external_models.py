@@ -1,4 +1,4 @@
-"""Models of libraries: cut before their head, equal to the whole; refused in one line where there is no such head."""
+"""Models of torchvision and timm: without their head, equal to the whole; refused in one line without such a head."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from nc_bench import FeatureTap
 from nc_bench.config import Config, ConfigError
 from nc_bench.models import Classifier, build_classifier
-from nc_bench.models.library import library_backbone
+from nc_bench.models.external import headless_model
 from nc_bench.rng import Stream, global_stream
 from nc_bench.vision import torchvision
 
 FREE = {"features": None, "head": None}
 
 
-def library(name: str, constraints: dict[str, Any] = FREE) -> Config:
+def external(name: str, constraints: dict[str, Any] = FREE) -> Config:
     return network(model={"name": name}, head={"bias": True}, constraints=constraints)
 
 
@@ -37,8 +37,8 @@ def images(*shape: int) -> Tensor:
     ("name", "head", "width"),
     [("resnet18", "fc", 512), ("mobilenet_v3_small", "classifier.3", 1024), ("shufflenet_v2_x0_5", "fc", 1024)],
 )
-def test_the_cut_model_under_its_own_head_is_the_whole_model(name: str, head: str, width: int) -> None:
-    model = build(library(f"torchvision:{name}")).eval()
+def test_the_headless_model_under_its_own_head_is_the_whole_model(name: str, head: str, width: int) -> None:
+    model = build(external(f"torchvision:{name}")).eval()
     with global_stream(0, Stream.INITIALISATION, 1):
         whole = torchvision.models.get_model(name, weights=None, num_classes=4).eval()
     own = whole.get_submodule(head)
@@ -53,19 +53,19 @@ def test_the_cut_model_under_its_own_head_is_the_whole_model(name: str, head: st
 
 
 def test_models_that_draw_in_training_are_known() -> None:
-    assert build(library("torchvision:mobilenet_v3_small")).stochastic
-    assert not build(library("torchvision:shufflenet_v2_x0_5")).stochastic
+    assert build(external("torchvision:mobilenet_v3_small")).stochastic
+    assert not build(external("torchvision:shufflenet_v2_x0_5")).stochastic
 
 
 def test_images_of_another_number_of_channels() -> None:
-    model = build(library("torchvision:resnet18"), (1, 32, 32))
+    model = build(external("torchvision:resnet18"), (1, 32, 32))
     first = model.backbone.module.conv1
     assert (first.in_channels, first.out_channels, first.kernel_size, first.stride) == (1, 64, (7, 7), (2, 2))
     assert first.bias is None and model(images(1, 2, 1, 32, 32)).shape == (1, 2, 4)
 
 
 def test_the_ball_is_the_end_of_the_backbone() -> None:
-    model = build(library("torchvision:resnet18", {"features": {"radius": 0.5}}))
+    model = build(external("torchvision:resnet18", {"features": {"radius": 0.5}}))
     norms = model.backbone(images(1, 3, 3, 32, 32)).detach().norm(dim=-1)
     torch.testing.assert_close(norms, torch.full_like(norms, 0.5))
 
@@ -82,7 +82,7 @@ def test_the_ball_is_the_end_of_the_backbone() -> None:
 )
 def test_models_that_are_refused(name: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        build(library(name))
+        build(external(name))
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f"model.name: {name} ") and message in line
 
@@ -126,7 +126,7 @@ def made_timm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("made_timm")
 def test_a_model_of_timm() -> None:
-    model = build(library("timm:plain"), (5, 2, 2))
+    model = build(external("timm:plain"), (5, 2, 2))
     assert model.width == 6 and isinstance(model.backbone.module.head, nn.Identity)
     x = images(1, 3, 5, 2, 2)
     expected = model.backbone.module.inner(x[0].flatten(1)).relu()
@@ -147,7 +147,7 @@ def test_a_model_of_timm() -> None:
 )
 def test_models_of_timm_that_are_refused(name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=rf"^model\.name: timm:{name} ") as caught:
-        build(library(f"timm:{name}"), (5, 2, 2))
+        build(external(f"timm:{name}"), (5, 2, 2))
     assert message in str(caught.value)
 
 
@@ -155,7 +155,7 @@ def test_timm_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "timm", None)
     message = r"^model\.name: timm:resnet18 needs timm, which is not installed: pip install 'nc_bench\[timm\]'$"
     with pytest.raises(ConfigError, match=message):
-        build(library("timm:resnet18"))
+        build(external("timm:resnet18"))
 
 
 def test_a_missing_module_that_is_not_timm_is_no_problem_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,4 +164,4 @@ def test_a_missing_module_that_is_not_timm_is_no_problem_of_the_configuration(mo
 
     monkeypatch.setattr("nc_bench.vision.timm", lambda: SimpleNamespace(create_model=lambda *a, **k: broken()))
     with pytest.raises(ModuleNotFoundError, match="other"):
-        library_backbone(library("timm:x").model, (3, 4, 4), 3)
+        headless_model(external("timm:x").model, (3, 4, 4), 3)

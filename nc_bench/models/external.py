@@ -1,4 +1,4 @@
-"""Models of torchvision and timm: built untrained, checked, and cut before their last linear layer."""
+"""Models of torchvision and timm: built untrained, checked, and their last linear layer removed."""
 
 from __future__ import annotations
 
@@ -9,28 +9,31 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nc_bench.config import ConfigError, Library
+from nc_bench.config import ConfigError, ExternalModel
 from nc_bench.text import one_line
 
 PROBE = 2
-"""Images in the forward pass that looks for the head: the fewest that batch norm takes where a map is one pixel."""
+"""Images in the forward pass that looks for the head. Two, because batch norm refuses one where a map is one pixel."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cut:
-    """A model without its head, images -> features (n, d); and whether it draws random numbers in training."""
+class HeadlessModel:
+    """A network without its head, images (n, c, h, w) -> features (n, d).
+
+    `stochastic` says whether it draws random numbers in training, as dropout does.
+    """
 
     module: nn.Module
     width: int
     stochastic: bool
 
 
-def library_backbone(config: Library, image: Sequence[int], classes: int) -> Cut:
+def headless_model(config: ExternalModel, image: Sequence[int], classes: int) -> HeadlessModel:
     """The model without its head, (n, *image) -> features (n, d).
 
     The head is the linear layer whose output is the model's output, found in a forward pass; an identity takes its
-    place, and what the cut model returns is verified to be what the head was given. Random numbers come from torch's
-    global generator. In training the features may pass a dropout that the library puts before the head.
+    place, and the output of this headless model is verified to be the input of the head. Random numbers come from
+    torch's global generator. In training the features may pass a dropout that the library puts before the head.
     Raises ConfigError, one line that names model.name: the library is not installed or has no such model, the model
     does not take such images, returns no single tensor, ends in no linear layer, or has parameters that do not act.
     """
@@ -40,28 +43,28 @@ def library_backbone(config: Library, image: Sequence[int], classes: int) -> Cut
     head = _head(config, model, images, classes)
     _replace(model, head.name, nn.Identity())
     with torch.no_grad():
-        cut = _forward(config, model.eval(), images)
-    if not isinstance(cut, Tensor) or not torch.equal(cut, head.given):
+        features = _forward(config, model.eval(), images)
+    if not isinstance(features, Tensor) or not torch.equal(features, head.inputs):
         raise ConfigError(f"model.name: {config.name} without its linear layer {head.name} does not return its input")
     before = torch.get_rng_state()
     _check_gradients(config, model.train(), images)
     stochastic = not torch.equal(before, torch.get_rng_state())
     for name, buffer in model.named_buffers():
         buffer.copy_(fresh[name])
-    return Cut(module=model, width=head.given.shape[-1], stochastic=stochastic)
+    return HeadlessModel(module=model, width=head.inputs.shape[-1], stochastic=stochastic)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
-    """A linear layer: its dotted name, what it was given and what it returned."""
+class _LinearCall:
+    """A linear layer in a forward pass: its dotted name, its input and its output."""
 
     name: str
     layer: nn.Linear
-    given: Tensor
-    returned: Tensor
+    inputs: Tensor
+    outputs: Tensor
 
 
-def _built(config: Library, channels: int, classes: int) -> nn.Module:
+def _built(config: ExternalModel, channels: int, classes: int) -> nn.Module:
     library, _, name = config.name.partition(":")
     try:
         return _timm(name, channels, classes) if library == "timm" else _torchvision(name, channels, classes)
@@ -80,7 +83,7 @@ def _torchvision(name: str, channels: int, classes: int) -> nn.Module:
 
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise ValueError(f"torchvision.models has no classifier called {name}")
-    # Asked for, lest two of them warn that the default of their own initialisation will change.
+    # Stated, because these two warn otherwise that the default of their initialisation will change.
     own = {"init_weights": True} if name in ("inception_v3", "googlenet") else {}
     model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes, **own)
     if channels != 3:
@@ -104,35 +107,35 @@ def _adapt_first_convolution(model: nn.Module, channels: int) -> None:
     _replace(model, name, nn.Conv2d(channels, old.out_channels, bias=old.bias is not None, **sizes))
 
 
-def _head(config: Library, model: nn.Module, images: Tensor, classes: int) -> _Found:
+def _head(config: ExternalModel, model: nn.Module, images: Tensor, classes: int) -> _LinearCall:
     """The linear layer that the model ends in, in evaluation and in training."""
-    found: list[_Found] = []
+    calls: list[_LinearCall] = []
 
-    def notice(name: str, layer: nn.Linear, given: tuple[Tensor, ...], returned: Tensor) -> None:
-        found.append(_Found(name=name, layer=layer, given=given[0], returned=returned))
+    def notice(name: str, layer: nn.Linear, inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
+        calls.append(_LinearCall(name=name, layer=layer, inputs=inputs[0], outputs=outputs))
 
     handles = [
-        module.register_forward_hook(lambda layer, given, returned, name=name: notice(name, layer, given, returned))
+        module.register_forward_hook(lambda layer, inputs, outputs, name=name: notice(name, layer, inputs, outputs))
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear)
     ]
     try:
         with torch.no_grad():
             model.train()
-            trained = _forward(config, model, images)
-            found.clear()
+            in_training = _forward(config, model, images)
+            calls.clear()
             model.eval()
-            output = _forward(config, model, images)
+            logits = _forward(config, model, images)
     finally:
         for handle in handles:
             handle.remove()
-    for returned in (trained, output):
-        if not isinstance(returned, Tensor):
-            kind = type(returned).__name__
+    for outputs in (in_training, logits):
+        if not isinstance(outputs, Tensor):
+            kind = type(outputs).__name__
             raise ConfigError(f"model.name: {config.name} returns not one tensor of logits but a {kind}")
-    heads = [layer for layer in found if layer.returned is output]
-    uses = [layer for layer in found if heads and layer.layer is heads[0].layer]
-    if len(uses) != 1 or output.shape != (PROBE, classes) or heads[0].given.ndim != 2:
+    heads = [call for call in calls if call.outputs is logits]
+    uses = [call for call in calls if heads and call.layer is heads[0].layer]
+    if len(uses) != 1 or logits.shape != (PROBE, classes) or heads[0].inputs.ndim != 2:
         raise ConfigError(
             f"model.name: {config.name} does not end in a linear layer with an output for each class, so it has no "
             "penultimate features"
@@ -140,7 +143,7 @@ def _head(config: Library, model: nn.Module, images: Tensor, classes: int) -> _F
     return heads[0]
 
 
-def _forward(config: Library, model: nn.Module, images: Tensor) -> Any:
+def _forward(config: ExternalModel, model: nn.Module, images: Tensor) -> Any:
     try:
         return model(images)
     except (RuntimeError, ValueError, AssertionError) as error:
@@ -148,8 +151,8 @@ def _forward(config: Library, model: nn.Module, images: Tensor) -> Any:
         raise ConfigError(f"model.name: {config.name} does not take images of {size}: {one_line(error)}") from None
 
 
-def _check_gradients(config: Library, model: nn.Module, images: Tensor) -> None:
-    """An optimizer moves every parameter: none may be without a gradient in training."""
+def _check_gradients(config: ExternalModel, model: nn.Module, images: Tensor) -> None:
+    """The optimizer moves every parameter, so each must have a gradient in training."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     features = _forward(config, model, images)
     gradients = torch.autograd.grad(features.sum(), [parameter for _, parameter in named], allow_unused=True)
