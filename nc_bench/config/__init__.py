@@ -3,7 +3,7 @@
 from nc_bench.config.balance import Balance, CountedBalance, ExponentialBalance, FullBalance, StepBalance
 from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, OutputBound
 from nc_bench.config.data import Augment, Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
-from nc_bench.config.identity import config_changes, config_hash, flatten
+from nc_bench.config.identity import config_changes, config_hash, flatten, shared_settings
 from nc_bench.config.load import apply_override, dump_config, load_config, read_mapping
 from nc_bench.config.model import ExternalModel, Head, Mlp, Model, ResNet, Unconstrained
 from nc_bench.config.objective import Objective
@@ -73,4 +73,5 @@ __all__ = [
     "json_schema",
     "load_config",
     "read_mapping",
+    "shared_settings",
 ]

@@ -11,6 +11,8 @@ from nc_bench.config.values import AboveOne, Positive
 class _LpBall(Section):
     """|x|_p <= radius for every row x."""
 
+    per_trial: ClassVar[frozenset[str]] = frozenset({"radius"})
+
     radius: Positive = Field(description="Radius of the ball.")
     p: AboveOne = Field(default=2.0, description="Exponent of the l^p norm, 1 < p < infinity.")
 
@@ -63,6 +65,8 @@ class FeatureBound(_LpBall):
 
 class HeadBound(Section):
     """What the last layer may not leave: a bound of its singular values, or of its rows' root mean square."""
+
+    per_trial: ClassVar[frozenset[str]] = frozenset({"radius"})
 
     radius: Positive = Field(description="Bound of the spectral norm, or of the rows' root mean square.")
     set: Literal["spectral", "mean_square"] = Field(

@@ -4,43 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nc_bench.config.data import Augment, Downloaded, FolderOfImages
-
 if TYPE_CHECKING:
     from nc_bench.config.schema import Config
 
 
 def cross_checks(config: Config) -> list[str]:
-    """All of them, section by section."""
+    """All of them, section by section; what the settings of one section say against each other is said there."""
+    stop = config.training.stop
     return [
-        *_of_data(config),
+        *config.data.problems(),
         *_of_constraints(config),
-        *_of_loss(config),
+        *config.objective.problems(),
+        *config.optimizer.problems(),
         *_of_optimizer(config),
         *_of_decay(config),
-        *_of_training(config),
-        *_of_speed(config),
+        *(stop.problems() if stop is not None else []),
+        *_of_inputs_and_training(config),
     ]
-
-
-def _of_data(config: Config) -> list[str]:
-    if config.data.label_noise > 0 and config.data.labels != "original":
-        return ["data.label_noise: needs data.labels: original"]
-    if isinstance(config.data, FolderOfImages) and (config.data.channel_means is None) != (
-        config.data.channel_stds is None
-    ):
-        return ["data.channel_means: goes with data.channel_stds; state both or neither"]
-    augments = config.data.augment != Augment() if isinstance(config.data, Downloaded | FolderOfImages) else False
-    if augments and config.model.is_feature_table:
-        return ["data.augment: needs a network; unconstrained features do not look at images"]
-    return []
-
-
-def _of_training(config: Config) -> list[str]:
-    stop = config.training.stop
-    if stop is not None and stop.simplex_efficiency is None and stop.terminal_epochs is None:
-        return ["training.stop: should name a rule: simplex_efficiency or terminal_epochs"]
-    return []
 
 
 def _of_constraints(config: Config) -> list[str]:
@@ -48,21 +28,6 @@ def _of_constraints(config: Config) -> list[str]:
     if features is None:
         return []
     return features.problems(table=config.model.is_feature_table, nonnegative=_nonnegative_table(config))
-
-
-def _of_loss(config: Config) -> list[str]:
-    objective, problems = config.objective, []
-    if objective.loss != "cross_entropy" and objective.label_smoothing > 0:
-        problems.append("objective.label_smoothing: needs objective.loss: cross_entropy")
-    if objective.loss == "focal" and objective.focal_gamma is None:
-        problems.append("objective.focal_gamma: missing (2 in Lin et al. 2017)")
-    if objective.loss != "focal" and objective.focal_gamma is not None:
-        problems.append("objective.focal_gamma: needs objective.loss: focal")
-    if objective.loss != "mse":
-        for name in ("mse_true_weight", "mse_target"):
-            if getattr(objective, name) != 1:
-                problems.append(f"objective.{name}: needs objective.loss: mse")
-    return problems
 
 
 def _of_decay(config: Config) -> list[str]:
@@ -95,7 +60,7 @@ def _of_decay(config: Config) -> list[str]:
 def _of_optimizer(config: Config) -> list[str]:
     optimizer, features = config.optimizer, config.constraints.features
     name, table = optimizer.name, config.model.is_feature_table
-    problems = optimizer.problems()
+    problems = []
     if optimizer.for_hidden_matrices and table:
         problems.append(
             f"optimizer.name: {name} is for the weights of hidden layers, and model.name: {config.model.name} has none"
@@ -112,8 +77,10 @@ def _of_optimizer(config: Config) -> list[str]:
     return problems
 
 
-def _of_speed(config: Config) -> list[str]:
+def _of_inputs_and_training(config: Config) -> list[str]:
     training, problems = config.training, []
+    if config.data.augments and config.model.is_feature_table:
+        problems.append("data.augment: needs a network; unconstrained features do not look at images")
     if training.autocast != "none" and config.dtype != "float32":
         problems.append(f"training.autocast: {training.autocast} needs dtype: float32")
     if training.channels_last and not config.model.takes_images:

@@ -10,6 +10,13 @@ from nc_bench.config.values import Count, Flag, KeptClasses, NonNegative, NonNeg
 
 
 class _Data(Section):
+    """What the rest of the code asks of a data set; one that differs from what stands here says so itself."""
+
+    per_trial: ClassVar[frozenset[str]] = frozenset({"label_noise", "labels"})
+
+    inputs_are_noise: ClassVar[bool] = False
+    """Whether the inputs say nothing of their labels, whatever these are."""
+
     name: str = Field(description="Which data set.")
     labels: Literal["original", "random", "uniform"] = Field(
         default="original",
@@ -29,6 +36,35 @@ class _Data(Section):
         description="Which samples are chosen or made. Runs that differ only in the other seed share their samples.",
     )
 
+    @property
+    def kept_classes(self) -> tuple[int, ...] | None:
+        """Those of its classes that are kept, in their order; None: all."""
+        return None
+
+    @property
+    def chosen_per_class(self) -> tuple[int | None, int | None]:
+        """Training and test samples of each class that are chosen out of all there are; None: all."""
+        return None, None
+
+    @property
+    def augments(self) -> bool:
+        """Whether training images are changed at random."""
+        return False
+
+    @property
+    def has_random_labels(self) -> bool:
+        """Whether the training labels say nothing of the inputs."""
+        return self.labels != "original" or self.inputs_are_noise
+
+    def sentences(self) -> list[str]:
+        """What was chosen of it or done to it, in a caption."""
+        return [self.balance.sentence()] if self.balance.sentence() else []
+
+    def problems(self) -> list[str]:
+        """What its settings say against each other, one `dotted.path: problem` each."""
+        wrong = self.label_noise > 0 and self.labels != "original"
+        return ["data.label_noise: needs data.labels: original"] if wrong else []
+
 
 class _Gathered(_Data):
     keep_classes: KeptClasses | None = Field(
@@ -41,6 +77,18 @@ class _Gathered(_Data):
     test_samples_per_class: Count | None = Field(
         default=None, description="Test samples of every class; null: all there are."
     )
+
+    @property
+    def kept_classes(self) -> tuple[int, ...] | None:
+        return self.keep_classes
+
+    @property
+    def chosen_per_class(self) -> tuple[int | None, int | None]:
+        return self.samples_per_class, self.test_samples_per_class
+
+    def sentences(self) -> list[str]:
+        kept = [] if self.keep_classes is None else [f"{len(self.keep_classes)} of its classes"]
+        return kept + super().sentences()
 
 
 class Digits(_Gathered):
@@ -79,6 +127,14 @@ class _Stored(_Gathered):
         "fit in memory_gb; 0: no process of their own.",
     )
 
+    @property
+    def augments(self) -> bool:
+        return self.augment != Augment()
+
+    def sentences(self) -> list[str]:
+        augment = self.augment
+        return super().sentences() + ["flipped"] * augment.flip + ["cropped at random"] * (augment.crop_padding > 0)
+
 
 class Downloaded(_Stored):
     """A data set in its own file format, read (and fetched) by torchvision."""
@@ -116,12 +172,25 @@ class FolderOfImages(_Stored):
         default=None, description="Standard deviation of every channel; goes with channel_means."
     )
 
+    @property
+    def test_folder(self) -> str:
+        """The folder within root that holds the test images."""
+        return {"image_folder": "test", "imagenet": "val"}[self.name]
+
+    def problems(self) -> list[str]:
+        one = (self.channel_means is None) != (self.channel_stds is None)
+        alone = ["data.channel_means: goes with data.channel_stds; state both or neither"] if one else []
+        return super().problems() + alone
+
 
 class _Synthetic(_Data):
     classes: int = Field(ge=2, description="Classes.")
     dimension: Count = Field(description="Numbers in an input.")
     samples_per_class: Count = Field(description="Training samples of every class, before balance.")
     test_samples_per_class: NonNegativeInteger = Field(default=0, description="Test samples of every class.")
+
+    def sentences(self) -> list[str]:
+        return [f"{self.classes} classes in {self.dimension} dimensions", *super().sentences()]
 
 
 class GaussianMixture(_Synthetic):
@@ -136,7 +205,14 @@ class GaussianMixture(_Synthetic):
 class Noise(_Synthetic):
     """Standard normal inputs, which say nothing of their labels."""
 
+    inputs_are_noise: ClassVar[bool] = True
+
     name: Literal["noise"] = Field(description="Random inputs with random labels, in classes of equal size.")
+
+    @property
+    def separation(self) -> float:
+        """That of a mixture whose clouds all lie at the origin."""
+        return 0.0
 
 
 Data = Digits | Downloaded | FolderOfImages | GaussianMixture | Noise

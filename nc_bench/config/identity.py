@@ -18,7 +18,12 @@ Leaf = Scalar | tuple[Scalar, ...]
 
 def flatten(config: Config) -> dict[str, Leaf]:
     """Every setting under its dotted path; lists are tuples, and a bound that is not set is one None."""
-    return dict(_leaves(config.model_dump(), ""))
+    return dict(_leaves(config, ""))
+
+
+def shared_settings(config: Config) -> dict[str, Leaf]:
+    """The settings in which stacked trials agree, under their dotted paths: all but `Section.per_trial`."""
+    return dict(_leaves(config, "", but_per_trial=True))
 
 
 def config_hash(config: Config) -> str:
@@ -82,7 +87,14 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _leaves(value: Any, path: str) -> list[tuple[str, Leaf]]:
-    if not isinstance(value, dict):
+def _leaves(value: Any, path: str, *, but_per_trial: bool = False) -> list[tuple[str, Leaf]]:
+    if not isinstance(value, Section):
         return [(path, value)]
-    return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}" if path else key)]
+    left_out = value.per_trial if but_per_trial else frozenset()
+    prefix = f"{path}." if path else ""
+    return [
+        leaf
+        for key, _, inner in _fields(value)
+        if key not in left_out
+        for leaf in _leaves(inner, prefix + key, but_per_trial=but_per_trial)
+    ]

@@ -1,15 +1,31 @@
 """What is minimised."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from nc_bench.config.base import Section
 from nc_bench.config.values import ClassWeights, Flag, NonNegative, Positive, ZeroToOne
 
+CAPTIONS = {"focal": "focal loss", "mse": "squared error", "exponential": "exponential loss"}
+"""How a caption names the losses other than the usual one."""
+
 
 class Objective(Section):
     """What is minimised: the mean loss plus penalties."""
+
+    per_trial: ClassVar[frozenset[str]] = frozenset(
+        {
+            "class_weights",
+            "feature_decay",
+            "focal_gamma",
+            "head_decay",
+            "label_smoothing",
+            "mse_target",
+            "mse_true_weight",
+            "weight_decay",
+        }
+    )
 
     loss: Literal["cross_entropy", "focal", "mse", "exponential"] = Field(
         default="cross_entropy",
@@ -63,3 +79,53 @@ class Objective(Section):
     def decay_of_head(self) -> float:
         """The coupled weight decay that acts on the head."""
         return self.weight_decay if self.head_decay is None else self.head_decay
+
+    @property
+    def is_cross_entropy(self) -> bool:
+        """Whether the loss is the softmax cross entropy, smoothed and weighted or not."""
+        return self.loss == "cross_entropy"
+
+    @property
+    def is_for_two_classes(self) -> bool:
+        """Whether the loss is defined for two classes only."""
+        return self.loss == "exponential"
+
+    @property
+    def is_rescaled(self) -> bool:
+        """Whether the squared error is not the plain one."""
+        return (self.mse_true_weight, self.mse_target) != (1, 1)
+
+    @property
+    def has_known_minimizer(self) -> bool:
+        """Whether theory knows where free features and head minimise this loss with decay."""
+        return self.loss in ("cross_entropy", "mse")
+
+    def sentences(self) -> list[str]:
+        """Loss and penalties in a caption, as far as they are not the usual ones."""
+        said = [] if self.is_cross_entropy else [CAPTIONS[self.loss]]
+        if self.is_rescaled:
+            said.append(f"true class weighted {self.mse_true_weight:g}, target {self.mse_target:g}")
+        if self.class_weights:
+            said.append("class weights")
+        numbers = {
+            "label smoothing": self.label_smoothing or None,
+            "weight decay": self.weight_decay or None,
+            "feature decay": self.feature_decay or None,
+            "gamma": self.focal_gamma,
+            "decay of the head": self.head_decay,
+        }
+        return said + [f"{name} {value:g}" for name, value in numbers.items() if value is not None]
+
+    def problems(self) -> list[str]:
+        """What its settings say against each other, one `dotted.path: problem` each."""
+        problems, focal = [], self.loss == "focal"
+        if self.label_smoothing > 0 and not self.is_cross_entropy:
+            problems.append("objective.label_smoothing: needs objective.loss: cross_entropy")
+        if focal and self.focal_gamma is None:
+            problems.append("objective.focal_gamma: missing (2 in Lin et al. 2017)")
+        if self.focal_gamma is not None and not focal:
+            problems.append("objective.focal_gamma: needs objective.loss: focal")
+        if self.loss != "mse":
+            for name, value in (("mse_true_weight", self.mse_true_weight), ("mse_target", self.mse_target)):
+                problems += [f"objective.{name}: needs objective.loss: mse"] * (value != 1)
+        return problems

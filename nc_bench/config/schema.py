@@ -22,6 +22,7 @@ from nc_bench.config.values import NonNegativeInteger
 class Config(Section):
     """One run of nc_bench: data, model, objective, optimiser and what is recorded."""
 
+    per_trial: ClassVar[frozenset[str]] = frozenset({"seed"})
     not_in_hash: ClassVar[frozenset[str]] = frozenset({"device"})
 
     seed: NonNegativeInteger = Field(

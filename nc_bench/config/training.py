@@ -32,6 +32,12 @@ class Stop(Section):
         "of training); null: never for that reason.",
     )
 
+    def problems(self) -> list[str]:
+        """What its settings say against each other, one `dotted.path: problem` each."""
+        if self.simplex_efficiency is None and self.terminal_epochs is None:
+            return ["training.stop: should name a rule: simplex_efficiency or terminal_epochs"]
+        return []
+
 
 class Training(Section):
     """How long, in which batches, and how often the state is saved."""

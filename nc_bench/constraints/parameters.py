@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nc_bench.config import Config, Unconstrained
+from nc_bench.config import Config
 from nc_bench.constraints.build import build_set
 
 
@@ -27,7 +27,7 @@ class ParameterConstraints:
         sets = [(head, build_set(configs, "head"))]
         if table is not None:
             sets.append((table, build_set(configs, "features")))
-            if isinstance(model, Unconstrained) and model.nonnegative:
+            if model.is_feature_table and model.has_nonnegative_features:
                 self.nonnegative.append(table)
         self._sets = [(parameter, its_set.to(parameter.device)) for parameter, its_set in sets if its_set is not None]
 

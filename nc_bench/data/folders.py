@@ -19,8 +19,6 @@ from nc_bench.data.images import Images, levels_from_images, levels_from_statist
 from nc_bench.errors import DataError
 from nc_bench.text import listed, one_line
 
-TEST_FOLDERS = {"image_folder": "test", "imagenet": "val"}
-
 STATISTICS_SAMPLES = 20_000
 """Most training images by which pixels are standardised; of more, so many at even distances are taken."""
 
@@ -75,7 +73,7 @@ def load_folders(settings: FolderOfImages) -> Dataset:
     modes or sizes that no setting makes equal.
     """
     root = Path(settings.root).expanduser()
-    folders = [root / "train", root / TEST_FOLDERS[settings.name]]
+    folders = [root / "train", root / settings.test_folder]
     classes, (train, train_labels), (test, test_labels) = _scanned(settings.name, folders)
     modes_and_sizes = _headers([*train, *test])
     channels = settings.channels or _common_channels(modes_and_sizes)

@@ -11,12 +11,7 @@ from torch import Tensor
 
 from nc_bench.config import (
     Balance,
-    CountedBalance,
     Data,
-    ExponentialBalance,
-    GaussianMixture,
-    Noise,
-    StepBalance,
 )
 from nc_bench.data.dataset import Dataset
 from nc_bench.data.images import select_rows
@@ -35,19 +30,15 @@ def select(data: Dataset, settings: Data) -> Dataset:
     Raises DataError for a class that does not exist or has fewer samples than are asked for, class sizes for another
     number of classes, and a class that is left without a training sample.
     """
-    if not isinstance(settings, GaussianMixture | Noise):
-        if settings.keep_classes is not None:
-            data = _keep_classes(data, settings.keep_classes)
-        if settings.samples_per_class is not None:
-            sizes = (settings.samples_per_class,) * data.classes
-            data = _choose(data, sizes, settings.seed, TRAIN, "data.samples_per_class")
-        if settings.test_samples_per_class is not None:
-            sizes = (settings.test_samples_per_class,) * data.classes
-            data = _choose(data, sizes, settings.seed, TEST, "data.test_samples_per_class")
+    if settings.kept_classes is not None:
+        data = _keep_classes(data, settings.kept_classes)
+    for split, key in ((TRAIN, "data.samples_per_class"), (TEST, "data.test_samples_per_class")):
+        if (per_class := settings.chosen_per_class[split]) is not None:
+            data = _choose(data, (per_class,) * data.classes, settings.seed, split, key)
     if 0 in data.class_counts:
         raise DataError(f"data.name={data.name}: class {data.class_counts.index(0)} has no training samples")
-    if settings.balance.name != "full":
-        sizes = class_sizes(settings.balance, data.class_counts)
+    sizes = class_sizes(settings.balance, data.class_counts)
+    if sizes != data.class_counts:
         data = _choose(data, sizes, settings.seed, TRAIN, "data.balance")
     return data
 
@@ -61,20 +52,9 @@ def class_sizes(balance: Balance, counts: Sequence[int]) -> tuple[int, ...]:
     Raises DataError where a class is left without a sample, a step has no majority, or counts are stated for another
     number of classes.
     """
-    classes, smallest = len(counts), min(counts)
-    match balance:
-        case StepBalance(ratio=ratio, minority_classes=minority):
-            if minority >= classes:
-                raise DataError(f"data.balance.minority_classes: {minority} of {classes} classes leave no majority")
-            sizes = (smallest,) * (classes - minority) + (round(smallest / ratio),) * minority
-        case ExponentialBalance(ratio=ratio):
-            sizes = tuple(round(smallest * ratio ** (-k / (classes - 1))) for k in range(classes))
-        case CountedBalance(counts=stated):
-            if len(stated) != classes:
-                raise DataError(f"data.balance.counts: {len(stated)} given, but the data has {classes} classes")
-            sizes = stated
-        case _:
-            sizes = tuple(counts)
+    if problem := balance.problem(len(counts)):
+        raise DataError(f"data.balance.{problem}")
+    sizes = balance.sizes(counts)
     if 0 in sizes:
         raise DataError(f"data.balance: class {sizes.index(0)} is left without a training sample")
     return sizes

@@ -21,10 +21,9 @@ def gaussian_mixture(settings: GaussianMixture | Noise) -> Dataset:
     apart in root mean square. For noise s = 0: the inputs say nothing of the labels. Everything is drawn from
     ``generator(settings.seed, Stream.SYNTHETIC, ...)``.
     """
-    separation = settings.separation if isinstance(settings, GaussianMixture) else 0.0
     draw = generator(settings.seed, Stream.SYNTHETIC, MEANS)
     means = torch.randn(settings.classes, settings.dimension, generator=draw, dtype=torch.float64)
-    means *= separation / math.sqrt(2 * settings.dimension)
+    means *= settings.separation / math.sqrt(2 * settings.dimension)
 
     def split(per_class: int, index: int) -> tuple[Tensor, Tensor]:
         labels = torch.arange(settings.classes).repeat_interleave(per_class)

@@ -6,20 +6,10 @@ from pydantic import ValidationError
 
 from nc_bench.config import (
     Config,
-    CountedBalance,
-    Downloaded,
-    ExponentialBalance,
-    FolderOfImages,
-    GaussianMixture,
-    Noise,
-    StepBalance,
 )
 from nc_bench.reports.numbers import percent
 from nc_bench.runs import RunError, RunTables
 from nc_bench.runs.directory import CONFIG
-
-LOSSES = {"focal": "focal loss", "mse": "squared error", "exponential": "exponential loss"}
-"""How a caption names the losses other than the usual one."""
 
 
 def typed_config(run: RunTables) -> Config:
@@ -35,58 +25,26 @@ def typed_config(run: RunTables) -> Config:
 def describe(run: RunTables) -> str:
     """Data, model, bounds, decay and optimiser in one line, for a caption."""
     config = typed_config(run)
-    parts = (_data(config), config.model.sentence(), _bounds(config), _training(config))
+    parts = (_data(config), config.model.sentence(), _objective(config), _training(config))
     return "; ".join(part for part in parts if part)
 
 
 def wrong_labels(config: Config) -> str:
     """A clause that says whether the training labels are random or partly wrong; empty if they are all true."""
-    if config.data.labels != "original" or isinstance(config.data, Noise):
+    if config.data.has_random_labels:
         return "the training labels are random"
     share = config.data.label_noise
     return f"{percent(share)} of the training labels are wrong" if share else ""
 
 
 def _data(config: Config) -> str:
-    data, said = config.data, []
-    if isinstance(data, GaussianMixture | Noise):
-        said.append(f"{data.classes} classes in {data.dimension} dimensions")
-    elif data.keep_classes is not None:
-        said.append(f"{len(data.keep_classes)} of its classes")
-    match data.balance:
-        case StepBalance(ratio=ratio, minority_classes=minority):
-            said.append(f"{minority} minority classes {ratio:g} times smaller")
-        case ExponentialBalance(ratio=ratio):
-            said.append(f"classes of exponentially falling size, the last {ratio:g} times smaller")
-        case CountedBalance():
-            said.append("classes of stated sizes")
-    if isinstance(data, Downloaded | FolderOfImages):
-        said += ["flipped"] * data.augment.flip + ["cropped at random"] * (data.augment.crop_padding > 0)
-    if wrong := wrong_labels(config):
-        said.append(wrong)
-    return f"{data.name} ({', '.join(said)})" if said else data.name
+    said = [*config.data.sentences(), *([wrong] if (wrong := wrong_labels(config)) else [])]
+    return f"{config.data.name} ({', '.join(said)})" if said else config.data.name
 
 
-def _bounds(config: Config) -> str:
-    said = config.constraints.sentences()
-    if config.objective.loss != "cross_entropy":
-        said.append(LOSSES[config.objective.loss])
-    if (config.objective.mse_true_weight, config.objective.mse_target) != (1, 1):
-        said.append(f"true class weighted {config.objective.mse_true_weight:g}, target {config.objective.mse_target:g}")
-    if config.objective.class_weights:
-        said.append("class weights")
-    numbers = {
-        "label smoothing": config.objective.label_smoothing,
-        "weight decay": config.objective.weight_decay,
-        "feature decay": config.objective.feature_decay,
-    }
-    given = {
-        "gamma": config.objective.focal_gamma,
-        "decay of the head": config.objective.head_decay,
-    }
-    said += [f"{name} {value:g}" for name, value in numbers.items() if value]
-    said += [f"{name} {value:g}" for name, value in given.items() if value is not None]
-    return ", ".join([*said, *config.optimizer.decay_sentences()])
+def _objective(config: Config) -> str:
+    parts = (config.constraints.sentences(), config.objective.sentences(), config.optimizer.decay_sentences())
+    return ", ".join(said for part in parts for said in part)
 
 
 def _training(config: Config) -> str:

@@ -5,38 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from nc_bench.config import Config, ConfigError, flatten
-from nc_bench.config.identity import Leaf
+from nc_bench.config import Config, ConfigError, shared_settings
 from nc_bench.text import shown
-
-NUMBERS = frozenset(
-    {
-        "seed",
-        "data.label_noise",
-        "data.labels",
-        "constraints.features.radius",
-        "constraints.head.radius",
-        "constraints.outputs.radius",
-        "objective.class_weights",
-        "objective.feature_decay",
-        "objective.focal_gamma",
-        "objective.head_decay",
-        "objective.label_smoothing",
-        "objective.mse_target",
-        "objective.mse_true_weight",
-        "objective.weight_decay",
-        "optimizer.adamw_lr",
-        "optimizer.backbone_lr_factor",
-        "optimizer.betas",
-        "optimizer.clip_norm",
-        "optimizer.decoupled_decay",
-        "optimizer.decoupled_head_decay",
-        "optimizer.eps",
-        "optimizer.lr",
-        "optimizer.momentum",
-    }
-)
-"""Settings in which stacked trials may differ; in all others they agree."""
 
 MAX_STACK = 32
 """Most trials in one stack. Beyond it a step costs no less per trial, for networks of width 64 on one core."""
@@ -45,21 +15,21 @@ MAX_STACK = 32
 def groups(configs: Sequence[Config], limit: int = MAX_STACK) -> list[list[int]]:
     """Positions of the configurations that are to be trained together, in groups of at most `limit`.
 
-    The trials of a group agree in everything but NUMBERS. Groups of one stack differ in size by one at most.
+    The trials of a group agree in all `shared_settings`. Groups of one stack differ in size by one at most.
     A model that has no stacked form is a group of its own, and so is a trial of L-BFGS.
     """
     stacks: dict[object, list[int]] = {}
     for position, config in enumerate(configs):
-        key = tuple(sorted(_structure(config).items())) if _has_stacked_form(config) else position
+        key = tuple(sorted(shared_settings(config).items())) if _has_stacked_form(config) else position
         stacks.setdefault(key, []).append(position)
     return [part for stack in stacks.values() for part in _evenly(stack, limit)]
 
 
 def check_stackable(configs: Sequence[Config]) -> None:
     """Raises ConfigError naming what differs if these trials cannot be one group."""
-    first = _structure(configs[0])
+    first = shared_settings(configs[0])
     for config in configs[1:]:
-        other = _structure(config)
+        other = shared_settings(config)
         for key in [*first, *other]:
             if first.get(key) != other.get(key):
                 values = f"{shown(first.get(key))} and {shown(other.get(key))}"
@@ -67,10 +37,6 @@ def check_stackable(configs: Sequence[Config]) -> None:
     for key, section in (("optimizer", configs[0].optimizer), ("model", configs[0].model)):
         if len(configs) > 1 and section.not_stacked:
             raise ConfigError(f"{key}.name: {section.name} cannot be stacked: {section.not_stacked}")
-
-
-def _structure(config: Config) -> dict[str, Leaf]:
-    return {key: leaf for key, leaf in flatten(config).items() if key not in NUMBERS}
 
 
 def _has_stacked_form(config: Config) -> bool:

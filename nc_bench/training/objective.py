@@ -27,8 +27,8 @@ class Objective:
         self.classes, self.samples = classes, labels.shape[1]
         parts, like = [config.objective for config in configs], torch.empty((), dtype=dtype, device=labels.device)
         self.kind = parts[0].loss
-        if self.kind == "exponential" and classes != 2:
-            raise ConfigError(f"objective.loss: exponential is for 2 classes, but the data has {classes}")
+        if parts[0].is_for_two_classes and classes != 2:
+            raise ConfigError(f"objective.loss: {self.kind} is for 2 classes, but the data has {classes}")
         self.smoothing = like.new_tensor([part.label_smoothing for part in parts])
         self.smoothed = bool(self.smoothing.any())
         self.gamma = like.new_tensor([part.focal_gamma or 0.0 for part in parts])[:, None]
@@ -41,7 +41,7 @@ class Objective:
             [part.feature_decay for part in parts], dtype=torch.float64, device=labels.device
         )
         self.decays_features = any(part.feature_decay for part in parts)
-        self.is_risk = self.kind == "cross_entropy" and not (self.smoothed or self.weighted)
+        self.is_risk = parts[0].is_cross_entropy and not (self.smoothed or self.weighted)
 
     def loss(self, outputs: Float[Tensor, "t n k"], labels: Int64[Tensor, "t n"]) -> Float[Tensor, "t"]:
         """Mean of one of these losses over the samples, with z the outputs, p their softmax and y the label.

@@ -31,7 +31,7 @@ def known_minimiser(config: Config, counts: Sequence[int], width: int) -> Predic
         return "the head is frozen"
     if constraints.features or constraints.head or constraints.outputs:
         return _bounded(config, counts, width, decay)
-    if objective.loss in ("exponential", "focal"):
+    if not objective.has_known_minimizer:
         return f"no minimiser is known for the {objective.loss} loss"
     if config.model.is_feature_table and objective.decay_of_head > 0 and objective.feature_decay > 0:
         return _decayed(config, counts, width)
@@ -39,7 +39,7 @@ def known_minimiser(config: Config, counts: Sequence[int], width: int) -> Predic
         return "the objective does not decay both the head and the features"
     if decay:
         return "weight decay acts on every layer, and the minimiser over deep networks is not known in closed form"
-    if objective.loss != "cross_entropy" or objective.label_smoothing:
+    if not objective.is_cross_entropy or objective.label_smoothing:
         return "without bounds or decay the loss does not determine features and head"
     return "nothing bounds the norms, so the risk has no minimiser (section 2.1)"
 
@@ -47,7 +47,7 @@ def known_minimiser(config: Config, counts: Sequence[int], width: int) -> Predic
 def _bounded(config: Config, counts: Sequence[int], width: int, decay: float) -> Prediction | str:
     """The prediction where features, head or outputs are bounded."""
     ball, head, outputs = config.constraints.features, config.constraints.head, config.constraints.outputs
-    if config.objective.loss != "cross_entropy" or config.objective.label_smoothing:
+    if not config.objective.is_cross_entropy or config.objective.label_smoothing:
         return "under norm bounds the minimiser is known for the plain cross entropy only"
     if config.model.is_linear:
         return "the features are linear in the inputs, so they cannot be chosen freely"
@@ -110,7 +110,7 @@ def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | 
         return f"the class sizes differ ({min(counts)} to {max(counts)})"
     if config.head.bias and config.objective.decay_biases:
         return "the bias is decayed too"
-    if (config.objective.mse_true_weight, config.objective.mse_target) != (1, 1):
+    if config.objective.is_rescaled:
         return "the squared error is rescaled"
     if config.optimizer.max_gradient_norm is not None:
         return "gradients are clipped before the decay is added, so the run minimises something else"
