@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nc_bench.config import (
-    Config,
-    FeatureBound,
-    HeadBound,
-    OutputBound,
-)
+from nc_bench.config import Config, FeatureBound, HeadBound, OutputBound
 from nc_bench.theory import Prediction, predict
 
 NEARLY_BALANCED = 1.1
@@ -78,6 +73,7 @@ def _bounded(config: Config, counts: Sequence[int], width: int, decay: float) ->
 
 
 def _bounded_outputs(config: Config, counts: Sequence[int], ball: OutputBound, width: int) -> Prediction | str:
+    """The prediction for outputs in an l^p ball."""
     # The optimal outputs sum to zero, and W maps features in the positive orthant to them without a bias only if
     # those are linearly independent.
     if config.model.has_nonnegative_features and not config.head.bias and width < len(counts):
@@ -88,7 +84,7 @@ def _bounded_outputs(config: Config, counts: Sequence[int], ball: OutputBound, w
 def _mean_square(
     config: Config, counts: Sequence[int], ball: FeatureBound, head: HeadBound, width: int
 ) -> Prediction | str:
-    """The layer-peeled model."""
+    """The prediction of the layer-peeled model, whose features and head rows are bounded in the mean square."""
     if ball.in_mean != head.in_mean:
         return "of features and head one is bounded in the mean square and the other is not"
     if config.model.has_nonnegative_features:
@@ -106,6 +102,7 @@ def _mean_square(
 
 
 def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | str:
+    """The prediction for a table of features whose head and features are both decayed."""
     if len(set(counts)) > 1:
         return f"the class sizes differ ({min(counts)} to {max(counts)})"
     if config.head.bias and config.objective.decay_biases:
@@ -130,7 +127,7 @@ def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | 
 
 
 def _unfilled(config: Config, ball: FeatureBound) -> str:
-    """Why some features of the (non-negative part of the) ball or sphere cannot be had, "" if all can."""
+    """Why some features of the (non-negative part of the) ball or sphere are never reached, "" if all are."""
     if config.model.features_range is None:
         return f"features of {config.model.name} are not known to fill the {ball.set} of radius {ball.radius:g}"
     # The minimiser in the ball lies on its sphere, so it is the one on the sphere, which every direction fills.

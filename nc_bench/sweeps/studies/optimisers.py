@@ -17,7 +17,7 @@ PAIRS = {"SGD": "SGDW", "Adam": "AdamW", "Signum": "SignumW"}
 SETTING = ("lr", "decay", "momentum")
 """The columns of the grid besides the arm."""
 
-TIMES = 2.0
+LOST_RATIO = 2.0
 """How many times its coupled twin's the NC3 of a decoupled optimiser has to be to count as lost."""
 
 PUBLISHED, CENTRED = "nc3_duality", "nc3_duality_centred"
@@ -32,26 +32,24 @@ def optimisers(evidence: Evidence) -> str:
     assert best is not None, "the study says which settings count"
     arms = evidence.labels("arm")
     pairs = {coupled: other for coupled, other in PAIRS.items() if {coupled, other} <= set(arms)}
-    settled, whichever = (
+    rested, whichever = (
         at_best(runs, ["arm"], SETTING, best.measure, largest=True, number=best.number)
         for runs in (evidence.runs, evidence.runs.assign(converged=True))
     )
-    published, centred = (
-        [_losers(runs, name, pairs) for runs in (settled, whichever)] for name in (PUBLISHED, CENTRED)
-    )
+    published, centred = ([_losers(runs, name, pairs) for runs in (rested, whichever)] for name in (PUBLISHED, CENTRED))
     return (
-        f"Under decoupled decay NC3 is lost (nc3_duality is more than {TIMES:g} times that of coupled decay) with "
+        f"Under decoupled decay NC3 is lost (nc3_duality is more than {LOST_RATIO:g} times that of coupled decay) with "
         f"{published[0]} over the {best.number} converged settings of best {best.measure} and with {published[1]} over "
         f"the {best.number} best whether converged or not; centred, which is all of it that softmax sees, with "
-        f"{centred[0]} and with {centred[1]} (nc3_duality, and centred in brackets: converged {_each(settled, arms)}; "
+        f"{centred[0]} and with {centred[1]} (nc3_duality, and centred in brackets: converged {_each(rested, arms)}; "
         f"converged or not {_each(whichever, arms)}); {evidence.seeds()}."
     )
 
 
 def _losers(runs: pd.DataFrame, measure: str, pairs: Mapping[str, str]) -> str:
-    """The decoupled optimisers whose mean is more than TIMES that of their twins, or "none"."""
+    """The decoupled optimisers whose mean is more than LOST_RATIO that of their twins, or "none"."""
     means = runs.groupby("arm")[measure].mean()
-    lost = [decoupled for coupled, decoupled in pairs.items() if means[decoupled] > TIMES * means[coupled]]
+    lost = [decoupled for coupled, decoupled in pairs.items() if means[decoupled] > LOST_RATIO * means[coupled]]
     return listed(lost) if lost else "none"
 
 

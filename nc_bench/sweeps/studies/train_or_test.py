@@ -6,7 +6,7 @@ from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
 from nc_bench.sweeps.tables import digits
 from nc_bench.text import listed
 
-FEW_TIMES = 3.0
+BOTH_COLLAPSE_RATIO = 3.0
 """Ratio of the spread within classes on test and on training images up to which both are said to collapse."""
 
 
@@ -23,9 +23,9 @@ def train_or_test(evidence: Evidence) -> str:
             f"{plus_minus(evidence.at('simplex_efficiency, test', arm=arm))}, test accuracy "
             f"{plus_minus(evidence.at('accuracy, test', arm=arm))}"
         )
-    if min(ratios) > FEW_TIMES:
+    if min(ratios) > BOTH_COLLAPSE_RATIO:
         verdict = "Collapse is a property of the training images"
-    elif max(ratios) <= FEW_TIMES:
+    elif max(ratios) <= BOTH_COLLAPSE_RATIO:
         verdict = "Test images collapse too"
     else:
         verdict = "Whether test images collapse too depends on the training"
