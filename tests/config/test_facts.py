@@ -13,7 +13,7 @@ from nc_bench.config import (
     Config,
     Data,
     ExponentialBalance,
-    Library,
+    ExternalModel,
     Mlp,
     Objective,
     Optimizer,
@@ -57,8 +57,8 @@ def made(union: Any, **settings: Any) -> Any:
         (ResNet(name="resnet18"), False, False, True, False, NONNEGATIVE, True, True),
         (ResNet(name="resnet34"), False, False, True, False, NONNEGATIVE, True, True),
         (ResNet(name="resnet50"), False, False, True, False, NONNEGATIVE, True, True),
-        (Library(name="timm:resnet18"), False, False, True, None, None, False, None),
-        (Library(name="torchvision:vgg11"), False, False, True, None, None, False, None),
+        (ExternalModel(name="timm:resnet18"), False, False, True, None, None, False, None),
+        (ExternalModel(name="torchvision:vgg11"), False, False, True, None, None, False, None),
     ],
 )
 def test_models(
