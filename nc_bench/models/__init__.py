@@ -1,6 +1,5 @@
 """Floor 2: every model is head(backbone(x)), on a leading axis of trials."""
 
-from nc_bench.models.build import build_classifier
-from nc_bench.models.classifier import Classifier
+from nc_bench.models.classifier import Classifier, build_classifier
 
 __all__ = ["Classifier", "build_classifier"]

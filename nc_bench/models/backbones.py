@@ -1,9 +1,10 @@
-"""Backbones f: what turns an input into penultimate features, for t trials at once."""
+"""Backbones f: what turns an input into penultimate features. Here those of t trials at once."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
@@ -13,7 +14,19 @@ from nc_bench.config import Mlp, Unconstrained
 from nc_bench.models.layers import ACTIVATIONS, StackedBatchNorm, StackedLinear
 
 
-def mlp(config: Mlp, inputs: int, generators: Sequence[torch.Generator]) -> nn.Sequential:
+@dataclass(frozen=True, kw_only=True)
+class HeadlessModel:
+    """A model without its head: x (t, n, ...) -> features (t, n, d), without the axis of trials if not stacked.
+
+    `stochastic` says whether it draws random numbers in training, as dropout does.
+    """
+
+    module: nn.Module
+    width: int
+    stochastic: bool = False
+
+
+def mlp(config: Mlp, inputs: int, generators: Sequence[torch.Generator]) -> HeadlessModel:
     """Flatten, then a stage for every width, layer1, layer2, ..: linear, (batch norm,) activation; the last one as
     configured."""
     stages: dict[str, nn.Module] = {"flatten": nn.Flatten(start_dim=2)}
@@ -25,7 +38,7 @@ def mlp(config: Mlp, inputs: int, generators: Sequence[torch.Generator]) -> nn.S
                 parts["norm"] = StackedBatchNorm(len(generators), widths[index])
             parts["activation"] = ACTIVATIONS[config.activation]()
         stages[f"layer{index}"] = nn.Sequential(OrderedDict(parts))
-    return nn.Sequential(OrderedDict(stages))
+    return HeadlessModel(module=nn.Sequential(OrderedDict(stages)), width=widths[-1])
 
 
 class FeatureTable(nn.Module):

@@ -10,25 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from nc_bench.config import ConfigError, ExternalModel
+from nc_bench.models.backbones import HeadlessModel
 from nc_bench.text import one_line
 
 PROBE = 2
 """Images in the forward pass that looks for the head. Two, because batch norm refuses one where a map is one pixel."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeadlessModel:
-    """A network without its head, images (n, c, h, w) -> features (n, d).
-
-    `stochastic` says whether it draws random numbers in training, as dropout does.
-    """
-
-    module: nn.Module
-    width: int
-    stochastic: bool
-
-
-def headless_model(config: ExternalModel, image: Sequence[int], classes: int) -> HeadlessModel:
+def external_model(config: ExternalModel, image: Sequence[int], classes: int) -> HeadlessModel:
     """The model without its head, (n, *image) -> features (n, d).
 
     The head is the linear layer whose output is the model's output, found in a forward pass; an identity takes its

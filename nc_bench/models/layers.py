@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nc_bench.constraints import ConstraintSet
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
@@ -85,3 +87,25 @@ class StackedBatchNorm(nn.Module):
         unbiased = (inverse.pow(-2) - self.eps) * (samples / (samples - 1))
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(unbiased, self.momentum)
+
+
+class SingleTrial(nn.Module):
+    """x (1, n, ...) -> module(x[0])[None], then bounded if asked to: a backbone that is not stacked over trials."""
+
+    def __init__(self, module: nn.Module, bound: ConstraintSet | None = None) -> None:
+        super().__init__()
+        self.module, self.bound = module, bound
+
+    def forward(self, x: Tensor) -> Float[Tensor, "1 n d"]:
+        assert len(x) == 1, "not stacked over trials"
+        features: Tensor = self.module(x[0])[None]
+        return features if self.bound is None else self.bound(features)
+
+
+def with_trial_axis(model: nn.Module, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+    """Views (t, ...) of parameters of the model: those inside a `SingleTrial` get a leading axis of one.
+
+    The views belong to no graph. Writing to them writes to the parameters.
+    """
+    single = {id(p) for module in model.modules() if isinstance(module, SingleTrial) for p in module.parameters()}
+    return [tensor.detach()[None] if id(tensor) in single else tensor.detach() for tensor in parameters]

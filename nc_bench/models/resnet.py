@@ -8,12 +8,13 @@ from typing import Any
 from torch import nn
 
 from nc_bench.config import ResNet
+from nc_bench.models.backbones import HeadlessModel
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
 """Blocks in each of the four stages (He, Zhang, Ren & Sun 2016, Table 1)."""
 
 
-def resnet(config: ResNet, channels: int) -> nn.Sequential:
+def resnet(config: ResNet, channels: int) -> HeadlessModel:
     """Images (n, channels, h, w) -> features (n, d): stem, layer1 to layer4, pool; initialised as torchvision does.
 
     With the stem for ImageNet and a multiplier of 1 it is torchvision's network of this name without its `fc`
@@ -37,7 +38,7 @@ def resnet(config: ResNet, channels: int) -> nn.Sequential:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return network
+    return HeadlessModel(module=network, width=config.features_width)
 
 
 def _stem(kind: str, channels: int, width: int) -> nn.Sequential:

@@ -9,15 +9,13 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from nc_bench.config import Config, ConfigError
 from nc_bench.constraints import ParameterConstraints
 from nc_bench.data import Augmentation, Dataset, Images, training_batches, training_labels
 from nc_bench.distributed import SINGLE_PROCESS, Processes
 from nc_bench.models import Classifier, build_classifier
-from nc_bench.models.layers import StackedBatchNorm
-from nc_bench.models.one_trial import with_trial_axis
+from nc_bench.models.layers import with_trial_axis
 from nc_bench.recording import Split
 from nc_bench.rng import Stream, generator, global_stream
 from nc_bench.training.forward import TrainingForward
@@ -250,7 +248,7 @@ def _checked_batch_size(config: Config, samples: int) -> int:
 
 
 def _check_last_batch(model: Classifier, size: int, samples: int) -> None:
-    if _normalises_batches(model) and (samples % size or size) == 1:
+    if model.uses_batch_statistics and (samples % size or size) == 1:
         raise ConfigError(
             f"training.batch_size: {size} leaves one of {samples} samples in the last batch, "
             "which batch norm cannot normalise"
@@ -259,7 +257,7 @@ def _check_last_batch(model: Classifier, size: int, samples: int) -> None:
 
 def _check_shares(model: Classifier, processes: int, batch_size: int, samples: int, tests: int) -> None:
     """Every process has a sample of every batch and of both splits, and two of a batch that its batch norm sees."""
-    last, least = samples % batch_size or batch_size, 2 if _normalises_batches(model) else 1
+    last, least = samples % batch_size or batch_size, 2 if model.uses_batch_statistics else 1
     if processes > 1 and last < least * processes:
         raise ConfigError(
             f"training.batch_size: {batch_size} leaves {last} of {samples} samples in the last batch, too few for "
@@ -267,7 +265,3 @@ def _check_shares(model: Classifier, processes: int, batch_size: int, samples: i
         )
     if 0 < tests < processes:
         raise ConfigError(f"data.name: {tests} test samples are too few for {processes} processes")
-
-
-def _normalises_batches(model: Classifier) -> bool:
-    return any(isinstance(module, StackedBatchNorm | _BatchNorm) for module in model.modules())

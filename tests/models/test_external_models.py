@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nc_bench import FeatureTap
 from nc_bench.config import Config, ConfigError
 from nc_bench.models import Classifier, build_classifier
-from nc_bench.models.external import headless_model
+from nc_bench.models.external import external_model
 from nc_bench.rng import Stream, global_stream
 from nc_bench.vision import torchvision
 
@@ -37,7 +37,7 @@ def images(*shape: int) -> Tensor:
     ("name", "head", "width"),
     [("resnet18", "fc", 512), ("mobilenet_v3_small", "classifier.3", 1024), ("shufflenet_v2_x0_5", "fc", 1024)],
 )
-def test_the_headless_model_under_its_own_head_is_the_whole_model(name: str, head: str, width: int) -> None:
+def test_the_external_model_under_its_own_head_is_the_whole_model(name: str, head: str, width: int) -> None:
     model = build(external(f"torchvision:{name}")).eval()
     with global_stream(0, Stream.INITIALISATION, 1):
         whole = torchvision.models.get_model(name, weights=None, num_classes=4).eval()
@@ -164,4 +164,4 @@ def test_a_missing_module_that_is_not_timm_is_no_problem_of_the_configuration(mo
 
     monkeypatch.setattr("nc_bench.vision.timm", lambda: SimpleNamespace(create_model=lambda *a, **k: broken()))
     with pytest.raises(ModuleNotFoundError, match="other"):
-        headless_model(external("timm:x").model, (3, 4, 4), 3)
+        external_model(external("timm:x").model, (3, 4, 4), 3)

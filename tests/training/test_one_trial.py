@@ -17,7 +17,7 @@ from nc_bench.config import Config, ConfigError
 from nc_bench.config.data import Data
 from nc_bench.data import Dataset
 from nc_bench.models import build_classifier
-from nc_bench.models.one_trial import with_trial_axis
+from nc_bench.models.layers import with_trial_axis
 from nc_bench.rng import Stream, generator
 from nc_bench.training import run_training
 from nc_bench.training.checkpoint import read_checkpoint

@@ -11,9 +11,7 @@ from torch import Tensor
 
 from nc_bench.config import Config
 from nc_bench.models import Classifier
-from nc_bench.models.backbones import FeatureTable
-from nc_bench.models.layers import StackedLinear
-from nc_bench.models.one_trial import with_trial_axis
+from nc_bench.models.layers import StackedLinear, with_trial_axis
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,10 +96,9 @@ def decayed_parameters(
     model: Classifier, decay_biases: bool
 ) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
     """What weight decay acts on, in backbone and head: no feature table, biases and batch norm only if asked to."""
-    tables = {id(p) for module in model.modules() if isinstance(module, FeatureTable) for p in module.parameters()}
 
     def chosen(module: torch.nn.Module) -> list[torch.nn.Parameter]:
-        parameters = [p for p in module.parameters() if p.requires_grad and id(p) not in tables]
+        parameters = [p for p in module.parameters() if p.requires_grad and p is not model.table]
         stacked = with_trial_axis(model, parameters)
         # A bias has one axis besides that of the trials, and so has a parameter of batch norm.
         return [p for p, seen in zip(parameters, stacked, strict=True) if decay_biases or seen.ndim > 2]
