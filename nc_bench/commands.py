@@ -22,7 +22,12 @@ def run_command(work: Callable[[], int]) -> int:
     An error that `explain` does not know is a bug and is raised, so that Python shows its traceback and exits with 1.
     """
     try:
-        status = work()
+        try:
+            status = work()
+        except SystemExit:  # as argparse raises it after printing its help
+            sys.stdout.flush()
+            raise
+        # Here and not when Python exits, where a broken pipe could no longer be handled.
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:

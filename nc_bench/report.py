@@ -20,8 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Print the table of each run and what happened in it, and write its figures and page again.",
     )
     parser.add_argument("directories", nargs="+", metavar="DIR", help="a run directory, as train writes it")
-    directories = parser.parse_args(argv).directories
-    return run_command(lambda: _report(directories))
+    return run_command(lambda: _report(parser.parse_args(argv).directories))
 
 
 def _report(directories: Sequence[str]) -> int:

@@ -21,8 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "folder", nargs="?", type=Path, default=Path("configs/studies"), help="default: configs/studies"
     )
-    folder = parser.parse_args(argv).folder
-    return run_command(lambda: _list(folder))
+    return run_command(lambda: _list(parser.parse_args(argv).folder))
 
 
 def _list(folder: Path) -> int:

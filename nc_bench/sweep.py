@@ -32,8 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Exit status: 0 all trials are finished, 1 some failed, or the disk or the scheduler did, 2 refused, 130 interrupted.
     """
-    arguments = _parser().parse_intermixed_args(argv)
-    return run_command(lambda: _sweep(arguments))
+    return run_command(lambda: _sweep(_parser().parse_intermixed_args(argv)))
 
 
 def _sweep(arguments: argparse.Namespace) -> int:

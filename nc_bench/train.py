@@ -19,8 +19,7 @@ def main(argv: list[str] | None = None) -> int:
 
     Exit status: 0 complete, 1 memory, disk or another process failed, 2 refused, 3 diverged, 130 interrupted.
     """
-    arguments = _parser().parse_intermixed_args(argv)
-    return run_command(lambda: _train(arguments))
+    return run_command(lambda: _train(_parser().parse_intermixed_args(argv)))
 
 
 def _train(arguments: argparse.Namespace) -> int:

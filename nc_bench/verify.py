@@ -24,8 +24,7 @@ COLUMNS = ("claim", "predicted", "obtained", "deviation", "tolerance", "", "sour
 
 def main(argv: list[str] | None = None) -> int:
     """Check every claim, a line each. Exit status: 0 all hold, 1 one fails or the disk does, 2 wrong command line."""
-    arguments = _parser().parse_args(argv)
-    return run_command(lambda: _verify(arguments))
+    return run_command(lambda: _verify(_parser().parse_args(argv)))
 
 
 def _verify(arguments: argparse.Namespace) -> int:

@@ -112,10 +112,13 @@ def test_it_does_so_under_torchrun(config: Path, tmp_path: Path) -> None:
     assert "exitcode  : 1" in done.stderr and "exitcode  : 2" not in done.stderr
 
 
-@pytest.mark.parametrize("command", [["schema"], ["--help"], ["studies", "configs/studies"]])
+@pytest.mark.parametrize("command", [["schema"], ["--help"], ["studies", "configs/studies"], ["verify", "--help"]])
 def test_a_reader_that_leaves_is_met_with_silence(command: list[str]) -> None:
     line = [sys.executable, "-m", "nc_bench.cli", *command]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as left:
+    # Unbuffered, argparse itself hides that its help could not be written.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(line, **pipes, env=buffered, text=True, cwd=ROOT) as left:
         assert left.stdout is not None and left.stderr is not None
         left.stdout.close()
         assert left.stderr.read() == ""
