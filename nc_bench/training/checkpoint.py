@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
-from nc_bench.runs import RunError
+from nc_bench.runs import RunDirectory, RunError
 
 FORMAT = 2
 FIRST_FORMAT = b"nc_bench checkpoint 1\n"
@@ -67,3 +69,18 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if saved["format"] != FORMAT:
         raise RunError(f"{path}: a checkpoint of format {saved['format']}, but this nc_bench reads format {FORMAT}")
     return Checkpoint(meta=saved["meta"], state={"model": saved["model"], "optimizer": saved["optimizer"]})
+
+
+def newest_checkpoint(run: RunDirectory) -> Checkpoint | None:
+    """The newest checkpoint of a run that is not damaged; damaged ones are named on the standard error.
+
+    None where there is no other. Raises RunError as `read_checkpoint` does.
+    """
+    paths = run.checkpoints()
+    for path in paths:
+        try:
+            return read_checkpoint(path)
+        except DamagedCheckpoint as error:
+            earlier = "the start" if path == paths[-1] else "the checkpoint before it"
+            tqdm.write(f"{error}; falling back to {earlier}", file=sys.stderr)
+    return None
