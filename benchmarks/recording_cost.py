@@ -16,7 +16,7 @@ import torch
 from timing import Cost, extra_memory, shown_memory, take_turns
 
 from nc_bench import collapse_metrics
-from nc_bench.config import load_config
+from nc_bench.config import Mlp, load_config
 from nc_bench.models import build_classifier
 from nc_bench.recording import Recorder
 from nc_bench.recording.recorder import BATCH_ELEMENTS, Split
@@ -54,13 +54,16 @@ def measured_matrix(samples: int, width: int, classes: int, repeats: int) -> Non
     metrics = lambda: collapse_metrics(features, labels, weight, bias)  # noqa: E731
     memory = extra_memory(metrics)
     line = f"{samples:,} x {width}, K = {classes}"
-    _print_ratio(line, *take_turns((metrics, product), repeats), PRODUCT_TARGET, memory)
+    job, unit = take_turns((metrics, product), repeats)
+    _print_ratio(line, job, unit, PRODUCT_TARGET, memory)
 
 
 @torch.no_grad()
 def measured_network(samples: int, repeats: int) -> None:
     """One line: recording a split of the bounded MLP of configs/mnist_mlp.yaml, on random images."""
     config = load_config(Path(__file__).resolve().parents[1] / "configs" / NETWORK)
+    assert isinstance(config.model, Mlp)
+    widths = config.model.widths
     model = build_classifier([config], input_shape=PIXELS, samples=samples, classes=CLASSES).eval()
     inputs = torch.randn(samples, *PIXELS, generator=torch.Generator().manual_seed(0))
     split = Split(inputs=inputs, labels=torch.arange(samples)[None] % CLASSES)
@@ -72,8 +75,9 @@ def measured_network(samples: int, repeats: int) -> None:
             model(part[None])
 
     memory = extra_memory(lambda: recorder.record(split))
-    line = f"{samples:,} images, {'-'.join(map(str, config.model.widths))}"
-    _print_ratio(line, *take_turns((lambda: recorder.record(split), forward), repeats), FORWARD_TARGET, memory)
+    line = f"{samples:,} images, {'-'.join(map(str, widths))}"
+    job, unit = take_turns((lambda: recorder.record(split), forward), repeats)
+    _print_ratio(line, job, unit, FORWARD_TARGET, memory)
 
 
 def _print_ratio(line: str, job: Cost, unit: Cost, target: float, memory: int | None) -> None:

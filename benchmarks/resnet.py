@@ -88,6 +88,7 @@ def random_images(samples: int) -> Dataset:
 
 
 def by_hand(data: Dataset, device: torch.device, *, low: bool) -> Callable[[], None]:
+    assert isinstance(data.train_inputs, Tensor)
     inputs, labels = data.train_inputs.to(device), data.train_labels.to(device)
     model: Any = torchvision.models.resnet18(num_classes=CLASSES)
     model.conv1, model.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()

@@ -66,7 +66,7 @@ def main() -> None:
     images = random_images(arguments.samples)
     with tempfile.TemporaryDirectory() as folder:
         write_idx(images, Path(folder))
-        jobs = {
+        jobs: dict[str, Callable[[], object]] = {
             "images": from_images(Path(folder)),
             "tensors": from_tensors(images),
             "bare": partial(train_only, ensemble_of(images)),

@@ -17,6 +17,6 @@ echo "Linting."
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 echo "Checking types."
-"$python" -m mypy nc_bench
+"$python" -m mypy
 echo "Testing."
 "$python" -m pytest "${selection[@]}"

@@ -44,8 +44,9 @@ def settings(base: dict[str, Any], **sections: Any) -> dict[str, Any]:
     merged = dict(base)
     for key, section in sections.items():
         old = base.get(key)
-        together = isinstance(old, dict) and isinstance(section, dict) and "name" not in section
-        merged[key] = {**old, **section} if together else section
+        if isinstance(old, dict) and isinstance(section, dict) and "name" not in section:
+            section = {**old, **section}
+        merged[key] = section
     return merged
 
 

@@ -9,7 +9,7 @@ from nc_bench.rng import Stream, generator, global_stream
 
 
 def first_values(*arguments: object) -> list[float]:
-    return torch.rand(3, dtype=torch.float64, generator=generator(*arguments)).tolist()  # type: ignore[arg-type]
+    return torch.rand(3, dtype=torch.float64, generator=generator(*arguments)).tolist()
 
 
 def test_streams_differ_by_seed_purpose_and_index() -> None:

@@ -69,12 +69,17 @@ def test_nothing_is_relative_to_zero() -> None:
 
 def test_the_number_is_obtained_before_the_theory_is_asked() -> None:
     asked: list[str] = []
+
+    def answer(who: str) -> float:
+        asked.append(who)
+        return 1.0
+
     both = Claim(
         name="",
         statement="",
         source="",
-        predicted=lambda: asked.append("predicted") or 1.0,
-        obtained=lambda: asked.append("obtained") or 1.0,
+        predicted=lambda: answer("predicted"),
+        obtained=lambda: answer("obtained"),
         tolerance=0.0,
     )
     assert asked == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def test_gradient_descent_keeps_near_the_flow(case: str) -> None:
 def test_the_gap_without_the_factor_two_fails(way: str) -> None:
     claims = {claim.name: claim for claim in three_neurons.claims()}
     for case, (p1, _, p3) in CASES.items():
-        wrong = replace(claims[f"three_neurons_gap_{way}_{case}"], predicted=lambda p1=p1, p3=p3: math.log(p3 / p1))
+        wrong = replace(claims[f"three_neurons_gap_{way}_{case}"], predicted=partial(math.log, p3 / p1))
         assert not check(wrong).holds
 
 

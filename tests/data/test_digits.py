@@ -41,7 +41,7 @@ def test_the_training_split_is_standardised(digits: Dataset) -> None:
 
 def test_every_real_digit_is_there_once_with_its_own_label(digits: Dataset) -> None:
     pixels, labels = bundled_digits(return_X_y=True)
-    inputs = torch.cat([digits.train_inputs, digits.test_inputs]).numpy()
+    inputs = np.concatenate([digits.train_inputs, digits.test_inputs])
     targets = torch.cat([digits.train_labels, digits.test_labels]).numpy()
     # Every pixel is an increasing affine map of the raw one: the ranks of a pixel's values undo it.
     varying = [pixel for pixel in range(64) if len(np.unique(inputs[:, pixel])) > 1]

@@ -95,7 +95,7 @@ def tolerances(problem: Problem, expected: Mapping[str, float]) -> dict[str, flo
     allowed["nc1_radius"] = (relative + lost) * expected["nc1_radius"] + lost
     for name in ("nc2_equiangular_w_centred", "nc3_alignment_centred", "isometry_defect"):
         if name in allowed:
-            allowed[name] += 1e-13 * np.linalg.norm(weight) / shortest_length(centred_weight)
+            allowed[name] += 1e-13 * float(np.linalg.norm(weight)) / shortest_length(centred_weight)
     logits = np.abs(features @ weight.T).max() + (0 if bias is None else np.abs(bias).max())
     logit_error = 8 * np.finfo(np.float64).eps * logits
     if narrow:

@@ -102,15 +102,15 @@ def simplex_geometry(rows: Array) -> dict[str, float]:
     return {
         "nc2_equinorm": equinorm(rows),
         "nc2_equiangular": equiangular(rows),
-        "nc2_equidistant": np.std(pairs, ddof=1) / np.mean(pairs) if classes > 2 else 0.0,
-        "nc2_etf": np.linalg.norm(gram / np.linalg.norm(gram) - simplex),
+        "nc2_equidistant": float(np.std(pairs, ddof=1) / np.mean(pairs)) if classes > 2 else 0.0,
+        "nc2_etf": float(np.linalg.norm(gram / np.linalg.norm(gram) - simplex)),
     }
 
 
 def head_geometry(weight: Array, rows: Array, cutoff: float) -> dict[str, float]:
     classes, width = rows.shape
     centred = weight - weight.mean(0)
-    found = {
+    found: dict[str, float] = {
         "nc2_equinorm_w": equinorm(weight),
         "nc2_equinorm_w_centred": equinorm(centred),
         "nc2_equiangular_w": equiangular(weight),
@@ -119,8 +119,8 @@ def head_geometry(weight: Array, rows: Array, cutoff: float) -> dict[str, float]
         "nc3_duality_centred": duality(centred, rows),
         "nc3_alignment": misalignment(weight, rows),
         "nc3_alignment_centred": misalignment(centred, rows),
-        "nc0_row_sum": np.linalg.norm(weight.T @ np.ones(classes)),
-        "head_opnorm": np.linalg.norm(centred, 2),
+        "nc0_row_sum": float(np.linalg.norm(weight.T @ np.ones(classes))),
+        "head_opnorm": float(np.linalg.norm(centred, 2)),
     }
     _, lengths, directions = np.linalg.svd(rows)
     if width >= classes - 1 and lengths[classes - 2] > cutoff:
@@ -180,8 +180,8 @@ def in_units(array: Array) -> InUnits:
 
 def outputs(logits: list[list[Fraction]], labels: NDArray[np.int64], nearest: NDArray[np.int64]) -> dict[str, float]:
     classes = len(logits[0])
-    predicted = np.array([max(range(classes), key=lambda c, z=z: (z[c], -c)) for z in logits])
-    projected = [[entry - sum(z) / classes for entry in z] for z in logits]
+    predicted = np.array([z.index(max(z)) for z in logits])
+    projected = [[entry - sum(z, Fraction(0)) / classes for entry in z] for z in logits]
     means = [_mean_row([z for z, label in zip(projected, labels, strict=True) if label == c]) for c in range(classes)]
     middle = _mean_row(means)
     scatter = sum(_squared_distance(z, means[label]) for z, label in zip(projected, labels, strict=True)) / len(labels)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from metric_problems import small_problem
+from numpy.typing import NDArray
 
 from nc_bench import collapse_metrics
 from nc_bench.metrics import HEAD_NAMES, METRIC_NAMES
@@ -18,7 +21,7 @@ NORMS = {"feature_radius", "head_opnorm", "nc0_row_sum"}
 def test_at_any_other_scale_the_numbers_of_scale_one(scale: float, dtype: type) -> None:
     """Features that weight decay shrinks to 1e-25 have no smaller NC1; in float32 their squares are 0."""
     trial = small_problem()
-    features = (scale * trial.features).astype(dtype)
+    features: NDArray[Any] = (scale * trial.features).astype(dtype)
     expected = collapse_metrics(trial.features, trial.labels)
     metrics = collapse_metrics(features, trial.labels)
     for name in set(METRIC_NAMES) - HEAD_NAMES - {"feature_radius"}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from metric_problems import Problem, small_problem
+from numpy.typing import NDArray
 
 from nc_bench import collapse_metrics
 from nc_bench.metrics import HEAD_NAMES, METRIC_NAMES, CollapseMetrics, Head, measure_features
@@ -221,7 +223,7 @@ def test_a_weight_of_zeros() -> None:
 def test_a_weight_of_equal_rows_sees_no_classes(offset: float, dtype: type) -> None:
     trial = small_problem()
     row = np.random.default_rng(1).standard_normal(6) / 3
-    features = (trial.features + offset).astype(dtype)
+    features: NDArray[Any] = (trial.features + offset).astype(dtype)
     metrics = measured(trial.changed(features=features, weight=np.tile(row, (4, 1))))
     centred = {name for name in METRIC_NAMES if name.endswith(("w_centred", "duality_centred", "alignment_centred"))}
     assert set(metrics.reasons) == centred | {"isometry_defect", "output_collapse", "simplex_efficiency"}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Set
 from operator import attrgetter
 from typing import Any
 
 import pytest
 import torch
 from small_runs import network, table, tiny_dataset
-from torch import Tensor
+from torch import Tensor, nn
 
 from nc_bench import collapse_metrics
 from nc_bench.config import Config
@@ -44,13 +45,15 @@ def splits(ensemble: Ensemble) -> tuple[Split, Split]:
 def by_hand(model: Classifier, inputs: Tensor) -> Tensor:
     """Features (n, d) of the only trial, layer by layer in eval mode."""
     h = inputs[None].flatten(2)
+    layers = model.backbone
+    assert isinstance(layers, nn.Sequential)
     with torch.no_grad():
-        for layer in model.backbone:
+        for layer in layers:
             h = layer.eval()(h)
     return h[0]
 
 
-def compare(measured: dict[str, float], expected: dict[str, float], *, but: set[str] = frozenset()) -> None:
+def compare(measured: dict[str, float], expected: dict[str, float], *, but: Set[str] = frozenset()) -> None:
     assert list(measured) == list(expected)
     for name in expected.keys() - but:
         assert measured[name] == pytest.approx(expected[name], rel=1e-12, abs=1e-13, nan_ok=True), name

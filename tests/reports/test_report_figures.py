@@ -64,6 +64,11 @@ def test_nulls_stand_at_their_levels_in_their_colours(make_run: MakeRun) -> None
     assert [line.get_color() for line in dotted] == [line.get_color() for line in solid]
 
 
+def left_title(axes: Any) -> Any:
+    """The title as something drawn; matplotlib offers only its text."""
+    return axes._left_title
+
+
 def test_legends_lie_inside_the_figure_and_on_nothing_else(make_run: MakeRun) -> None:
     figure = metric_curves(make_run())
     panels = drawn(figure)
@@ -73,7 +78,7 @@ def test_legends_lie_inside_the_figure_and_on_nothing_else(make_run: MakeRun) ->
         assert legend is not None
         box = legend.get_window_extent()
         assert page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1
-        assert not box.overlaps(axes._left_title.get_window_extent())
+        assert not box.overlaps(left_title(axes).get_window_extent())
         others = [other.get_legend() for other in panels if other is not axes]
         assert not any(box.overlaps(other.get_window_extent()) for other in others if other is not None)
         assert box.y0 >= axes.get_window_extent().y1 - 1
@@ -135,7 +140,7 @@ def test_planes_of_few_and_many_classes(make_run: MakeRun, classes: int) -> None
     write_plane(run, epoch=300, classes=classes, spread=0.01)
     write_plane(run, epoch=1, classes=classes, spread=0.5)
     panels = drawn(simplex_plane(run))
-    titles = [axes._left_title.get_text() for axes in panels]
+    titles = [axes.get_title("left") for axes in panels]
     assert titles == ["training samples, epoch 1", "training samples, epoch 300", "test samples, epoch 300"]
     for axes in panels:
         points, rings = axes.collections
@@ -153,7 +158,7 @@ def test_the_plane_of_one_epoch_without_test_samples(make_run: MakeRun) -> None:
     run = make_run()
     write_plane(run, epoch=0, classes=10, spread=0.5, tested=False)
     panels = panels_of(simplex_plane(run))
-    assert [axes._left_title.get_text() for axes in panels] == ["training samples, before training"]
+    assert [axes.get_title("left") for axes in panels] == ["training samples, before training"]
 
 
 def test_a_radius_that_was_measured_is_not_called_theory(make_run: MakeRun) -> None:

@@ -76,7 +76,8 @@ def test_both_figures_are_in_the_page(demo: tuple[Run, str, Reader]) -> None:
 def test_sentence_verdicts_notes_and_origin_are_in_the_page(demo: tuple[Run, str, Reader]) -> None:
     run, _, reader = demo
     assert sentence(run) in reader.text and "Run demo <1>" in reader.text
-    verdicts = [a["class"] for tag, a in reader.tags if tag == "span" and (a.get("class") or "").startswith("verdict")]
+    classes = [attributes.get("class") or "" for tag, attributes in reader.tags if tag == "span"]
+    verdicts = [name for name in classes if name.startswith("verdict")]
     assert sorted(set(verdicts)) == ["verdict fails", "verdict holds"]
     assert verdicts.count("verdict fails") == 1 and len(verdicts) == 7
     for expected in (

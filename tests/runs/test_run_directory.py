@@ -16,7 +16,7 @@ import yaml
 from small_runs import network
 
 from nc_bench.config import load_config
-from nc_bench.runs import RunDirectory, RunError, files
+from nc_bench.runs import RunDirectory, RunError
 from nc_bench.runs.directory import read_rows, rows_to_frame
 from nc_bench.runs.files import write_bytes, write_json, write_text
 
@@ -263,7 +263,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_debris(tmp_path: Path, mon
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr("nc_bench.runs.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_bytes(path, b"new")
     assert path.read_text() == "old" and names(tmp_path) == {"file"}

@@ -121,7 +121,7 @@ def test_test_lints_checks_types_and_tests(checkout: Checkout) -> None:
     assert steps == [
         "-m ruff check .",
         "-m ruff format --check .",
-        "-m mypy nc_bench",
+        "-m mypy",
         "-m pytest -m not slow",
     ]
 

@@ -89,10 +89,10 @@ def test_a_base_file_is_found_beside_the_sweep_and_extends_takes_over(tmp_path: 
 )
 def test_ranges_and_draws_lie_between_their_ends(count: int, ends: list[float], spacing: str) -> None:
     low, high = ends
-    even = list(axis_values(Axis(low=low, high=high, count=count, spacing=spacing), "a"))  # type: ignore[arg-type]
+    even = list(axis_values(Axis(low=low, high=high, count=count, spacing=spacing), "a"))
     space = np.geomspace if spacing == "log" else np.linspace
     np.testing.assert_allclose(even, space(low, high, count), rtol=1e-5)
-    draws = [Axis(low=low, high=high, draws=n, spacing=spacing) for n in (count, count + 3)]  # type: ignore[arg-type]
+    draws = [Axis(low=low, high=high, draws=n, spacing=spacing) for n in (count, count + 3)]
     few, more = (list(axis_values(axis, "a")) for axis in draws)
     assert few == more[: len(few)] and all(low * (1 - 1e-5) <= value <= high * (1 + 1e-5) for value in more)
 

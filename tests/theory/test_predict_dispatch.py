@@ -163,7 +163,7 @@ def test_a_prediction_cannot_be_changed_but_copied_and_pickled() -> None:
     with pytest.raises(TypeError):
         prediction.values["risk"] = 0.0
     with pytest.raises(dataclasses.FrozenInstanceError):
-        prediction.applies = False
+        setattr(prediction, "applies", False)  # noqa: B010 - the type checker knows that it is read-only
     assert pickle.loads(pickle.dumps(prediction)) == prediction
     assert copy.deepcopy(prediction) == prediction
     assert repr(dict(prediction.values)) == repr(prediction.values)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from theory_metrics import measure, unit
+from theory_metrics import Solution, measure, unit
 from theory_minimisers import best, cross_entropy, minimise_decay, minimise_energy, squared_error
 
 from nc_bench.theory import predict
@@ -76,15 +77,14 @@ def test_decay_wins_exactly_where_predicted(loss: str, bias: bool, nonnegative: 
     surcharge = math.sqrt(1.5) if nonnegative and (bias or loss == "cross_entropy") else 1.0
     critical = ((1 - smoothing) / classes / surcharge) ** 2 / per_class
     for factor, dead in ((0.9, False), (1.1, True)):
-        problem = {"nonnegative": nonnegative, "label_smoothing": smoothing, "bias": bias}
+        problem: dict[str, Any] = {"nonnegative": nonnegative, "label_smoothing": smoothing, "bias": bias}
         decay = {"head_decay": critical * factor, "feature_decay": 1.0}
         values = predict("weight_decay", classes=classes, per_class=per_class, loss=loss, **problem, **decay).values
-        solution = best(
-            lambda seed, problem=problem, decay=decay: minimise_decay(
-                [per_class] * classes, 4, loss=LOSSES[loss], seed=seed, **problem, **decay
-            ),
-            starts=3,
-        )
+
+        def solve(seed: int, options: dict[str, Any] = {**problem, **decay}) -> Solution:  # noqa: B006
+            return minimise_decay([per_class] * classes, 4, loss=LOSSES[loss], seed=seed, **options)
+
+        solution = best(solve, starts=3)
         assert (values["margin"] == 0) == dead
         assert ("nc2_etf" in values) == (not dead)
         assert solution.objective == pytest.approx(values["objective"], abs=1e-12)

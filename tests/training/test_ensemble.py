@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -43,7 +44,9 @@ def check_alone(together: Ensemble, *, trials: Iterable[int], epochs: int) -> No
         assert torch.equal(together.labels[trial], alone.labels[0])
         single = alone.model.state_dict()
         for name, stacked in together.model.state_dict().items():
-            torch.testing.assert_close(stacked[trial], single[name][0], rtol=0, atol=1e-10, msg=lambda m, n=name: n + m)
+            torch.testing.assert_close(
+                stacked[trial], single[name][0], rtol=0, atol=1e-10, msg=partial("{}: {}".format, name)
+            )
 
 
 def bounded(features: float, head: float, outputs: float) -> dict[str, Any]:
@@ -110,11 +113,18 @@ def test_a_loss_that_was_not_finite_once_is_seen_at_the_end_of_the_epoch() -> No
     assert ensemble.finite() == [True]
 
 
-def test_batches_are_the_permutation_of_the_epoch_in_order_with_the_last_one_smaller() -> None:
+def test_batches_are_the_permutation_of_the_epoch_in_order_with_the_last_one_smaller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ensemble = ensemble_of(small(seed=3))
     seen: list[torch.Tensor] = []
     taken = ensemble._step
-    ensemble._step = lambda *batch: (seen.append(batch[0]), taken(*batch))[1]  # type: ignore[method-assign]
+
+    def step(*batch: torch.Tensor) -> None:
+        seen.append(batch[0])
+        taken(*batch)
+
+    monkeypatch.setattr(ensemble, "_step", step)
     train(ensemble, 2)
     assert [batch.shape[1] for batch in seen] == [10, 10, 4, 10, 10, 4]
     for epoch in range(2):

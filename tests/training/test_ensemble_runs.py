@@ -164,9 +164,9 @@ def test_interrupted_trials_go_on_together_and_alone(tmp_path: Path, monkeypatch
 def test_a_trial_may_leave_its_stack_whatever_numbers_that_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Alone it has no momentum, or no decay, and so another layout of its optimizer.s state."""
+    """Alone it has no momentum, or no decay, and so another layout of its optimizer's state."""
     training = {"epochs": 4, "batch_size": 10, "checkpoint_seconds": 0}
-    kinds = {"sgd": [{"momentum": 0.9}, {}], "adam": [{}, {}]}[name]
+    kinds: list[dict[str, float]] = [{"momentum": 0.9}, {}] if name == "sgd" else [{}, {}]
     configs = [
         network(
             model=MODEL,

@@ -151,7 +151,7 @@ def test_weighted_batches_are_unbiased() -> None:
 
 
 def test_trials_have_numbers_and_labels_of_their_own() -> None:
-    sections = [
+    sections: list[dict[str, Any]] = [
         {"label_smoothing": 0.1, "class_weights": [1.0, 2.0, 3.0], "feature_decay": 0.1, "weight_decay": 0.3},
         {},
         {"label_smoothing": 0.3, "feature_decay": 0.2},

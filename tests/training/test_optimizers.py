@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,7 +108,7 @@ def test_many_steps_equal_torch(kind: str) -> None:
         optimizer.step(learning_rate_factor(SCHEDULE, step, STEPS))
         reference(values)
         for (name, mine), expected in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-            torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-12, msg=lambda m, n=name: f"{n}: {m}")
+            torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-12, msg=partial("{}: {}".format, name))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -131,7 +132,7 @@ def test_first_steps_in_float32_equal_torch(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_trials_with_numbers_of_their_own_move_as_each_does_alone(kind: str) -> None:
     first = configured(kind)
-    numbers = {"lr": first.optimizer.lr / 7, "backbone_lr_factor": 2.5}
+    numbers: dict[str, Any] = {"lr": first.optimizer.lr / 7, "backbone_lr_factor": 2.5}
     if isinstance(first.optimizer, Sgd):
         numbers["momentum"] = first.optimizer.momentum / 2
     else:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from small_runs import Killed, kill, measured, network, run_until, table, tiny_dataset
+from torch import Tensor
 
 from nc_bench import load_run
 from nc_bench.config import Config
@@ -84,8 +85,13 @@ def test_the_step_after_a_resumption_is_the_next_one(tmp_path: Path) -> None:
     run_until(7, terminate, small(), tmp_path)
     seen: list[int] = []
     taken = Ensemble._step
+
+    def step(self: Ensemble, *batch: Tensor) -> None:
+        seen.append(self.step_count)
+        taken(self, *batch)
+
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Ensemble, "_step", lambda self, *batch: (seen.append(self.step_count), taken(self, *batch)))
+        patched.setattr(Ensemble, "_step", step)
         run_training(small(), tmp_path, resume=True)
     assert seen == list(range(8, TOTAL))
 
