@@ -64,9 +64,9 @@ def test_files_are_written_where_folders_cannot_be_opened(tmp_path: Path, monkey
     def refuse(*arguments: object) -> int:
         raise PermissionError(13, "Permission denied", arguments[0])
 
-    monkeypatch.setattr(files.os, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(PermissionError):
         files.sync_folder(tmp_path)
     with monkeypatch.context() as windows:
-        windows.setattr(files.os, "name", "nt")
+        windows.setattr(os, "name", "nt")
         files.sync_folder(tmp_path)

@@ -111,15 +111,14 @@ def test_a_bug_is_recorded_with_its_traceback_and_said_in_one_line(
 ) -> None:
     def break_seed_13() -> None:
         from nc_bench.sweeps import work
-
-        train = work.run_ensemble
+        from nc_bench.training import run_ensemble as train
 
         def buggy(configs: Any, *rest: Any, **options: Any) -> Any:
             if any(config.seed == 13 for config in configs):
                 raise ValueError("a bug")
             return train(configs, *rest, **options)
 
-        work.run_ensemble = buggy
+        vars(work)["run_ensemble"] = buggy
 
     workers.client.run(break_seed_13)
     folder, path = SweepFolder(tmp_path / "out"), write_sweep(tmp_path, seeds=[0, 1, 13])
