@@ -135,8 +135,8 @@ def compare(case: Case, device: torch.device, epochs: int, repeats: int) -> None
 
 def headline(optimizer: str, size: int, device: torch.device, epochs: int) -> None:
     """One line: a group of the grid from its configurations to finished run directories."""
-    rule = {"sgd": {"name": "sgd", "lr": 0.05, "momentum": 0.9}, "adam": {"name": "adam", "lr": 1e-3}}[optimizer]
-    sections = mlp(size, 64, 128, 0.0, batch_norm=True).sections | {"optimizer": rule}
+    settings = {"sgd": {"name": "sgd", "lr": 0.05, "momentum": 0.9}, "adam": {"name": "adam", "lr": 1e-3}}[optimizer]
+    sections = mlp(size, 64, 128, 0.0, batch_norm=True).sections | {"optimizer": settings}
     configs = [configured(sections, device, seed, epochs) for seed in range(size)]
     with tempfile.TemporaryDirectory() as folder:
         directories = [Path(folder) / str(config.seed) for config in configs]

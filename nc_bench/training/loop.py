@@ -1,4 +1,4 @@
-"""The loop: steps, recordings at the epochs asked for, checkpoints; ended by the last epoch, a signal or divergence."""
+"""The loop: steps, recordings, checkpoints; ended by the last epoch, an early stop, a signal or divergence."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class _Loop:
         return [self.statuses[trial] for trial in sorted(self.statuses)]
 
     def _begin(self) -> None:
-        """What is recorded before the first step, where that is asked for."""
+        """Record before the first step; save and end the trials for which that is all."""
         _record(self.ensemble, self.recorder, self.alive, self.seconds, self.hooks)
         stopped = self._stopped(0)
         if stopped or self.training.epochs == 0:
@@ -92,7 +92,7 @@ class _Loop:
         return False
 
     def _finish_epoch(self) -> bool:
-        """Record and save what is due, and let go of trials that are over; whether a signal came."""
+        """Record and save what is due, and end trials that diverged or stopped; true if a signal came."""
         epoch, finite = self.ensemble.step_count // self.ensemble.steps_per_epoch, self.ensemble.finite()
         self._end([trial for trial in self.alive if not finite[trial]], "diverged")
         due = self.alive if epoch in self.wanted else self._stopped(epoch)

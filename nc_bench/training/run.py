@@ -34,8 +34,10 @@ def run_training(config: Config, directory: Path, *, resume: bool = False) -> st
     "complete" (also where a rule of `training.stop` ended it), "diverged" (the last finite epoch is kept),
     "interrupted" (by a signal; resumable). A complete or diverged run that is resumed is left as it is, unless it is
     given more epochs or another rule. Where torchrun started several processes, they train it together, and all get
-    its status. Raises ConfigError, DataError or RunError, each one line, before anything is
-    written, and OSError where the directory cannot be written.
+    its status.
+
+    Raises ConfigError, DataError or RunError, each one line, before anything is written, and OSError where the
+    directory cannot be written.
     """
     with process_group() as processes:
         job = _Job(configs=[config], directories=[directory], processes=processes, resume=resume, pictures=True)
@@ -55,9 +57,10 @@ def run_ensemble(
 
     A trial is the run that `run_training` would make, without pictures of its features. One that diverges ends at
     its last finite epoch and changes nothing for the others. Complete and diverged trials are left as they are;
-    trials that were interrupted at different steps go on apart, those at the same step together. `progress` is
-    called with the number of trial-epochs newly done. Raises as `run_training` does, and ConfigError for trials
-    that cannot be stacked (see `groups`).
+    trials that were interrupted at the same step go on as one stack. `progress` is called with the number of epochs
+    newly trained, summed over trials.
+
+    Raises as `run_training` does, and ConfigError for trials that cannot be stacked (see `groups`).
     """
     check_stackable(configs)
     job = _Job(configs=configs, directories=directories, processes=SINGLE_PROCESS, resume=resume, pictures=False)

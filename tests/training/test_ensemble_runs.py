@@ -141,6 +141,16 @@ def test_when_all_have_diverged_training_ends(tmp_path: Path, monkeypatch: pytes
     assert steps == [0, 1, 2]
 
 
+def test_a_trial_saved_before_its_first_step_goes_on_beside_new_ones(tmp_path: Path) -> None:
+    first, *_ = trials(0)
+    assert run_training(first, tmp_path / "run" / "0") == "complete"
+    assert (tmp_path / "run" / "0" / "checkpoint.pt").exists()
+    assert run_ensemble(trials(), folders(tmp_path / "run")) == ["complete"] * 3
+    run_ensemble(trials(), folders(tmp_path / "whole"))
+    for index in range(3):
+        check_close(tmp_path / "run" / str(index), tmp_path / "whole" / str(index), 1e-10)
+
+
 def test_interrupted_trials_go_on_together_and_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configs, paths = trials(), folders(tmp_path / "run")
     run_ensemble(configs, folders(tmp_path / "whole"))

@@ -256,3 +256,38 @@ def test_a_table_takes_them_too(optimizer: dict[str, Any]) -> None:
     before = [parameter.detach().clone() for parameter in ensemble.model.parameters()]
     steps_of(ensemble, 2)
     assert not any(map(torch.equal, before, ensemble.model.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "kinds"),
+    [
+        ({"name": "sgd", "lr": 0.1}, set()),
+        ({"name": "sgd", "lr": 0.1, "momentum": 0.9}, {"momentum_buffer"}),
+        ({"name": "adam", "lr": 0.1}, {"exp_avg", "exp_avg_sq"}),
+        (SIGNUM, {"momentum_buffer"}),
+    ],
+)
+def test_state_is_kept_by_the_names_of_the_parameters(optimizer: dict[str, Any], kinds: set[str]) -> None:
+    model = classifier(configured(optimizer))
+    state = build_optimizer(model, [configured(optimizer)]).state_dict()["state"]
+    assert set(state) == kinds
+    for tensors in state.values():
+        assert {name: tensor.shape for name, tensor in tensors.items()} == {
+            name: parameter.shape for name, parameter in model.named_parameters()
+        }
+
+
+def test_muon_keeps_momentum_of_hidden_matrices_and_moments_of_the_rest() -> None:
+    model = classifier(configured(MUON))
+    state = build_optimizer(model, [configured(MUON)]).state_dict()["state"]
+    assert all(name.startswith("backbone.") and name.endswith("linear.weight") for name in state["momentum_buffer"])
+    assert state["exp_avg"].keys() == state["exp_avg_sq"].keys()
+    assert state["momentum_buffer"].keys() | state["exp_avg"].keys() == dict(model.named_parameters()).keys()
+    assert not state["momentum_buffer"].keys() & state["exp_avg"].keys()
+
+
+def test_the_state_of_another_optimizer_is_refused() -> None:
+    sgd, adam = ({"name": "sgd", "lr": 0.1, "momentum": 0.9}, {"name": "adam", "lr": 0.1})
+    ours, theirs = (build_optimizer(classifier(configured(o)), [configured(o)]) for o in (sgd, adam))
+    with pytest.raises(AssertionError, match="momentum_buffer"):
+        ours.load_state_dict(theirs.state_dict())

@@ -1,4 +1,4 @@
-"""Optimizers for stacked trials: parameter groups, the update rules, the learning rate at every step."""
+"""Optimizers for stacked trials: parameter groups, steps, the learning rate at every step."""
 
 from nc_bench.training.optimizers.base import Closure, StackedOptimizer
 from nc_bench.training.optimizers.build import build_optimizer, learning_rate_factor

@@ -1,6 +1,6 @@
 """The base of optimizers for stacked trials: gradients with decay and clipping, steps, state by parameter name.
 
-The update rules are those of torch.optim (tested equal). Parameters of one group share a buffer, so an update passes
+Steps are those of torch.optim (tested equal). Parameters of one group share a buffer, so an update passes
 over memory few times, and it computes in the buffer of the gradients: allocating memory in every step would cost more
 than the arithmetic.
 """
