@@ -34,19 +34,30 @@ class Problem(NamedTuple):
     text: str
 
 
+class _Many(NamedTuple):
+    """A list of sections, or a mapping to them by keys that are free."""
+
+    section: type[Section]
+
+
+_Contents = type[Section] | dict[str, type[Section]] | _Many | None
+"""What a key holds: one section, several told apart by their name, many, or a plain value."""
+
+
 class _Place(NamedTuple):
-    """A path, the model that holds its last key, that key's field (None for an unknown key), and the name by which
-    the model was chosen (empty if it was not)."""
+    """A path, the model that holds its last key, that key's field (None for an unknown key), the name by which the
+    model was chosen (empty if it was not), and what the key holds."""
 
     path: str
     owner: type[Section]
     field: FieldInfo | None
     kind: str
+    contents: _Contents
 
 
-def problems_of(error: ValidationError) -> list[Problem]:
-    """All problems, in the order of the fields; the tags of unions do not show in the paths."""
-    return [problem for details in error.errors() if not _follows(details) for problem in _problems(details)]
+def problems_of(error: ValidationError, root: type[Section] = Config) -> list[Problem]:
+    """All problems of a `root`, in the order of the fields; the tags of unions do not show in the paths."""
+    return [problem for details in error.errors() if not _follows(details) for problem in _problems(details, root)]
 
 
 def _follows(details: ErrorDetails) -> bool:
@@ -54,16 +65,18 @@ def _follows(details: ErrorDetails) -> bool:
     return details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"]
 
 
-def _problems(details: ErrorDetails) -> Iterator[Problem]:
-    place = _locate(details["loc"])
+def _problems(details: ErrorDetails, root: type[Section]) -> Iterator[Problem]:
+    place = _locate(details["loc"], root)
     members = list(_members(place.field))
     match details["type"]:
         case "value_error" if not details["loc"]:
             for line in str(details["ctx"]["error"]).splitlines():
                 path, text = line.split(": ", maxsplit=1)
                 yield Problem(path, text)
+        case "value_error" if place.contents is not None:
+            yield Problem(place.path, str(details["ctx"]["error"]))
         case "extra_forbidden" | "invalid_key":
-            yield Problem(place.path, _unknown_key(place))
+            yield Problem(place.path, _unknown_key(place, root))
         case "missing":
             yield Problem(place.path, f"missing{_meaning(place.field)}")
         case "union_tag_not_found" if isinstance(details["input"], dict):
@@ -103,9 +116,9 @@ def _entries(number: int) -> str:
     return "1 entry" if number == 1 else f"{number} entries"
 
 
-def _unknown_key(place: _Place) -> str:
+def _unknown_key(place: _Place, root: type[Section]) -> str:
     key, keys = place.path.rpartition(".")[2], list(place.owner.model_fields)
-    elsewhere = [path for path in _paths(Config) if path.rpartition(".")[2] == key and path != place.path]
+    elsewhere = [path for path in _paths(root) if path.rpartition(".")[2] == key and path != place.path]
     if suggestion := f"; did you mean '{elsewhere[0]}'?" if elsewhere else _suggestion(key, keys):
         return f"unknown key{suggestion}"
     return f"unknown key{f' for name: {place.kind}' if place.kind else ''}; known are {', '.join(keys)}"
@@ -124,31 +137,49 @@ def _choice(names: Sequence[str]) -> str:
     return listed(names, " or ")
 
 
-def _locate(location: tuple[int | str, ...]) -> _Place:
+def _locate(location: tuple[int | str, ...], root: type[Section]) -> _Place:
     """Follow pydantic's location through the models, dropping the tags that it adds for unions."""
     path: list[str] = []
-    owner: type[Section] = Config
-    field: FieldInfo | None = None
-    inside: type[Section] | dict[str, type[Section]] | None = Config
-    kind = chosen = ""
+    owner, field, kind, chosen = root, None, "", ""
+    inside: _Contents = root
     for part in location:
         if isinstance(inside, dict):
             chosen = str(part)
             inside = inside[chosen]
+        elif isinstance(inside, _Many):
+            path.append(str(part))
+            # A list may hold mappings to sections: then the next part is a key.
+            inside = inside if isinstance(part, int) and _is_mapping_in_list(field) else inside.section
         elif inside is not None:
             path.append(str(part))
             owner, field, kind, chosen = inside, inside.model_fields.get(str(part)), chosen, ""
             inside = _contents(field)
         elif isinstance(part, int):
             path.append(str(part))
-    return _Place(".".join(path), owner, field, kind)
+    return _Place(".".join(path), owner, field, kind, inside)
 
 
-def _contents(field: FieldInfo | None) -> type[Section] | dict[str, type[Section]] | None:
-    """What a key holds: one model, several told apart by their name, or a plain value (None)."""
+def _contents(field: FieldInfo | None) -> _Contents:
     if members := _members(field):
         return members
-    return next(iter(_sections(field)), None)
+    if sections := _sections(field):
+        return sections[0]
+    annotation = field.annotation if field else None
+    return next((_Many(section) for section in _sections_within(annotation)), None)
+
+
+def _sections_within(annotation: Any) -> Iterator[type[Section]]:
+    """The sections that lists and mappings hold, at any depth."""
+    for part in get_args(annotation):
+        if isclass(part) and issubclass(part, Section):
+            yield part
+        else:
+            yield from _sections_within(part)
+
+
+def _is_mapping_in_list(field: FieldInfo | None) -> bool:
+    annotation = field.annotation if field else None
+    return get_origin(annotation) is tuple and any(get_origin(part) is dict for part in get_args(annotation))
 
 
 def _members(field: FieldInfo | None) -> dict[str, type[Section]]:
@@ -163,6 +194,8 @@ def _sections(field: FieldInfo | None) -> list[type[Section]]:
 def _parts(field: FieldInfo | None) -> list[tuple[type[Section], str | None]]:
     """The models that a key may hold, each with the tag that tells it from the others, if it is given one."""
     annotation = field.annotation if field else None
+    if get_origin(annotation) in (dict, tuple):
+        return []
     parts = []
     for part in (annotation, *get_args(annotation)):
         section, *notes = get_args(part) if get_origin(part) is Annotated else (part,)

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from nc_bench.config import (
     Config,
 )
+from nc_bench.config.problems import problems_of
 from nc_bench.reports.numbers import percent
 from nc_bench.runs import RunError, RunTables
 from nc_bench.runs.directory import CONFIG
@@ -17,9 +18,8 @@ def typed_config(run: RunTables) -> Config:
     try:
         return Config.model_validate(run.config)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RunError(f"{run.path / CONFIG}: {where}: {first['msg']}") from None
+        first = problems_of(error)[0]
+        raise RunError(f"{run.path / CONFIG}: {first.path}: {first.text}") from None
 
 
 def describe(run: RunTables) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from nc_bench.config import ConfigError, read_mapping
 from nc_bench.config.base import Section
+from nc_bench.config.problems import problems_of
 from nc_bench.config.values import Count, NonNegativeInteger
 from nc_bench.sweeps.axes import Axis
 from nc_bench.sweeps.study import Study
-from nc_bench.text import did_you_mean, shown
 
 ARM, SEED = "arm", "seed"
 """The columns of every table that no axis may be called by."""
@@ -77,7 +76,8 @@ def read_sweep(path: Path) -> Sweep:
     try:
         return Sweep.model_validate(given)
     except ValidationError as error:
-        raise ConfigError("\n".join(dict.fromkeys(f"{path}: {line}" for line in _problems(error)))) from None
+        lines = dict.fromkeys(f"{path}: {problem.path}: {problem.text}" for problem in problems_of(error, Sweep))
+        raise ConfigError("\n".join(lines)) from None
 
 
 def _extended(given: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -89,42 +89,3 @@ def _extended(given: dict[str, Any], path: Path) -> dict[str, Any]:
         if isinstance(parent.get(section), dict) and isinstance(given.get(section), dict):
             merged[section] = {**parent[section], **given[section]}
     return merged
-
-
-def _problems(error: ValidationError) -> Iterator[str]:
-    for details in error.errors():
-        location = [str(part) for part in details["loc"] if part not in _TAGS]
-        place = ".".join(location)
-        match details["type"]:
-            case "value_error":
-                text = str(details["ctx"]["error"])
-            case "extra_forbidden":
-                known = _keys_at(location[:-1])
-                hint = did_you_mean(location[-1], known) or f"known are {', '.join(known)}"
-                text = f"unknown key; {hint}"
-            case "missing":
-                text = "missing"
-            case _:
-                text = f"{shown(details['input'])} given, {details['msg'].removeprefix('Input ')}"
-        yield f"{place}: {text}" if place else text
-
-
-_TAGS = frozenset({"str", "dict[str,any]", "seed count", "seed list"})
-"""What pydantic puts into a location for the members of a union."""
-
-
-def _keys_at(location: list[str]) -> list[str]:
-    """The keys that a mapping at this place of a sweep file may have."""
-    model: type[BaseModel] = Sweep
-    for part in location:
-        field = model.model_fields.get(part)
-        inside = _model_in(field.annotation) if field else None
-        model = inside or model
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that an annotation holds, at any depth."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)

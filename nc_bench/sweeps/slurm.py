@@ -21,6 +21,7 @@ from tornado.ioloop import PeriodicCallback
 
 from nc_bench.config import ConfigError, read_mapping
 from nc_bench.config.base import Section
+from nc_bench.config.problems import problems_of
 from nc_bench.config.values import Count
 from nc_bench.errors import SweepError
 from nc_bench.sweeps.clusters import MEMORY, THREADS, Workers, quiet_dask
@@ -38,7 +39,7 @@ def _amount(text: str) -> str:
     try:
         parse_bytes(text)
     except ValueError:
-        raise ValueError(f"{text} given, should be a number with a unit, such as 8GB") from None
+        raise ValueError("should be a number with a unit, such as 8GB") from None
     return text
 
 
@@ -146,6 +147,5 @@ def _read(path: Path) -> Slurm:
     try:
         return Slurm.model_validate(read_mapping(path))
     except ValidationError as error:
-        problems = ((".".join(map(str, d["loc"])), d["msg"].removeprefix("Value error, ")) for d in error.errors())
-        lines = [f"{path}: {place}: {text}" for place, text in problems]
+        lines = [f"{path}: {problem.path}: {problem.text}" for problem in problems_of(error, Slurm)]
         raise ConfigError("\n".join(lines)) from None
