@@ -33,18 +33,18 @@ class View:
 
 
 def simplex_plane(run: RunTables) -> Figure | None:
-    """Features of the first and last pictured epoch on the plane of the simplex; None if no plane was recorded.
+    """Features on the plane of the simplex, at the first and the last recorded epoch of it; None if there is none.
 
-    Panels: training samples at the first and at the last pictured epoch, test samples at the last, as far as there
+    Panels: training samples at the first and at the last recorded epoch, test samples at the last, as far as there
     are any. Open rings: the vertices. All panels share one scale.
     """
-    pictured = planes(run)
-    if not pictured:
+    recorded = planes(run)
+    if not recorded:
         return None
-    views = _views(pictured)
+    views = _views(recorded)
     width = max(NARROWEST, PANEL_INCHES * len(views))
     size = (width, PANEL_INCHES + 1.5)
-    page, body = headed_figure(size, TITLE, describe(run), _caption(pictured[-1]))
+    page, body = headed_figure(size, TITLE, describe(run), _caption(recorded[-1]))
     panels = np.atleast_1d(body.subplots(1, len(views), sharex=True, sharey=True))
     reach = max(_reach(view) for view in views)
     for axes, view in zip(panels, views, strict=True):
@@ -52,8 +52,8 @@ def simplex_plane(run: RunTables) -> Figure | None:
     return page
 
 
-def _views(pictured: Sequence[Plane]) -> list[View]:
-    first, last = pictured[0], pictured[-1]
+def _views(recorded: Sequence[Plane]) -> list[View]:
+    first, last = recorded[0], recorded[-1]
     shown = [first, last] if first.epoch != last.epoch else [last]
     views = [
         View(title=_when("training samples", p), points=p.train, labels=p.train_labels, vertices=p.vertices)
