@@ -1,4 +1,4 @@
-"""Floor 0: independent streams of random numbers, all derived from one seed."""
+"""Independent streams of random numbers, all derived from one seed."""
 
 from __future__ import annotations
 

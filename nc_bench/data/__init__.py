@@ -1,4 +1,4 @@
-"""Floor 2: data sets, which of their samples are used, and what may be done to their labels."""
+"""Data sets, which of their samples are used, and what may be done to their labels."""
 
 from nc_bench.data.augmentation import Augmentation
 from nc_bench.data.dataset import Dataset

@@ -1,4 +1,4 @@
-"""Floor 2: every model is head(backbone(x)), on a leading axis of trials."""
+"""Every model is head(backbone(x)), on a leading axis of trials."""
 
 from nc_bench.models.classifier import Classifier, build_classifier
 

@@ -1,4 +1,4 @@
-"""Floor 4: tables, figures and the page of a run, from its directory alone and without torch."""
+"""Tables, figures and the page of a run, from its directory alone and without torch."""
 
 from nc_bench.reports.figures import depth_profile, metric_curves, simplex_plane, write_figures
 from nc_bench.reports.page import write_page

@@ -1,4 +1,4 @@
-"""Floor 3: the run directory and its files."""
+"""The run directory and its files."""
 
 from nc_bench.errors import RunError
 from nc_bench.runs.directory import RunDirectory

@@ -1,4 +1,4 @@
-"""Floor 1: what theory predicts. Problem specification in, named values out; no tensor is ever seen here."""
+"""What theory predicts (docs/theory.md). Problem specification in, named values out; no tensor is ever seen here."""
 
 from nc_bench.theory.dispatch import predict
 from nc_bench.theory.prediction import Prediction

@@ -1,1 +1,1 @@
-"""Floor 3: what theory expects of a run, whether the run has converged, and the verdicts on what was measured."""
+"""What theory expects of a run, whether the run has converged, and the verdicts on what was measured."""

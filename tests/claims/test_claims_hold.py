@@ -38,7 +38,7 @@ from nc_bench.theory import two_layer as two_layer_theory
 
 QUICK = (final_layer, penultimate, nonnegative, decay, frozen_head, seli, three_neurons)
 SLOW = (imbalance, two_layer, laws)
-THEORY = (
+THEORY_MODULES = (
     balls,
     collapsed,
     dispatch,
@@ -193,7 +193,7 @@ def mutated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         if inspect.isfunction(value) and value.__module__ == mutation.module.__name__
     ]
     for name, value in own:
-        for user in THEORY:
+        for user in THEORY_MODULES:
             if hasattr(user, name):
                 monkeypatch.setattr(user, name, value)
         if name in dispatch.SETTINGS:
@@ -210,4 +210,4 @@ def test_a_slip_in_the_theory_makes_verify_fail(mutated: Mutation, capsys: pytes
 def test_a_slip_is_made_for_every_setting_and_claim_that_exists() -> None:
     slips = [*QUICK_SLIPS, *SLOW_SLIPS]
     assert {slip.claim for slip in slips} <= {claim.name for claim in catalogue.claims()}
-    assert {slip.module for slip in slips} == set(THEORY) - {dispatch}
+    assert {slip.module for slip in slips} == set(THEORY_MODULES) - {dispatch}

@@ -84,9 +84,9 @@ def test_footnotes_concern_the_run_alone(make_run: MakeRun) -> None:
 
 
 def test_each_source_is_named_once(make_run: MakeRun) -> None:
-    claims = [prediction("risk", 0.0467), prediction("nc1_quotient", 0.0), prediction("risk_gap", 0.1, source="Law 15")]
+    claims = [prediction("risk", 0.0467), prediction("nc1_quotient", 0.0), prediction("risk_gap", 0.1, source="A law")]
     table = summary_table(make_run(predictions=claims))
-    assert table.count("Cor. 4.2") == 1 and "[2] Law 15 (no bias)." in table
+    assert table.count("Cor. 4.2") == 1 and "[2] A law (no bias)." in table
     assert [row_of(table, name)[-3:] for name in ("risk", "nc1_quotient", "risk_gap")] == ["[1]", "[1]", "[2]"]
 
 
