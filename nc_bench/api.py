@@ -1,4 +1,4 @@
-"""Floor 5: runs as their readers have them, tables from their files and the trained model."""
+"""Runs as their readers have them, tables from their files and the trained model."""
 
 from __future__ import annotations
 

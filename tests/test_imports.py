@@ -9,9 +9,9 @@ from pathlib import Path
 PACKAGE = "nc_bench"
 ROOT = Path(__file__).parents[1] / PACKAGE
 
-# A place may import the places before its own group. Inside a group nothing is shared, except that on floor 2 models
-# stand on constraints, that on floor 3 training stands on recording and verdicts, and these on runs, that on floor 4
-# sweeps stand on reports, whose style their figures have, and that `cli` stands on all commands.
+# A place may import the places of the groups before its own, and none of its own group. Some groups are therefore split:
+# models stand on constraints; training on recording and verdicts, and these on runs; sweeps on reports, whose style
+# their figures have; and `cli` on all commands.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "text"),
     ("geometry", "config", "rng", "distributed", "vision"),

@@ -1,4 +1,4 @@
-"""Floor 2: each norm-bounded set in one place: its map in a forward pass, its projection, its residual."""
+"""Each norm-bounded set in one place: its map in a forward pass, its projection, its residual."""
 
 from nc_bench.constraints.base import ConstraintSet
 from nc_bench.constraints.build import SETS, build_set
