@@ -1,6 +1,6 @@
 """What may end a command in one line: a user's mistake, a lost process, memory or disk that ran out. All else is a bug.
 
-Floor 0, and free of torch.
+Imports neither torch nor any other module of the package.
 """
 
 from __future__ import annotations

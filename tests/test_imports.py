@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = "nc_bench"
 ROOT = Path(__file__).parents[1] / PACKAGE
 
-# A place may import the places of the groups before its own, and none of its own group. Some groups are therefore split:
+# A place may import the places of the groups before its own, and none of its own group. Floors are split for that:
 # models stand on constraints; training on recording and verdicts, and these on runs; sweeps on reports, whose style
 # their figures have; and `cli` on all commands.
 FLOORS: tuple[tuple[str, ...], ...] = (

@@ -1,4 +1,4 @@
-"""Floor 3: the one loop, optimizers, checkpoints, and run directories from start to end."""
+"""The one loop, optimizers, checkpoints, and run directories from start to end."""
 
 from nc_bench.training.grouping import groups
 from nc_bench.training.run import run_ensemble, run_training
