@@ -157,11 +157,6 @@ def test_draws_depend_on_the_seed_and_the_key() -> None:
         ({"pairs": [{"a": [1]}, {"b": 4}]}, "pairs.1.b: 4 given, should be a mapping of keys to values"),
         ({"pairs": [{"a": {"sead": 4}}]}, "pairs.0.a.sead: unknown key; did you mean 'seed'?"),
         ({"arms": {"one": {"settngs": {}}}}, "arms.one.settngs: unknown key; did you mean 'settings'?"),
-        (
-            {"study": {"figure": {"kind": "curve"}}},
-            "study.figure.kind: curve given, should be curves, lines or heat_map",
-        ),
-        ({"study": {"question": ""}}, "study.question: '' given, should not be empty"),
         ({"seeds": 0}, "seeds: 0 given, should be greater than or equal to 1"),
         ({"seeds": [1, -1]}, "seeds.1: -1 given, should be greater than or equal to 0"),
         ({"seeds": [1, 1]}, "seeds: should be distinct, and at least one"),
@@ -171,6 +166,18 @@ def test_draws_depend_on_the_seed_and_the_key() -> None:
 )
 def test_what_is_wrong_is_one_line_that_says_where(tmp_path: Path, keys: dict[str, Any], line: str) -> None:
     assert lines_of(write_sweep(tmp_path, **keys)) == [line]
+
+
+def test_every_problem_of_a_study_is_a_line(tmp_path: Path) -> None:
+    study = {"question": "", "rows": ["seed"], "figure": {"kind": "curve", "measures": ["risk"]}}
+    path = write_sweep(tmp_path, study=study)
+    with pytest.raises(ConfigError) as caught:
+        load_grid(path)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"{path}: study.question: '' given, should not be empty"
+    assert f"{path}: study.answer: missing (Which function of nc_bench.sweeps.studies answers it)" in lines
+    kinds = "should be curves, lines or heat_map; did you mean 'curves'?"
+    assert lines[-1] == f"{path}: study.figure.kind: curve given, {kinds}"
 
 
 @pytest.mark.parametrize(
