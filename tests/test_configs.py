@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from stand_ins import WRITERS
+from dataset_files import WRITERS
 
 from nc_bench import Run, load_run
 from nc_bench.config import ResNet, load_config

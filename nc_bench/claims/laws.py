@@ -35,13 +35,13 @@ FLOOR = "E & Wojtowytsch 2021, Cor. 4.2, averaged over all permutations of the c
 class TrainedRun:
     """Networks trained together (t), in float64, over n steps.
 
-    row_sums: r = W^T 1 before the first step and after each. rates: the learning rate of each step. rows: the metrics
-    of every recorded epoch, both splits, all networks. residuals: at every recorded epoch the relative residual of
-    l W = (1/N) (Y - P)^T H with the decay l that acts on the network, NaN where there is none.
+    row_sums: r = W^T 1 before the first step and after each, m = n + 1. rates: the learning rate of each step. rows:
+    the metrics of every recorded epoch, both splits, all networks. residuals: at every recorded epoch the relative
+    residual of l W = (1/N) (Y - P)^T H with the decay l that acts on the network, NaN where there is none.
     """
 
     configs: Sequence[Config]
-    row_sums: Float64[Tensor, "n+1 t d"]
+    row_sums: Float64[Tensor, "m t d"]
     rates: Sequence[float]
     rows: Sequence[CollapseMetrics]
     residuals: Float64[Tensor, "e t"]

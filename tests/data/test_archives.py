@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from stand_ins import WRITERS
+from dataset_files import WRITERS
 
 from nc_bench.config import Downloaded
 from nc_bench.data import DataError, Dataset, load_dataset

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from dataset_files import write_cifar10
 from small_runs import measured, network
-from stand_ins import write_cifar10
 from torch import Tensor
 
 from nc_bench.config import Augment

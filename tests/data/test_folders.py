@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dataset_files import write_image_folder, write_imagenet
 from PIL import Image
-from stand_ins import write_image_folder, write_imagenet
 
 from nc_bench.config import FolderOfImages
 from nc_bench.data import DataError, Dataset, load_dataset

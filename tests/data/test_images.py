@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from dataset_files import write_cifar10, write_image_folder
 from small_runs import measured, network
-from stand_ins import write_cifar10, write_image_folder
 from torch import Tensor
 
 from nc_bench.data import DataError, Images, load_dataset, training_batches

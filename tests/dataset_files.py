@@ -1,8 +1,8 @@
-"""Small stand-ins for image data sets, each written in the data set's own file format where torchvision looks for it.
+"""Small random image data sets, each written in the file format of a real one, where torchvision looks for it.
 
-torchvision holds files against MD5 sums that it knows, so a stand-in also tells it those of its own files: pass
-pytest's `monkeypatch` to undo that. Every function returns the images as bytes (N, C, H, W) and the labels that it
-wrote, for the training and the test split.
+torchvision compares the MD5 sums of files with those of the real data set, so a writer replaces these by the sums of
+its own files: pass pytest's `monkeypatch`, which undoes that. Every function returns the images as bytes (N, C, H, W)
+and the labels that it wrote, for the training and the test split.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 Splits = dict[str, Split]
 
 SIZES = {"train": 40, "test": 20}
-"""Samples: classes take turns, so up to 20 classes all have some in both splits."""
+"""Samples of a split. Sample i is of class i mod K, so both splits have samples of every class for K up to 20."""
 
 
-def made_up(shape: tuple[int, int, int], classes: int, sizes: Mapping[str, int] = SIZES) -> Splits:
-    """Random images whose brightness says a little about their class."""
+def random_images(shape: tuple[int, int, int], classes: int, sizes: Mapping[str, int] = SIZES) -> Splits:
+    """Random images, a little brighter the larger their label."""
     random = np.random.default_rng(0)
     splits = {}
     for split, samples in sizes.items():
@@ -43,7 +43,7 @@ def idx_bytes(array: NDArray[np.uint8]) -> bytes:
 
 def write_mnist(root: Path, *, folder: str = "MNIST", sizes: Mapping[str, int] = SIZES) -> Splits:
     """Four IDX files. torchvision holds no sums of the unpacked files."""
-    splits = made_up((1, 28, 28), 10, sizes)
+    splits = random_images((1, 28, 28), 10, sizes)
     raw = root / folder / "raw"
     raw.mkdir(parents=True)
     for split, prefix in (("train", "train"), ("test", "t10k")):
@@ -68,7 +68,7 @@ def _write_cifar(
 ) -> Splits:
     from nc_bench.vision import torchvision
 
-    reader, splits = getattr(torchvision.datasets, name), made_up((3, 32, 32), classes, sizes)
+    reader, splits = getattr(torchvision.datasets, name), random_images((3, 32, 32), classes, sizes)
     folder = root / reader.base_folder
     folder.mkdir(parents=True)
     for split, files in (("train", reader.train_list), ("test", reader.test_list)):
@@ -87,7 +87,7 @@ def write_svhn(root: Path, monkeypatch: pytest.MonkeyPatch, *, sizes: Mapping[st
     """Two MATLAB files, images along the last axis, the digit 0 labelled 10."""
     from nc_bench.vision import torchvision
 
-    reader, splits = torchvision.datasets.SVHN, made_up((3, 32, 32), 10, sizes)
+    reader, splits = torchvision.datasets.SVHN, random_images((3, 32, 32), 10, sizes)
     root.mkdir(parents=True, exist_ok=True)
     known = dict(reader.split_list)
     for split, (images, labels) in splits.items():
@@ -103,7 +103,7 @@ def write_stl10(root: Path, monkeypatch: pytest.MonkeyPatch, *, sizes: Mapping[s
     """Bare bytes, columns first, labels from 1."""
     from nc_bench.vision import torchvision
 
-    reader, splits = torchvision.datasets.STL10, made_up((3, 96, 96), 10, sizes)
+    reader, splits = torchvision.datasets.STL10, random_images((3, 96, 96), 10, sizes)
     folder = root / reader.base_folder
     folder.mkdir(parents=True)
     contents = {"unlabeled_X.bin": b""}
@@ -126,7 +126,7 @@ def write_image_folder(
     sizes: Mapping[str, int] = SIZES,
 ) -> Splits:
     """One folder of images for every class: PNG as they are, JPEG near to them. Sorted by class, then by number."""
-    splits = made_up(shape, classes, sizes)
+    splits = random_images(shape, classes, sizes)
     for split, (images, labels) in splits.items():
         for number, (image, label) in enumerate(zip(images, labels, strict=True)):
             folder = root / (test if split == "test" else split) / f"class {label}"
