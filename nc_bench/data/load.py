@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from nc_bench.config import Data, Digits, Downloaded, FolderOfImages
+from nc_bench.config import Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
 from nc_bench.data.archives import READERS, load_archive
 from nc_bench.data.dataset import Dataset
 from nc_bench.data.digits import load_digits
@@ -28,7 +30,7 @@ def load_dataset(settings: Data) -> Dataset:
 
     Raises DataError for data that is missing, damaged, cannot be fetched or has not the samples asked for.
     """
-    data = select(_load_all(settings), settings)
+    data = select(LOADERS[type(settings)](settings), settings)
     if not (isinstance(data.train_inputs, Images) and isinstance(data.test_inputs, Images)):
         return data
     train, test = data.train_inputs, data.test_inputs
@@ -39,15 +41,18 @@ def load_dataset(settings: Data) -> Dataset:
     return dataclasses.replace(data, train_inputs=train, test_inputs=test)
 
 
-def _load_all(settings: Data) -> Dataset:
-    if isinstance(settings, Digits):
-        return load_digits()
-    if isinstance(settings, FolderOfImages):
-        return load_folders(settings)
-    if isinstance(settings, Downloaded):
-        place, download = Path(settings.root).expanduser(), settings.download
-        if settings.name in READERS:
-            return load_archive(name=settings.name, root=place, download=download)
-        folder = MNIST_FOLDERS[settings.name]
-        return load_mnist(name=settings.name, folder=folder, root=place, download=download)
-    return gaussian_mixture(settings)
+def _downloaded(settings: Downloaded) -> Dataset:
+    place, download = Path(settings.root).expanduser(), settings.download
+    if settings.name in READERS:
+        return load_archive(name=settings.name, root=place, download=download)
+    return load_mnist(name=settings.name, folder=MNIST_FOLDERS[settings.name], root=place, download=download)
+
+
+LOADERS: dict[type, Callable[[Any], Dataset]] = {
+    Digits: lambda _: load_digits(),
+    Downloaded: _downloaded,
+    FolderOfImages: load_folders,
+    GaussianMixture: gaussian_mixture,
+    Noise: gaussian_mixture,
+}
+"""What reads or makes all samples of a data set, by the class of its settings."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nc_bench.config import Config
 from nc_bench.theory import Prediction
 from nc_bench.verdicts.observed import CONCENTRATED, SIMPLEX, SOURCE, no_simplex
-from nc_bench.verdicts.proved import known_minimiser
+from nc_bench.verdicts.proved import known_minimizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ def expectations(config: Config, class_counts: Sequence[int], width: int) -> lis
 
     `width` is that of the penultimate features, which for some models only the built model knows.
     """
-    proved = known_minimiser(config, class_counts, width)
+    proved = known_minimizer(config, class_counts, width)
     if isinstance(proved, Prediction) and proved.applies:
         scalars = {name: float(v) for name, v in proved.values.items() if not isinstance(v, tuple)}
         return [Expectation(values=scalars, assumption="; ".join(proved.assumptions), source=proved.source)]

@@ -12,7 +12,7 @@ NEARLY_BALANCED = 1.1
 the risk changes with the square of the imbalance, a hundred times less than a network's tolerance."""
 
 
-def known_minimiser(config: Config, counts: Sequence[int], width: int) -> Prediction | str:
+def known_minimizer(config: Config, counts: Sequence[int], width: int) -> Prediction | str:
     """The prediction for the minimiser of this configuration, or why there is none.
 
     counts: training samples of each class; width: that of the penultimate features. A Prediction that does not apply
