@@ -92,7 +92,7 @@ class Processes:
         """The result of `work`, which only rank 0 does; if it fails, all processes raise the same error."""
         if self.size == 1:
             return work()
-        done, error = _tried(work) if self.is_rank0 else (None, None)
+        done, error = _run_catching(work) if self.is_rank0 else (None, None)
         content: list[Any] = [done, _sendable(error, self.rank)]
         dist.broadcast_object_list(content, src=0)
         return self._result(content[0], error, [content[1]])
@@ -101,7 +101,7 @@ class Processes:
         """Do `work` on every process; if it fails on any, all raise the error of the lowest rank that failed."""
         if self.size == 1:
             return work()
-        done, error = _tried(work)
+        done, error = _run_catching(work)
         errors: list[Any] = [None] * self.size
         dist.all_gather_object(errors, _sendable(error, self.rank))
         return self._result(done, error, errors)
@@ -162,8 +162,8 @@ def process_group() -> Iterator[Processes]:
         local_rank=int(os.environ["LOCAL_RANK"]),
         local_size=int(os.environ["LOCAL_WORLD_SIZE"]),
     )
-    # Its functions take the group of the moment of import as a default, and DistributedDataParallel imports it: the
-    # group would outlive its end, see below.
+    # Imported before there is a group. DistributedDataParallel imports it later, and the defaults of its functions
+    # would then refer to the group of that moment, which could not be destroyed (see _end_group).
     import torch.distributed.nn.functional
 
     # Flags and Python objects travel between CPUs, so that no decision waits for a GPU.
@@ -182,9 +182,9 @@ def usable_cores() -> int:
 
 
 def _end_group() -> None:
-    """Destroy the group, and its threads with it: nothing may keep it.
+    """Destroy the group and its threads: nothing may still refer to it.
 
-    A thread of gloo that lets go of its last tensor while the interpreter shuts down ends the process with SIGABRT.
+    A thread of gloo that frees its last tensor while the interpreter shuts down ends the process with SIGABRT.
     """
     for wrapped in _DDP_MODULES:
         del wrapped.reducer, wrapped.logger, wrapped.process_group
@@ -206,7 +206,7 @@ def _rendezvous(processes: Processes) -> dict[str, Any]:
     return {"store": PrefixStore(f"attempt {attempt}", store), "rank": rank, "world_size": size}
 
 
-def _tried(work: Callable[[], T]) -> tuple[tuple[T] | None, Exception | None]:
+def _run_catching(work: Callable[[], T]) -> tuple[tuple[T] | None, Exception | None]:
     try:
         return (work(),), None
     except Exception as error:

@@ -16,7 +16,7 @@ from nc_bench.config.values import Count, NonNegativeInteger
 from nc_bench.rng import Stream, generator
 
 DIGITS = 6
-"""Significant digits of the numbers that a range or a draw gives, so that they read well and hash the same anywhere."""
+"""Significant digits of the numbers of a range or of draws: they read well, and hash the same on any machine."""
 
 EXPONENTIAL = re.compile(r"[-+]?[0-9]+\.?[0-9]*[eE][-+]?[0-9]+")
 """A number that YAML reads as text."""
@@ -58,7 +58,7 @@ class Axis(Section):
 
 
 def axis_values(axis: Axis, key: str) -> dict[Any, Any]:
-    """What the axis of this dotted key runs through: {what a table shows: value}, in their order.
+    """The values of the axis of this dotted key, in their order, by the label that tables show.
 
     Draws are a function of (seed, key) alone: more draws extend fewer, and two axes draw independently.
     """

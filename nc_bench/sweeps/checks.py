@@ -1,4 +1,4 @@
-"""Whether a study asks for things that its grid has: found before anything is trained."""
+"""Checks, before anything is trained, that a study asks only for columns and measures that its grid has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nc_bench.text import did_you_mean
 from nc_bench.verdicts.convergence import STATIONARITY
 
 COLUMNS = ("objective", "learning_rate", "gradient_norm", STATIONARITY)
-"""What rows hold besides METRIC_NAMES, and a study may ask for."""
+"""Columns of rows besides METRIC_NAMES that a study may ask for."""
 
 
 def check_study(grid: Grid, path: Path) -> None:
@@ -53,7 +53,7 @@ def _problems(study: Study, grid: Grid) -> Iterator[str]:
 
 
 def _unmeasured(place: str, measure: Measure, grid: Grid) -> Iterator[str]:
-    """A layer that is not recorded, or one where what is asked for is not measured."""
+    """Says where a layer is not recorded, or the metric is not measured at it."""
     if measure.layer == PENULTIMATE or measure.metric in DERIVED:
         return
     recorded = [config.record.layers for config in grid.trials.values()]

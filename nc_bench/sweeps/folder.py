@@ -21,7 +21,7 @@ SLURM_LOGS = "slurm"
 
 
 class State(Enum):
-    """Where a trial stands. COMPLETE and DIVERGED are finished; FAILED is not tried again unless asked for."""
+    """Where a trial stands. COMPLETE and DIVERGED are finished; FAILED is run again only with --retry-failed."""
 
     COMPLETE = "complete"
     DIVERGED = "diverged"
@@ -86,7 +86,7 @@ class SweepFolder:
         return {trial: self._state(trial, failed) for trial in trials}
 
     def record_failure(self, trial: str, error: str, traceback: str | None) -> None:
-        """Keep why a trial failed: one line, and for a bug its traceback. It is not tried again until forgotten."""
+        """Write why a trial failed, in one line, and the traceback of a bug. The trial is then not run again."""
         (self.path / FAILURES).mkdir(exist_ok=True)
         content = {"trial": trial, "error": error, "traceback": traceback}
         write_json(self.path / FAILURES / f"{trial}.json", content)
@@ -97,17 +97,17 @@ class SweepFolder:
         return {trial: read_json(path)["error"] for trial, path in paths.items() if path.exists()}
 
     def forget_failures(self) -> None:
-        """Let every failed trial be tried again."""
+        """Delete the records of failures, so that these trials are run again."""
         for path in (self.path / FAILURES).glob("*.json"):
             path.unlink()
 
     def log_time(self, *, trials: int, epochs: int, seconds: float) -> None:
-        """Note how long a group of trials took on one worker."""
+        """Append how long a group of trials took on one worker."""
         with (self.path / TIMINGS).open("a") as file:
             file.write(json.dumps({"trials": trials, "epochs": epochs, "seconds": seconds}) + "\n")
 
     def times(self) -> Sequence[Mapping[str, Any]]:
-        """What `log_time` noted, without a line cut off by a kill."""
+        """The entries of `log_time`, without a last line that a kill cut off."""
         return read_rows(self.path / TIMINGS)
 
     def _state(self, trial: str, failed: set[str]) -> State:

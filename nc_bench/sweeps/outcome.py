@@ -1,4 +1,4 @@
-"""What a study leaves, from finished runs: tables, a figure, and the sentence that answers its question."""
+"""The results of a study, from finished runs: tables, a figure, and the sentence that answers its question."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) ->
 
 
 def answer_text(outcome: Outcome) -> str:
-    """The sentence that answers the question; or, instead of it, why the runs cannot answer."""
+    """The sentence that answers the question, or why the runs do not answer it."""
     missing = outcome.runs[~outcome.runs["state"].isin([state.value for state in FINISHED])]
     if len(missing):
         states = ", ".join(f"{count} {state}" for state, count in Counter(missing["state"]).items())

@@ -1,4 +1,4 @@
-"""What a sweep file may say. YAML in, frozen models out, problems named by their dotted path in the file."""
+"""The keys of a sweep file. YAML in, frozen models out, problems named by their dotted path in the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nc_bench.sweeps.axes import Axis
 from nc_bench.sweeps.study import Study
 
 ARM, SEED = "arm", "seed"
-"""The columns of every table that no axis may be called by."""
+"""Columns of every table; no axis may have these names."""
 
 
 def _listed_or_counted(value: Any) -> str:

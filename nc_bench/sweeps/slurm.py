@@ -1,4 +1,4 @@
-"""Workers that are Slurm jobs, kept at their number while a sweep runs."""
+"""Workers that are Slurm jobs; a job that ends early is replaced while the sweep runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COMMANDS = ("sbatch", "scancel", "squeue")
 RENEWAL_SECONDS, POLL_SECONDS = 10.0, 2.0
 
 
-def _amount(text: str) -> str:
+def _check_amount(text: str) -> str:
     try:
         parse_bytes(text)
     except ValueError:
@@ -48,7 +48,7 @@ class Slurm(Section):
 
     jobs: Count = Field(description="Slurm jobs, one worker each.")
     cores: Count = Field(description="Cores of a job; its worker computes with as many threads.")
-    memory: Annotated[str, AfterValidator(_amount)] = Field(description="Memory of a job, such as 8GB.")
+    memory: Annotated[str, AfterValidator(_check_amount)] = Field(description="Memory of a job, such as 8GB.")
     walltime: str = Field(default="04:00:00", description="Longest time of a job, hours:minutes:seconds.")
     partition: str | None = Field(default=None, description="Slurm partition.")
     account: str | None = Field(default=None, description="Slurm account.")
@@ -65,7 +65,7 @@ def slurm_workers(path: Path, logs: Path) -> Iterator[Workers]:
     be seen by the jobs under the same path. Raises ConfigError for the file, and SweepError if Slurm or
     dask-jobqueue is missing, if Slurm refuses such a job, or if all jobs end before one of their workers answers.
     """
-    asked = _read(path)
+    settings = _read(path)
     missing = [command for command in COMMANDS if shutil.which(command) is None]
     if missing:
         raise SweepError(f"--slurm {path}: {', '.join(missing)} not found: Slurm's commands are not installed here")
@@ -77,32 +77,32 @@ def slurm_workers(path: Path, logs: Path) -> Iterator[Workers]:
     name = f"nc_bench-{uuid.uuid4().hex[:8]}"
     with quiet_dask({}):
         try:
-            started = SLURMCluster(**_options(asked, name, logs.absolute()), silence_logs=logging.CRITICAL)
+            started = SLURMCluster(**_options(settings, name, logs.absolute()), silence_logs=logging.CRITICAL)
         except RuntimeError as error:
             raise SweepError(f"--slurm {path}: {first_line(error)}") from None
         with started as cluster, Client(cluster) as client:
             _check_accepted(path, cluster.job_script())
-            with _kept_at(cluster, asked.jobs):
+            with _keep_submitted(cluster, settings.jobs):
                 _wait_for_first(cluster, name, path, logs)
-                yield Workers(client=client, number=asked.jobs, threads=asked.cores, gpus=0)
+                yield Workers(client=client, number=settings.jobs, threads=settings.cores, gpus=0)
 
 
-def _options(asked: Slurm, name: str, logs: Path) -> dict[str, Any]:
+def _options(settings: Slurm, name: str, logs: Path) -> dict[str, Any]:
     # The workers are other processes than those of `local_workers`, so that their settings go by the environment.
-    threads = {variable: str(asked.cores) for variable in THREADS}
+    threads = {variable: str(settings.cores) for variable in THREADS}
     environment = threads | MEMORY | {"DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
     return {
         "cores": 1,
-        "job_cpu": asked.cores,
+        "job_cpu": settings.cores,
         "processes": 1,
-        "memory": asked.memory,
-        "walltime": asked.walltime,
-        "queue": asked.partition,
-        "account": asked.account,
+        "memory": settings.memory,
+        "walltime": settings.walltime,
+        "queue": settings.partition,
+        "account": settings.account,
         "job_name": name,
-        "job_extra_directives": [f'--output="{logs}/%j.log"', *asked.directives],
-        "job_script_prologue": [f"export {key}={value}" for key, value in environment.items()] + [*asked.prologue],
-        "interface": asked.interface,
+        "job_extra_directives": [f'--output="{logs}/%j.log"', *settings.directives],
+        "job_script_prologue": [f"export {key}={value}" for key, value in environment.items()] + [*settings.prologue],
+        "interface": settings.interface,
         "scheduler_options": {"dashboard_address": ":0"},
         # It stands in a shell script, and a path may hold spaces.
         "python": shlex.quote(sys.executable),
@@ -118,8 +118,8 @@ def _check_accepted(path: Path, script: str) -> None:
 
 
 @contextmanager
-def _kept_at(cluster: SLURMCluster, jobs: int) -> Iterator[None]:
-    """Submit so many jobs, and again when one has gone: Dask forgets a lost job, but replaces it only when asked."""
+def _keep_submitted(cluster: SLURMCluster, jobs: int) -> Iterator[None]:
+    """Submit this many jobs, and replace those that end: Dask notices a lost job, but replaces it only when asked."""
     loop = cluster.loop
     assert loop is not None
     renewal = PeriodicCallback(lambda: cluster.scale(jobs=jobs), 1000 * RENEWAL_SECONDS)
@@ -132,7 +132,7 @@ def _kept_at(cluster: SLURMCluster, jobs: int) -> Iterator[None]:
 
 
 def _wait_for_first(cluster: SLURMCluster, name: str, path: Path, logs: Path) -> None:
-    """Return when a worker answers, however long the queue is; SweepError when no job is left that could have one."""
+    """Return when a worker answers, however long the queue is; SweepError if all jobs have ended before that."""
     print(f"waiting for the first Slurm job (squeue --name={name}); they write to {logs}", file=sys.stderr)
     ask = ["squeue", "--noheader", "--format=%A", f"--name={name}"]
     while not cluster.scheduler_info["workers"]:
