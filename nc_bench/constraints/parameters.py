@@ -22,12 +22,11 @@ class ParameterConstraints:
     def __init__(
         self, configs: Sequence[Config], head: Float[Tensor, "t k d"], table: Float[Tensor, "t n d"] | None
     ) -> None:
-        model = configs[0].model
         self.nonnegative: list[Tensor] = []
         sets = [(head, build_set(configs, "head"))]
         if table is not None:
             sets.append((table, build_set(configs, "features")))
-            if model.is_feature_table and model.has_nonnegative_features:
+            if configs[0].model.has_nonnegative_features:
                 self.nonnegative.append(table)
         self._sets = [(parameter, its_set.to(parameter.device)) for parameter, its_set in sets if its_set is not None]
 
