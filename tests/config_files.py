@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
-from nc_bench.config import ConfigError, load_config
+from nc_bench.config import ConfigError, Model, Optimizer, load_config
 
 BALL = """
 data: {name: digits}
@@ -19,7 +20,18 @@ optimizer: {name: sgd, lr: 5e-2, momentum: .9}
 schedule: {name: cosine}
 training: {epochs: 300, batch_size: 128}
 """
-MODELS = "mlp, unconstrained, resnet18, resnet34, resnet50, torchvision:<name> or timm:<name>"
+
+
+def choice(union: Any) -> str:
+    """`a, b or c`: the names that choose a section of this union, as messages list them."""
+    names: list[str] = []
+    for part in get_args(union):
+        section, *tags = (part,) if isinstance(part, type) else get_args(part)
+        names += [tag.tag for tag in tags] or get_args(section.model_fields["name"].annotation)
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+MODELS, OPTIMIZERS = choice(Model), choice(Optimizer)
 
 
 def refusal(path: Path, *overrides: str) -> list[str]:

@@ -15,14 +15,9 @@ from nc_bench.data.images import BLOCK, Images, PixelArray, levels_from_images
 from nc_bench.errors import DataError
 from nc_bench.text import one_line
 
-READERS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "svhn": "SVHN", "stl10": "STL10"}
-"""The class of torchvision that reads each."""
 
-CLASSES = {"cifar10": 10, "cifar100": 100, "svhn": 10, "stl10": 10}
-
-
-def load_archive(*, name: str, root: Path, download: bool) -> Dataset:
-    """The labelled training and test images of one of READERS, where torchvision puts them under `root`.
+def load_archive(*, name: str, reader: str, classes: int, root: Path, download: bool) -> Dataset:
+    """The labelled training and test images that torchvision's class `reader` finds under `root`.
 
     The MD5 of every file is compared with the one torchvision states. Pixels are standardised channel by channel by the
     training split (see `levels_from_images`). Files that are undamaged are never downloaded again.
@@ -32,10 +27,10 @@ def load_archive(*, name: str, root: Path, download: bool) -> Dataset:
     # Slow to import, and only these data sets need it.
     from nc_bench.vision import torchvision
 
-    reader = getattr(torchvision.datasets, READERS[name])
-    files = _files(reader, root)
+    images = getattr(torchvision.datasets, reader)
+    files = _files(images, root)
     if download and not all(_undamaged(path, md5) for path, md5 in files):
-        _download(name, reader, root)
+        _download(name, images, root)
     if missing := [path for path, _ in files if not path.is_file()]:
         names, folder = ", ".join(path.name for path, _ in files), files[0][0].parent
         raise DataError(
@@ -48,11 +43,11 @@ def load_archive(*, name: str, root: Path, download: bool) -> Dataset:
             raise DataError(
                 f"{path}: damaged (its MD5 is not {md5}); delete it and fetch it again (data.download=true)"
             )
-    (train, train_labels), (test, test_labels) = (_read(reader, root, split) for split in ("train", "test"))
+    (train, train_labels), (test, test_labels) = (_read(images, root, split) for split in ("train", "test"))
     levels = levels_from_images(train.split(BLOCK))
     return Dataset(
         name=name,
-        classes=CLASSES[name],
+        classes=classes,
         train_inputs=Images(source=PixelArray(pixels=train), levels=levels, chosen=torch.arange(len(train))),
         train_labels=train_labels,
         test_inputs=Images(source=PixelArray(pixels=test), levels=levels, chosen=torch.arange(len(test))),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nc_bench.config import Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
-from nc_bench.data.archives import READERS, load_archive
+from nc_bench.data.archives import load_archive
 from nc_bench.data.dataset import Dataset
 from nc_bench.data.digits import load_digits
 from nc_bench.data.folders import load_folders
@@ -17,7 +17,15 @@ from nc_bench.data.mnist import load_mnist
 from nc_bench.data.selection import select
 from nc_bench.data.synthetic import gaussian_mixture
 
-MNIST_FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
+DOWNLOADED: dict[str, tuple[Callable[..., Dataset], str, int]] = {
+    "mnist": (load_mnist, "MNIST", 10),
+    "fashion_mnist": (load_mnist, "FashionMNIST", 10),
+    "cifar10": (load_archive, "CIFAR10", 10),
+    "cifar100": (load_archive, "CIFAR100", 100),
+    "svhn": (load_archive, "SVHN", 10),
+    "stl10": (load_archive, "STL10", 10),
+}
+"""What reads the files of each data set that torchvision knows, torchvision's class for it, and its classes."""
 
 GIGABYTE = 10**9
 
@@ -42,10 +50,9 @@ def load_dataset(settings: Data) -> Dataset:
 
 
 def _downloaded(settings: Downloaded) -> Dataset:
-    place, download = Path(settings.root).expanduser(), settings.download
-    if settings.name in READERS:
-        return load_archive(name=settings.name, root=place, download=download)
-    return load_mnist(name=settings.name, folder=MNIST_FOLDERS[settings.name], root=place, download=download)
+    load, reader, classes = DOWNLOADED[settings.name]
+    root = Path(settings.root).expanduser()
+    return load(name=settings.name, reader=reader, classes=classes, root=root, download=settings.download)
 
 
 LOADERS: dict[type, Callable[[Any], Dataset]] = {

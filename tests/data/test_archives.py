@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -10,9 +10,11 @@ from dataset_files import WRITERS
 
 from nc_bench.config import Downloaded
 from nc_bench.data import DataError, Dataset, load_dataset
-from nc_bench.data.archives import READERS
+from nc_bench.data.archives import load_archive
+from nc_bench.data.load import DOWNLOADED
 
 CHANNELS = (0, 2, 3)
+READERS = {name: reader for name, (load, reader, _) in DOWNLOADED.items() if load is load_archive}
 
 
 def load(name: str, root: Path, **chosen: Any) -> Dataset:
@@ -24,6 +26,10 @@ def refusal(name: str, root: Path, **chosen: Any) -> str:
         load(name, root, **chosen)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def test_every_set_of_torchvision_can_be_read() -> None:
+    assert DOWNLOADED.keys() == set(get_args(Downloaded.model_fields["name"].annotation))
 
 
 @pytest.mark.parametrize("name", READERS)
