@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
-from jaxtyping import Float64
 from torch import Tensor
 
 from nc_bench.metrics import class_geometry as geometry
 from nc_bench.metrics.class_tables import ClassTables, HeadTables
 from nc_bench.metrics.names import METRIC_NAMES
+from nc_bench.metrics.risks import risk_values
 from nc_bench.metrics.sample_sums import SampleSums
 
-PerTrial = Float64[Tensor, "t"]
 Values = dict[str, Tensor]
 
 
@@ -23,7 +20,10 @@ def assemble(tables: ClassTables, sums: SampleSums) -> Values:
     if tables.head is not None:
         values |= weight_values(tables, tables.head)
         values |= _output_values(tables, tables.head, sums)
-        values |= _risk_values(tables, sums, values["head_opnorm"])
+        values |= risk_values(tables, tables.head, sums, values["head_opnorm"])
+        for name in ("nc0_row_sum", "head_opnorm"):
+            values[name] = values[name] * tables.head.unit
+    values["feature_radius"] = values["feature_radius"] * tables.unit
     return {name: values[name] for name in METRIC_NAMES if name in values}
 
 
@@ -67,6 +67,7 @@ def mean_values(tables: ClassTables) -> Values:
 def weight_values(tables: ClassTables, head: HeadTables) -> Values:
     """NC2 of the weight W and of Wc = W minus its mean row; NC3 of both with M; what else the weight determines.
 
+    `nc0_row_sum` and `head_opnorm` come in the unit of the weight.
     nc0_row_sum = |W^T 1|; head_opnorm the largest singular value of Wc; isometry_defect 0 by Cor. 4.2 (4).
     """
     weight, centred_weight = head.weight, geometry.centred(head.weight)
@@ -74,11 +75,11 @@ def weight_values(tables: ClassTables, head: HeadTables) -> Values:
     return {
         "nc2_equinorm_w": geometry.equinorm(weight),
         "nc2_equinorm_w_centred": geometry.equinorm(centred_weight),
-        "nc2_equiangular_w": geometry.equiangular(weight, geometry.gram(weight)),
+        "nc2_equiangular_w": geometry.equiangular(head.directions, geometry.gram(head.directions)),
         "nc2_equiangular_w_centred": geometry.equiangular(centred_weight, centred_products),
         "nc3_duality": geometry.duality(weight, tables.centred_means),
         "nc3_duality_centred": geometry.duality(centred_weight, tables.centred_means),
-        "nc3_alignment": geometry.misalignment(weight, tables.centred_means),
+        "nc3_alignment": geometry.misalignment(head.directions, tables.centred_means),
         "nc3_alignment_centred": geometry.misalignment(centred_weight, tables.centred_means),
         "nc0_row_sum": torch.linalg.vector_norm(weight.sum(-2), dim=-1),
         "isometry_defect": geometry.isometry_defect(head.weight_on_span),
@@ -101,28 +102,4 @@ def _output_values(tables: ClassTables, head: HeadTables, sums: SampleSums) -> V
         "accuracy": sums.correct / samples,
         "nc4_mismatch": sums.mismatched / samples,
         "output_collapse": (scatter / samples) / (means.square().sum((-2, -1)) / tables.classes),
-    }
-
-
-def _risk_values(tables: ClassTables, sums: SampleSums, opnorm: PerTrial) -> Values:
-    """Mean cross entropy, over samples and over classes, and the smallest balanced one of features and heads this long.
-
-    With rho = feature_radius and op = head_opnorm: risk_floor = log(1 + (K-1) exp(-rho op sqrt(K/(K-1)))) (Cor. 4.2,
-    symmetrised over classes); risk_gap = risk_balanced - risk_floor >= 0; simplex_efficiency =
-    sqrt((K-1)/K) (log(K-1) - log(exp(risk_balanced) - 1)) / (rho op), 1 at exact collapse onto the simplex.
-    """
-    classes = tables.classes
-    others = max(classes - 1, 1)
-    balanced = (sums.loss / tables.counts).mean(-1)
-    exponent = sums.feature_radius * opnorm * math.sqrt(classes / others)
-    floor = torch.log1p((classes - 1) * torch.exp(-exponent))
-    # log(expm1(r)) is the exponent of an equal-logit classifier with risk r; below 1e-13 it equals log r.
-    log_expm1 = balanced + torch.log(-torch.expm1(-balanced))
-    reached = torch.where(balanced < 1e-13, sums.log_risk_balanced, log_expm1)
-    return {
-        "risk": sums.loss.sum(-1) / tables.counts.sum(-1),
-        "risk_balanced": balanced,
-        "risk_floor": floor,
-        "risk_gap": balanced - floor,
-        "simplex_efficiency": (math.log(others) - reached) / exponent,
     }

@@ -21,6 +21,21 @@ EPS = torch.finfo(torch.float64).eps
 SMALLEST, LARGEST = 1e-70, 1e70
 """Between these, float64 holds the fourth powers of entries, and sums of many of them."""
 
+ORDINARY = 2.0**32
+"""Numbers between 1 / ORDINARY and ORDINARY are measured as they are, others in units of a power of two."""
+
+
+def unit_for(largest: Float64[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
+    """A power of two to divide numbers by whose largest is given, so that their powers stay within float64.
+
+    1 where the largest is of ordinary size, 0, or not finite. Dividing by a power of two loses no digit.
+    """
+    extreme = largest.isfinite() & (largest > 0) & ((largest > ORDINARY) | (largest < 1 / ORDINARY))
+    exponent = torch.frexp(torch.where(extreme, largest, 1.0)).exponent.clamp(-1020, 1020)
+    # From its bits: 2**x as the library computes it may miss a power of two by a rounding error.
+    power = ((exponent.to(torch.int64) + 1023) << 52).view(torch.float64)
+    return torch.where(extreme, power, 1.0)
+
 
 def in_range(rows: Means, limits: tuple[float, float] = (SMALLEST, LARGEST)) -> Bool[Tensor, "t"]:
     """Whether all entries are finite and the largest, unless it is 0, lies between the limits."""

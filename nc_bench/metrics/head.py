@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from nc_bench.metrics.class_geometry import centred, in_range, zeroed_unless
+from nc_bench.metrics.class_geometry import centred, unit_for, zeroed_unless
 
 OutputMap = Callable[[Tensor], Tensor]
 
@@ -30,8 +30,8 @@ class Head:
         return logits if self.output_map is None else self.output_map(logits)
 
     def usable(self) -> Bool[Tensor, "t"]:
-        """Whether the weight is finite and neither too large nor too small, and the bias finite."""
-        usable = in_range(self.weight)
+        """Whether weight and bias are finite."""
+        usable = self.weight.isfinite().all(-1).all(-1)
         return usable if self.bias is None else usable & self.bias.isfinite().all(-1)
 
     def zeroed_unless(self, usable: Bool[Tensor, "t"]) -> Head:
@@ -46,5 +46,12 @@ class Head:
         """
         if self.output_map is not None:
             return self
-        bias = None if self.bias is None else self.bias - self.bias.mean(-1, keepdim=True)
-        return replace(self, weight=centred(self.weight), bias=bias)
+        return replace(self, weight=centred(self.weight), bias=self._centred_bias())
+
+    def _centred_bias(self) -> Float64[Tensor, "t k"] | None:
+        if self.bias is None:
+            return None
+        # The sum of numbers near the largest of float64 is infinite; in a unit of their own it is not.
+        unit = unit_for(self.bias.abs().amax(-1, keepdim=True))
+        bias = self.bias / unit
+        return (bias - bias.mean(-1, keepdim=True)) * unit

@@ -17,9 +17,10 @@ class SampleSums:
 
     Of the features h_i with class mean mu_y: |h_i - mu_y|^2 per class; its part along each direction of the span of the
     centred means; the largest |h_i - mu_y|, |h_i| and |h_i - mu|; how many are nearest to the centre of their class.
-    Of the outputs z_i, 0 without a head: the loss per class, and the logarithm of `risk_balanced`; how many are
-    classified correctly, and how many not as the nearest centre says; P (z_i - the class's output) summed per class,
-    a single 0 for a linear head, of which the class means say it, and its square per class.
+    Of the outputs z_i, 0 without a head: the loss per class, and the logarithm of `risk_balanced`; per class
+    log((1/K) sum_j exp((P z_i)_j)), by which, less (P z_i)_y, the loss is above log K; how many are classified
+    correctly, and how many not as the nearest centre says; P (z_i - the class's output) summed per class, a single 0
+    for a linear head, of which the class means say it, and its square per class.
     """
 
     squared_deviation: Float64[Tensor, "t k"]
@@ -30,6 +31,7 @@ class SampleSums:
     nearest_correct: Float64[Tensor, "t"]
     loss: Float64[Tensor, "t k"]
     log_risk_balanced: Float64[Tensor, "t"]
+    log_mean_exp: Float64[Tensor, "t k"]
     correct: Float64[Tensor, "t"]
     mismatched: Float64[Tensor, "t"]
     output_shift: Float64[Tensor, "t #k #k"]

@@ -17,12 +17,13 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from nc_bench.geometry.moments import flat_labels
-from nc_bench.metrics.class_geometry import LARGEST, in_range, row_norms
+from nc_bench.metrics.class_geometry import in_range, row_norms
 from nc_bench.metrics.class_tables import ClassTables, HeadTables
+from nc_bench.metrics.cross_entropy import cross_entropy, log_mean_exp
 from nc_bench.metrics.sample_sums import SampleSums
 
-FLOAT32_TABLES, FLOAT32_DEVIATION = (1e-10, 1e15), 1e18
-"""Largest entries of the tables, and length of deviations, whose products and their squares float32 holds."""
+FLOAT32_TABLES = (1e-10, 1e15)
+"""Largest entries of the tables whose products with deviations, and their squares, float32 holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ class SecondPass:
             apart = torch.cdist(tables.centred_means, self._centres, compute_mode="donot_use_mm_for_euclid_dist")
         self._half_squares = apart.square() / 2
         self._longest_centre = row_norms(self._centres).amax(-1)
+        self._ordinary = bool((tables.unit == 1).all())
         self._fits: bool | Bool[Tensor, "t"] | None = None
         self._factors: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
 
@@ -68,7 +70,7 @@ class SecondPass:
     def _sums(
         self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"], precision: torch.dtype
     ) -> SampleSums:
-        tables, reach = self.tables, FLOAT32_DEVIATION if precision == torch.float32 else LARGEST
+        tables = self.tables
         side_by_side, to_means = self._factors_in(precision)
         chunk = self._chunk(features, labels, side_by_side)
         flat, squares, directions = chunk.flat, chunk.squares, tables.basis.shape[-2]
@@ -79,16 +81,17 @@ class SecondPass:
         centred_norms = squares + 2 * with_own + self._centred_squares.view(-1)[flat]
         norms = squares + 2 * (with_own + with_mean_of_means) + self._mean_squares.view(-1)[flat]
         nearest = self._nearest(chunk, with_means if tables.centres is None else chunk.products[..., -self.classes :])
-        largest, none = squares.amax(-1).sqrt(), squares.new_zeros(squares.shape[0])
+        none = squares.new_zeros(squares.shape[0])
         sums = SampleSums(
             squared_deviation=self._per_class(squares, flat),
             span_squares=span.square().sum(-2, dtype=torch.float64),
-            largest_deviation=torch.where(largest < reach, largest, math.inf),
+            largest_deviation=squares.amax(-1).sqrt(),
             largest_norm=norms.amax(-1).clamp(min=0).sqrt(),
             largest_centred_norm=centred_norms.amax(-1).clamp(min=0).sqrt(),
             nearest_correct=(nearest == labels).sum(-1).to(torch.float64),
             loss=self._per_class(torch.zeros_like(squares), flat),
             log_risk_balanced=none - math.inf,
+            log_mean_exp=self._per_class(torch.zeros_like(squares), flat),
             correct=none,
             mismatched=none,
             output_shift=none[:, None, None],
@@ -102,6 +105,8 @@ class SecondPass:
         self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"], side_by_side: Float[Tensor, "t d m"]
     ) -> _Chunk:
         flat, exact = flat_labels(labels, self.classes), features.to(torch.float64)
+        if not self._ordinary:
+            exact = exact / self.tables.unit[:, None, None]
         deviations = exact - _of_class(self.tables.means, flat)
         squares = torch.linalg.vector_norm(deviations, dim=-1).square()
         products = deviations.to(side_by_side.dtype) @ side_by_side
@@ -151,18 +156,20 @@ class SecondPass:
         own_outputs = _of_class(head.class_outputs, flat)
         if logits.output_map is None:
             shift = products.to(torch.float64)
-            outputs = own_outputs + shift
-            tolerance = _tolerance(products.dtype, chunk, head.longest_weight)
+            outputs = own_outputs + head.scaled(shift)
+            tolerance = _tolerance(products.dtype, chunk, head.longest_weight * head.inner)
         else:
-            outputs = logits.outputs(exact)
+            outputs = head.outputs(exact)
             shift = outputs - own_outputs
             shift = shift - shift.mean(-1, keepdim=True)
             sums.output_shift = self._per_class(shift, flat)
             tolerance = None
-        predicted = _decide(outputs, tolerance, lambda few: logits.outputs(exact[:, few]))
+        predicted = _decide(outputs, tolerance, lambda few: head.outputs(exact[:, few]))
+        outputs = head.numbers(outputs)
         loss, log_loss = cross_entropy(outputs, chunk.labels)
         weights = -torch.log(self.classes * self.tables.counts.view(-1)[flat])
         sums.loss = self._per_class(loss, flat)
+        sums.log_mean_exp = self._per_class(log_mean_exp(outputs, chunk.labels, loss), flat)
         sums.log_risk_balanced = torch.logsumexp(log_loss + weights, -1)
         sums.correct = (predicted == chunk.labels).sum(-1).to(torch.float64)
         sums.mismatched = (predicted != nearest).sum(-1).to(torch.float64)
@@ -203,20 +210,3 @@ def _decide(scores: Tensor, tolerance: Tensor | None, exactly: Callable[[Tensor]
         if len(few):
             chosen[:, few] = exactly(few).argmax(-1)
     return chosen
-
-
-def cross_entropy(
-    outputs: Float64[Tensor, "t n k"], labels: Int64[Tensor, "t n"]
-) -> tuple[Float64[Tensor, "t n"], Float64[Tensor, "t n"]]:
-    """Cross entropy softplus(log sum_{j != y} exp(z_j - z_y)) of every sample, and its logarithm.
-
-    Written so, it keeps its relative accuracy however small it is: at z_y - z_j = 800 the loss is 0, its
-    logarithm -800.
-    """
-    own = labels[..., None]
-    margins = outputs - outputs.gather(-1, own)
-    margins.scatter_(-1, own, -math.inf)
-    exponent = torch.logsumexp(margins, -1)
-    loss = torch.logaddexp(exponent, torch.zeros_like(exponent))
-    small = exponent < -30
-    return loss, torch.where(small, exponent - exponent.exp() / 2, loss.log())

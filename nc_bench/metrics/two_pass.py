@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nc_bench.geometry.moments import ClassSums
 from nc_bench.metrics.assembly import assemble
+from nc_bench.metrics.class_geometry import unit_for
 from nc_bench.metrics.class_tables import ClassTables
 from nc_bench.metrics.gather import Gather, no_gather
 from nc_bench.metrics.head import Head
@@ -58,16 +59,18 @@ class TwoPassMetrics:
     ) -> None:
         self.classes, self.head, self.centres, self.gather = classes, head, centres, gather
         self._first: ClassSums | None = None
+        self._largest: Float64[Tensor, "t"] | None = None
         self._second: SecondPass | None = None
         self._sums: SampleSums | None = None
 
     def first_pass(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
         """Take in a chunk's counts and class sums."""
-        part = ClassSums.of(features, labels, self.classes)
-        if self._first is None:
-            self._first = part
+        part, largest = ClassSums.of(features, labels, self.classes), features.abs().amax((-2, -1)).to(torch.float64)
+        if self._first is None or self._largest is None:
+            self._first, self._largest = part, largest
         else:
             self._first.add(part)
+            self._largest = torch.maximum(self._largest, largest)
 
     def second_pass(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
         """Take in what a chunk says once the class means are known."""
@@ -91,9 +94,14 @@ class TwoPassMetrics:
 
     def _tables(self) -> ClassTables:
         """What the first pass has found, over the samples of all processes."""
-        assert self._first is not None, "the first pass comes first"
-        parts = self.gather([self._first.counts, self._first.sums])
-        self._first, *others = (ClassSums(counts=counts, sums=sums) for counts, sums in parts)
+        assert self._first is not None and self._largest is not None, "the first pass comes first"
+        parts = self.gather([self._first.counts, self._first.sums, self._largest])
+        self._first, *others = (ClassSums(counts=counts, sums=sums) for counts, sums, _ in parts)
         for other in others:
             self._first.add(other)
-        return ClassTables(self._first.means(empty=0.0), self._first.counts, self.head, self.centres)
+        largest = torch.stack([its_largest for *_, its_largest in parts]).amax(0)
+        unit = unit_for(largest)
+        in_units = ClassSums(counts=self._first.counts, sums=self._first.sums / unit[:, None, None])
+        # Features with an infinity have means, and with opposite infinities among them even finite differences.
+        means = torch.where(largest.isfinite()[:, None, None], in_units.means(empty=0.0), torch.nan)
+        return ClassTables(means, in_units.counts, self.head, self.centres, unit)

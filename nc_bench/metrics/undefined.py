@@ -38,7 +38,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "nc3_duality_centred": (*_MEANS, *_HEAD, "between", "centred_weight"),
     "nc3_alignment": (*_ROWS, *_HEAD, "rows"),
     "nc3_alignment_centred": (*_ROWS, *_CENTRED_HEAD),
-    "nc4_mismatch": (*_FEATURES, *_HEAD, "centres"),
+    "nc4_mismatch": (*_FEATURES, *_HEAD, "centres", "decidable"),
     "nc0_row_sum": _HEAD,
     "centre_offset": (*_FEATURES, "origin"),
     "output_collapse": (*_MEANS, *_HEAD, "outputs"),
@@ -49,11 +49,14 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "head_opnorm": _HEAD,
     "risk_floor": _RISK_FLOOR,
     "risk_gap": _RISK_FLOOR,
-    "simplex_efficiency": (*_RISK_FLOOR, "one_class", "budget"),
-    "accuracy": ("finite", *_HEAD),
+    "simplex_efficiency": (*_RISK_FLOOR, "one_class", "budget", "resolved"),
+    "accuracy": ("finite", *_HEAD, "decidable"),
     "ncc_accuracy": (*_FEATURES, "centres"),
 }
 """Conditions under which a metric is defined; "samples" stands for every class being present."""
+
+SMALLEST_SCALE = 1e-290
+"""A feature times a weight, in their units, below which their part in outputs that have a bias is lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +105,15 @@ def _feature_conditions(tables: ClassTables, sums: SampleSums) -> dict[str, Cond
     close.diagonal(dim1=-2, dim2=-1).fill_(False)
     directionless = norms <= tables.cutoff[:, None]
     empty = tables.counts == 0
-    measurable = tables.measurable & sums.largest_deviation.isfinite()
+    measurable = tables.measurable
     one_class = torch.full_like(measurable, tables.classes < 2)
     return {
         "finite": Condition(
             broken=~measurable,
-            reason=lambda _: "the features hold NaN, infinity, or numbers too large or too small to square",
+            reason=lambda _: (
+                "the features hold NaN or infinity, their sum is infinite, or all class means are below "
+                "1e-70 of the largest feature"
+            ),
         ),
         "samples": Condition(broken=empty.any(-1), reason=lambda t: f"{_classes(empty[t])} without samples"),
         "one_class": Condition(broken=one_class, reason=lambda _: "there is only one class"),
@@ -128,7 +134,7 @@ def _feature_conditions(tables: ClassTables, sums: SampleSums) -> dict[str, Cond
         ),
         "centres": Condition(
             broken=~tables.centres_known,
-            reason=lambda _: "a class centre is missing (no training samples) or not finite",
+            reason=lambda _: "a class centre is missing (no training samples), not finite, or beyond 1e70 features",
         ),
     }
 
@@ -136,14 +142,16 @@ def _feature_conditions(tables: ClassTables, sums: SampleSums) -> dict[str, Cond
 def _head_conditions(tables: ClassTables, head: HeadTables, sums: SampleSums) -> dict[str, Condition]:
     weight, centred_weight = head.weight, geometry.centred(head.weight)
     cutoff = geometry.rank_cutoff(weight)
-    zero = geometry.row_norms(weight) <= geometry.SMALLEST
+    zero = (head.directions == 0).all(-1)
     equal = geometry.row_norms(centred_weight) <= cutoff[:, None]
     on_span = geometry.frobenius(head.weight_on_span)[:, 0, 0]
+    bounded = head.logits.output_map is not None
+    beyond = ~sums.loss.isfinite().all(-1) if bounded else torch.zeros_like(head.usable)
     outputs = geometry.row_norms(head.centred_outputs(sums.output_shift / tables.counts[..., None])).amax(-1)
     return {
         "head": Condition(
             broken=~head.usable,
-            reason=lambda _: "the weight or bias holds NaN, infinity, or numbers too large or too small to square",
+            reason=lambda _: "the weight or bias holds NaN or infinity",
         ),
         "weight": Condition(broken=zero.all(-1), reason=lambda _: "the weight is zero"),
         "rows": Condition(broken=zero.any(-1), reason=lambda t: f"{_classes(zero[t])} with a zero weight row"),
@@ -161,6 +169,13 @@ def _head_conditions(tables: ClassTables, head: HeadTables, sums: SampleSums) ->
         "budget": Condition(
             broken=(sums.feature_radius <= tables.cutoff) | equal.all(-1),
             reason=lambda _: "feature_radius times head_opnorm is zero",
+        ),
+        "resolved": Condition(
+            broken=~head.without_bias & (head.scale < SMALLEST_SCALE),
+            reason=lambda _: "the features times the weight are too small next to the bias",
+        ),
+        "decidable": Condition(
+            broken=beyond, reason=lambda _: "outputs beyond the range of float64 enter the map that bounds them"
         ),
     }
 

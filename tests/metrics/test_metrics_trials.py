@@ -110,15 +110,15 @@ def test_a_broken_trial_leaves_its_neighbours_alone(dtype: type) -> None:
 
 
 def test_what_float32_cannot_hold_is_measured_in_float64_beside_what_it_can() -> None:
-    """Lengths of 1e17 have squares that float32 holds, but not the squares of their squares."""
+    """Rows of the weight that share all but 1e-11 have differences whose squares are small for float32."""
     random = np.random.default_rng(1)
     labels = np.arange(40) % 4
     features = (random.standard_normal((4, 6))[labels] + 0.1 * random.standard_normal((40, 6))).astype(np.float32)
     weight = random.standard_normal((4, 6))
     sound = Problem(features=features, labels=labels, weight=weight, bias=None)
-    large = sound.changed(features=features * np.float32(2**60))
-    _, beside = together(sound, large)
-    exact = collapse_metrics(large.features.astype(np.float64), labels, weight)
+    equal = sound.changed(weight=1 + 1e-11 * weight)
+    _, beside = together(sound, equal)
+    exact = collapse_metrics(features.astype(np.float64), labels, equal.weight)
     assert beside.reasons == exact.reasons
     assert beside == pytest.approx(exact, rel=1e-12, nan_ok=True)
 

@@ -82,26 +82,33 @@ def assert_possible(metrics: Mapping[str, float]) -> None:
     assert found.get("centre_offset", 0) <= 1 + 1e-12
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e200, 1e308])
-def test_a_feature_that_is_no_number_or_huge_leaves_the_weight_only(value: float) -> None:
+@pytest.mark.parametrize("values", [[math.nan], [math.inf], [-math.inf], [math.inf, -math.inf], [1.7e308, 1.7e308]])
+def test_a_feature_that_is_no_number_or_a_sum_that_is_none_leaves_the_weight_only(values: list[float]) -> None:
     trial = small_problem()
-    trial.features[3, 2] = value
+    trial.features[np.flatnonzero(trial.labels == 1)[: len(values)], 2] = values
     metrics = measured(trial)
     assert defined(metrics) == WEIGHT_ALONE
     assert set(metrics.reasons.values()) == {
-        "the features hold NaN, infinity, or numbers too large or too small to square"
+        "the features hold NaN or infinity, their sum is infinite, or all class means are below 1e-70 of the largest "
+        "feature"
     }
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, 1e200])
-def test_a_weight_that_is_no_number_or_huge_leaves_the_features_only(value: float) -> None:
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_weight_that_is_no_number_leaves_the_features_only(value: float) -> None:
     trial = small_problem()
     trial.weight[1, 2] = value
     metrics = measured(trial)
     assert defined(metrics) == FEATURES_ALONE
-    assert set(metrics.reasons.values()) == {
-        "the weight or bias holds NaN, infinity, or numbers too large or too small to square"
-    }
+    assert set(metrics.reasons.values()) == {"the weight or bias holds NaN or infinity"}
+
+
+def test_one_huge_feature_merges_the_classes_that_it_dwarfs() -> None:
+    trial = small_problem()
+    trial.features[3, 2] = 1e200
+    metrics = measured(trial)
+    assert metrics.reasons["nc1_cdnv"] == "classes 0, 1 and 2 sharing a mean"
+    assert metrics["feature_radius"] == pytest.approx(math.sqrt(0.9**2 + 3 * 0.05**2) * 1e200, rel=0.1)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -112,11 +119,11 @@ def test_a_bias_that_is_no_number_leaves_the_features_only(value: float) -> None
     assert defined(measured(trial)) == FEATURES_ALONE
 
 
-@pytest.mark.parametrize("scale", [1e-200, 1e-100, 1e-75, 1e75, 1e100, 1e200])
-def test_features_or_weights_whose_powers_float64_cannot_hold(scale: float) -> None:
+def test_features_that_a_bias_hides_completely() -> None:
     trial = small_problem()
-    assert defined(measured(trial.changed(features=scale * trial.features))) == WEIGHT_ALONE
-    assert defined(measured(trial.changed(weight=scale * trial.weight))) == FEATURES_ALONE
+    metrics = measured(trial.changed(features=1e-200 * trial.features, weight=1e-200 * trial.weight))
+    reason = "the features times the weight are too small next to the bias"
+    assert metrics.reasons == {"simplex_efficiency": reason}
 
 
 def test_a_value_beyond_float64_is_nan_with_a_reason() -> None:

@@ -28,7 +28,7 @@ def frame(efficiencies: list[float], *, gaps: list[float] | None = None, **last:
         shared |= dict.fromkeys(CLAIMS, 77.0) | {"accuracy": 1.0, "learning_rate": 0.1}
         shared["risk_gap"] = 0.1 if gaps is None else gaps[epoch - 1]
         rows.append({**shared, "split": "train", "simplex_efficiency": efficiency})
-        rows.append({**shared, "split": "test"})
+        rows.append({**shared, "split": "test", "simplex_efficiency": 0.5})
     rows[-2] |= last
     return rows_to_frame(rows)
 
@@ -194,6 +194,13 @@ def test_one_test_row_below_the_floor_is_enough() -> None:
     rows.loc[rows.index[3], "risk_gap"] = -0.5
     assert rows.loc[rows.index[3], "split"] == "test"
     assert judge(network(), [], rows, {})[-1]["verdict"] == "fails"
+
+
+def test_a_share_above_one_breaks_the_law_where_the_risk_is_too_close_to_log_k_to_show_it() -> None:
+    rows = frame(STILL)
+    rows.loc[rows.index[3], "simplex_efficiency"] = 1.25
+    broken = judge(network(), [], rows, {})[-1]
+    assert (broken["verdict"], broken["deviation"]) == ("fails", -0.25)
 
 
 def test_a_broken_law_is_not_excused_by_a_run_that_moves() -> None:
