@@ -12,12 +12,16 @@ import pickle
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import savemat
+
+from nc_bench.config import FolderOfImages
+from nc_bench.data import DataError, Dataset, load_dataset
 
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 Splits = dict[str, Split]
@@ -136,6 +140,20 @@ def write_image_folder(
         order = np.argsort(labels, kind="stable")
         splits[split] = (images[order], labels[order])
     return splits
+
+
+def load_folder(root: Path | str, **chosen: Any) -> Dataset:
+    """The data set `image_folder` in `root`, with further settings, read in this process."""
+    settings = {"name": "image_folder", "root": str(root), "workers": 0, **chosen}
+    return load_dataset(FolderOfImages.model_validate(settings))
+
+
+def folder_refusal(root: Path | str, **chosen: Any) -> str:
+    """The one line by which `load_folder` refuses."""
+    with pytest.raises(DataError) as caught:
+        load_folder(root, **chosen)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def write_imagenet(root: Path, *, sizes: Mapping[str, int] = SIZES) -> Splits:

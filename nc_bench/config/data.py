@@ -6,7 +6,19 @@ from pydantic import Field
 
 from nc_bench.config.balance import Balance, FullBalance
 from nc_bench.config.base import Section
-from nc_bench.config.values import Count, Flag, KeptClasses, NonNegative, NonNegativeInteger, Number, Positive, Share
+from nc_bench.config.values import (
+    Count,
+    Flag,
+    Gigabytes,
+    ImageSide,
+    KeptClasses,
+    NonNegative,
+    NonNegativeInteger,
+    Number,
+    Padding,
+    Positive,
+    Share,
+)
 
 
 class _Data(Section):
@@ -101,7 +113,7 @@ class Augment(Section):
     """What is done at random to the images of a training batch; measurements see the images as they are."""
 
     flip: Flag = Field(default=False, description="Whether each image is mirrored left to right with probability 1/2.")
-    crop_padding: NonNegativeInteger = Field(
+    crop_padding: Padding = Field(
         default=0,
         description="Pixels of frame, in the mean colour, around each image, out of which its size is cut at random.",
     )
@@ -116,7 +128,7 @@ class _Stored(_Gathered):
         description="Folder of the data sets; ~ is the home folder.",
     )
     augment: Augment = Field(default=Augment(), description="Random changes to training images, drawn by seed.")
-    memory_gb: Positive = Field(
+    memory_gb: Gigabytes = Field(
         default=4.0,
         description="Gigabytes (10^9 bytes) that both splits may take on the device as float32 numbers; larger sets "
         "are read by the batch, with the same results.",
@@ -155,13 +167,18 @@ class FolderOfImages(_Stored):
         description="image_folder: root/train and root/test, in each a folder of images for every class; imagenet: "
         "root/train and root/val, as torchvision unpacks ImageNet."
     )
-    image_size: Count | None = Field(
+    image_size: ImageSide | None = Field(
         default=None,
         description="Pixels to which the shorter side is resized before the square in the centre is taken; null: all "
         "images must have one size.",
     )
     channels: Literal[1, 3] | None = Field(
         default=None, description="1: all images in gray; 3: all in colour; null: all must be alike."
+    )
+    background: Share | None = Field(
+        default=None,
+        description="Gray level, 0 black to 1 white, on which images with an alpha channel or transparent pixels are "
+        "laid; null: such images are refused.",
     )
     channel_means: tuple[Number, ...] | None = Field(
         default=None,

@@ -18,10 +18,11 @@ class Dataset:
 
     Inputs that are not held in memory are `Images`, which are read by the batch. Inputs keep the shape of one sample
     (64 numbers, or 1 x 28 x 28 pixels): models flatten themselves. The test split may be empty, and a class may have
-    no samples.
+    no samples. `class_names`: one for each class, where the data have them; `notes`: what was left out or changed, a
+    line each.
 
     Raises DataError if the training split is empty, a split's inputs and labels differ in number, the two
-    splits' samples differ in shape, or a label is no int64 of 0..classes-1.
+    splits' samples differ in shape, a label is no int64 of 0..classes-1, or names are not one for each class.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Dataset:
     train_labels: Tensor
     test_inputs: Tensor | Images
     test_labels: Tensor
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_split("train", self.train_inputs, self.train_labels)
@@ -39,6 +42,8 @@ class Dataset:
         train_shape, test_shape = tuple(self.train_inputs.shape[1:]), tuple(self.test_inputs.shape[1:])
         if train_shape != test_shape:
             raise DataError(f"{self.name}: training samples have shape {train_shape}, test samples {test_shape}")
+        if self.class_names is not None and len(self.class_names) != self.classes:
+            raise DataError(f"{self.name}: {len(self.class_names)} class names for {self.classes} classes")
 
     def _check_split(self, split: str, inputs: Tensor | Images, labels: Tensor) -> None:
         if labels.dtype != torch.int64 or labels.ndim != 1:

@@ -173,9 +173,8 @@ def levels_from_images(blocks: Iterable[UInt8[Tensor, "_ c h w"]]) -> Float32[Te
 
 def levels_from_statistics(means: Sequence[float], stds: Sequence[float]) -> Float32[Tensor, "c 256"]:
     """The table (x/255 - mean) / std of every byte x, with the mean and standard deviation stated for each channel."""
-    levels = np.arange(256) / 255.0
-    rows = [((levels - mean) / std).astype(np.float32) for mean, std in zip(means, stds, strict=True)]
-    return torch.from_numpy(np.stack(rows))
+    levels = torch.arange(256, dtype=torch.float64) / 255.0
+    return torch.stack([((levels - mean) / std).float() for mean, std in zip(means, stds, strict=True)])
 
 
 class _Reader(Dataset[Tensor | DataError]):

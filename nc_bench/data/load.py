@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from nc_bench.config import Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
@@ -16,6 +15,8 @@ from nc_bench.data.images import Images
 from nc_bench.data.mnist import load_mnist
 from nc_bench.data.selection import select
 from nc_bench.data.synthetic import gaussian_mixture
+from nc_bench.errors import DataError
+from nc_bench.paths import expanded
 
 DOWNLOADED: dict[str, tuple[Callable[..., Dataset], str, int]] = {
     "mnist": (load_mnist, "MNIST", 10),
@@ -43,15 +44,25 @@ def load_dataset(settings: Data) -> Dataset:
         return data
     train, test = data.train_inputs, data.test_inputs
     assert isinstance(settings, Downloaded | FolderOfImages)
+    _check_padding(settings.augment.crop_padding, train)
     if train.bytes + test.bytes <= settings.memory_gb * GIGABYTE:
         return dataclasses.replace(data, train_inputs=train.to_tensor(), test_inputs=test.to_tensor())
     train, test = (dataclasses.replace(inputs, workers=settings.workers) for inputs in (train, test))
     return dataclasses.replace(data, train_inputs=train, test_inputs=test)
 
 
+def _check_padding(padding: int, images: Images) -> None:
+    side = min(images.shape[2:])
+    if padding >= side:
+        raise DataError(
+            f"data.augment.crop_padding: {padding}, but images have {images.shape[3]} x {images.shape[2]} pixels: a "
+            f"shift by {side} leaves nothing of them"
+        )
+
+
 def _downloaded(settings: Downloaded) -> Dataset:
     load, reader, classes = DOWNLOADED[settings.name]
-    root = Path(settings.root).expanduser()
+    root = expanded(settings.root, key="data.root", error=DataError)
     return load(name=settings.name, reader=reader, classes=classes, root=root, download=settings.download)
 
 

@@ -67,13 +67,14 @@ def _keep_classes(data: Dataset, kept: Sequence[int]) -> Dataset:
     place = torch.full((data.classes,), -1)
     place[list(kept)] = torch.arange(len(kept))
     train, test = place[data.train_labels], place[data.test_labels]
-    return Dataset(
-        name=data.name,
+    return dataclasses.replace(
+        data,
         classes=len(kept),
         train_inputs=select_rows(data.train_inputs, train >= 0),
         train_labels=train[train >= 0],
         test_inputs=select_rows(data.test_inputs, test >= 0),
         test_labels=test[test >= 0],
+        class_names=None if data.class_names is None else tuple(data.class_names[label] for label in kept),
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from nc_bench.config import Config
 from nc_bench.data import Dataset, load_dataset
@@ -82,6 +84,8 @@ class _Job:
         device = self.processes.all_or_raise(lambda: resolve_device(self.configs[0].device, self.processes))
         with deterministic(device):
             dataset = self.processes.rank0_first(lambda: load_dataset(self.configs[0].data))
+            for note in dataset.notes if self.processes.is_rank0 else ():
+                tqdm.write(note, file=sys.stderr)
             return self._run_on(device, dataset, progress)
 
     def _run_on(self, device: torch.device, dataset: Dataset, progress: Progress) -> list[str]:

@@ -6,25 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dataset_files import folder_refusal as refusal
+from dataset_files import load_folder as load
 from dataset_files import write_image_folder, write_imagenet
 from PIL import Image
 
-from nc_bench.config import FolderOfImages
-from nc_bench.data import DataError, Dataset, load_dataset
 from nc_bench.vision import torchvision
-
-
-def load(root: Path, **chosen: Any) -> Dataset:
-    return load_dataset(
-        FolderOfImages.model_validate({"name": "image_folder", "root": str(root), "workers": 0, **chosen})
-    )
-
-
-def refusal(root: Path, **chosen: Any) -> str:
-    with pytest.raises(DataError) as caught:
-        load(root, **chosen)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def theirs(folder: Path, *steps: Any) -> tuple[torch.Tensor, list[int]]:
@@ -77,6 +64,9 @@ def test_an_empty_class_folder(tmp_path: Path) -> None:
     empty = tmp_path / "train" / "class 2"
     for path in empty.iterdir():
         path.rename(path.with_suffix(".txt"))
+    assert refusal(tmp_path).startswith(f"{empty}: holds no images; 10 files (.txt 10), and images end in ")
+    for path in empty.iterdir():
+        path.unlink()
     assert refusal(tmp_path) == f"{empty}: holds no images"
 
 
@@ -111,8 +101,9 @@ def test_mixed_sizes_and_modes(
 def test_a_mode_that_is_neither_gray_nor_colour(tmp_path: Path) -> None:
     write_image_folder(tmp_path)
     for path in tmp_path.rglob("*.png"):
-        Image.open(path).convert("RGBA").save(path)
-    assert "has mode RGBA, neither L nor RGB; set data.channels to 1 or 3" in refusal(tmp_path)
+        Image.open(path).convert("P").save(path)
+    assert "has mode P, neither L nor RGB; set data.channels to 1 or 3" in refusal(tmp_path)
+    assert load(tmp_path, channels=3).train_inputs.shape == (40, 3, 16, 16)
 
 
 @pytest.mark.parametrize("memory_gb", [1, 1e-9])
