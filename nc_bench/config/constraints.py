@@ -37,6 +37,11 @@ class FeatureBound(_LpBall):
     )
 
     @property
+    def has_known_minimizer(self) -> bool:
+        """Whether theory knows the least risk of features in this set, with a bounded head: False for a new set."""
+        return self.set in ("ball", "sphere", "mean_square")
+
+    @property
     def in_mean(self) -> bool:
         """Whether the mean over all samples is bounded, and not every sample: not possible in a forward pass."""
         return self.set == "mean_square"
@@ -75,6 +80,11 @@ class HeadBound(Section):
         "radius^2, which is the Frobenius ball |W|_F <= radius sqrt(K).",
     )
     p: ClassVar[float] = 2.0
+
+    @property
+    def has_known_minimizer(self) -> bool:
+        """Whether theory knows the least risk of a head in this set, with bounded features: False for a new set."""
+        return self.set in ("spectral", "mean_square")
 
     @property
     def in_mean(self) -> bool:

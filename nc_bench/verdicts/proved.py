@@ -54,6 +54,9 @@ def _bounded(config: Config, counts: Sequence[int], width: int, decay: float) ->
         return "only one of features and head is bounded"
     if decay:
         return "norm bounds and decay act together"
+    for bounded, bound in (("features", ball), ("head", head)):
+        if not bound.has_known_minimizer:
+            return f"no minimiser is known for {bounded} in the set {bound.set}"
     if ball.in_mean or head.in_mean:
         return _mean_square(config, counts, ball, head, width)
     if ball.p != 2:

@@ -73,6 +73,16 @@ def test_bounds_in_the_mean_square() -> None:
     assert "non-negative" in refused(table(constraints=sets, model=nonnegative), EQUAL)
 
 
+@pytest.mark.parametrize("bounded", ["features", "head"])
+def test_a_set_that_theory_does_not_know_has_no_prediction(bounded: str) -> None:
+    """As a set has none that was added to the configuration and to nothing else."""
+    config = network()
+    unknown = getattr(config.constraints, bounded).model_copy(update={"set": "cube"})
+    constraints = config.constraints.model_copy(update={bounded: unknown})
+    reason = refused(config.model_copy(update={"constraints": constraints}))
+    assert reason == f"no minimiser is known for {bounded} in the set cube"
+
+
 @pytest.mark.parametrize("objective", [{"loss": "mse"}, {"label_smoothing": 0.1}, FOCAL])
 @pytest.mark.parametrize("constraints", [{}, {**FREE, "outputs": {"radius": 2.0}}])
 def test_bounds_with_another_loss_have_no_prediction(objective: dict[str, Any], constraints: dict[str, Any]) -> None:
