@@ -4,7 +4,7 @@ Command: python benchmarks/ensembles.py [--threads N] [--repeats N] [--epochs N]
 Prints ratios of two times per trial, taken in the same process by jobs that take turns, each the best of several
 repeats, by the clock on the wall and by processor time (which other programs on the machine disturb less). Both sides
 train through the package's one loop and record both splits at log-spaced epochs; nothing is written. The last lines
-train whole run directories of the optimiser grid, writing included, in groups of several sizes, and say how long
+train whole run directories of the optimizer grid, writing included, in groups of several sizes, and say how long
 3,888 such trials take one such process. Memory is asked for as in a sweep's workers. Takes about ten minutes on two
 cores.
 """
@@ -49,10 +49,10 @@ class Case:
 
 
 def mlp(trials: int, width: int, batch: int, target: float, *, batch_norm: bool) -> Case:
-    normalised = "with" if batch_norm else "without"
+    normalized = "with" if batch_norm else "without"
     model = {"name": "mlp", "widths": [width] * 3, "batch_norm": batch_norm}
     return Case(
-        name=f"{trials} MLPs of width {width}, batch {batch}, {normalised} batch norm",
+        name=f"{trials} MLPs of width {width}, batch {batch}, {normalized} batch norm",
         trials=trials,
         target=target,
         sections={
@@ -107,7 +107,7 @@ def main() -> None:
     for case in CASES:
         if arguments.only in case.name:
             compare(case, device, arguments.epochs, arguments.repeats)
-    print(f"\n{'The optimiser grid, written to disk: minutes for 3,888 trials':<62}    wall  processor")
+    print(f"\n{'The optimizer grid, written to disk: minutes for 3,888 trials':<62}    wall  processor")
     for optimizer in ("sgd", "adam"):
         for size in (16, 32, 64):
             if arguments.only in optimizer:

@@ -119,7 +119,7 @@ def write_idx(images: Images, root: Path) -> None:
 
 
 def by_hand() -> tuple[nn.Module, torch.optim.Optimizer]:
-    """The network and the optimiser that both hand-written loops train."""
+    """The network and the optimizer that both hand-written loops train."""
     layers: list[nn.Module] = [nn.Flatten()]
     widths = (SIDE * SIDE, *WIDTHS)
     for inputs, outputs in pairwise(widths):
@@ -135,7 +135,7 @@ def take_step(model: nn.Module, optimizer: torch.optim.Optimizer, inputs: Tensor
 
 
 def from_images(root: Path) -> Callable[[], None]:
-    """An epoch as tutorials write it: every image is read, converted and normalised on its own."""
+    """An epoch as tutorials write it: every image is read, converted and normalized on its own."""
     transforms = torchvision.transforms
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((MEAN,), (DEVIATION,))])
     dataset: Any = torchvision.datasets.MNIST(root, train=True, transform=transform)
@@ -149,13 +149,13 @@ def from_images(root: Path) -> Callable[[], None]:
     return epoch
 
 
-def normalised(pixels: Tensor) -> Tensor:
+def normalized(pixels: Tensor) -> Tensor:
     return pixels[:, None].float().div_(255).sub_(MEAN).div_(DEVIATION)
 
 
 def from_tensors(images: Images) -> Callable[[], None]:
     """An epoch over tensors that are resident."""
-    inputs, labels = normalised(images.train), images.train_labels
+    inputs, labels = normalized(images.train), images.train_labels
     model, optimizer = by_hand()
 
     def epoch() -> None:
@@ -178,9 +178,9 @@ def ensemble_of(images: Images) -> Ensemble:
     dataset = Dataset(
         name="random images",
         classes=CLASSES,
-        train_inputs=normalised(images.train),
+        train_inputs=normalized(images.train),
         train_labels=images.train_labels,
-        test_inputs=normalised(images.test),
+        test_inputs=normalized(images.test),
         test_labels=images.test_labels,
     )
     return Ensemble([config], dataset, CPU)

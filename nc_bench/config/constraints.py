@@ -28,7 +28,7 @@ class OutputBound(_LpBall):
 
 
 class FeatureBound(_LpBall):
-    """What features may not leave: a ball or (normalised features) a sphere for each, or a ball for all in the mean."""
+    """What features may not leave: a ball or (normalized features) a sphere for each, or a ball for all in the mean."""
 
     set: Literal["ball", "sphere", "mean_square"] = Field(
         default="ball",

@@ -43,7 +43,7 @@ def config_changes(old: Config, new: Config) -> list[str]:
     """What differs between two configurations, a line each: `optimizer.lr: 0.05 -> 0.1`.
 
     Keys that never enter `config_hash` are ignored, so the list is empty exactly if the hashes agree.
-    Of two models, optimisers or schedules of different name, only the keys that both have are compared.
+    Of two models, optimizers or schedules of different name, only the keys that both have are compared.
     """
     return _changes(old, new, "")
 

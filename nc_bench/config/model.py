@@ -81,7 +81,7 @@ class Mlp(_Model):
         default="relu",
         description="Nonlinearity after every layer of the backbone; identity: none, a linear network.",
     )
-    batch_norm: Flag = Field(default=False, description="Batch normalisation before each activation.")
+    batch_norm: Flag = Field(default=False, description="Batch normalization before each activation.")
     final_activation: Flag = Field(
         default=True,
         description=(

@@ -67,7 +67,7 @@ class Objective(Section):
     )
     decay_biases: Flag = Field(
         default=True,
-        description="Whether biases and batch-norm parameters are decayed too, as torch's optimisers do.",
+        description="Whether biases and batch-norm parameters are decayed too, as torch's optimizers do.",
     )
     feature_decay: NonNegative = Field(
         default=0.0,

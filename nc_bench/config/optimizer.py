@@ -31,7 +31,7 @@ class _Optimizer(Section):
     rests_at_zero_gradient: ClassVar[bool] = False
     """Whether it comes to rest where the gradient of the head vanishes, with the decay `acting_head_decay`."""
 
-    name: str = Field(description="Which optimiser.")
+    name: str = Field(description="Which optimizer.")
     lr: Positive = Field(description="Learning rate, before the schedule.")
 
     @property
@@ -70,7 +70,7 @@ class _Optimizer(Section):
 
 
 class FirstOrder(_Optimizer):
-    """What the optimisers share that take one gradient a step."""
+    """What the optimizers share that take one gradient a step."""
 
     per_trial: ClassVar[frozenset[str]] = _Optimizer.per_trial | {"backbone_lr_factor", "clip_norm"}
 
@@ -93,7 +93,7 @@ class FirstOrder(_Optimizer):
 
 
 class DecoupledDecay(FirstOrder):
-    """What the optimisers share that can decay decoupled: every step first takes parameter *= 1 - lr * l."""
+    """What the optimizers share that can decay decoupled: every step first takes parameter *= 1 - lr * l."""
 
     per_trial: ClassVar[frozenset[str]] = FirstOrder.per_trial | {"decoupled_decay", "decoupled_head_decay"}
 

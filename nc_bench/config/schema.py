@@ -20,7 +20,7 @@ from nc_bench.config.values import NonNegativeInteger
 
 
 class Config(Section):
-    """One run of nc_bench: data, model, objective, optimiser and what is recorded."""
+    """One run of nc_bench: data, model, objective, optimizer and what is recorded."""
 
     per_trial: ClassVar[frozenset[str]] = frozenset({"seed"})
     not_in_hash: ClassVar[frozenset[str]] = frozenset({"device"})
@@ -69,7 +69,7 @@ class Config(Section):
 
     @property
     def decoupled_decays(self) -> tuple[float, float]:
-        """Decoupled decay of backbone and head; zero under an optimiser that has none."""
+        """Decoupled decay of backbone and head; zero under an optimizer that has none."""
         return self.optimizer.decoupled_decays
 
 

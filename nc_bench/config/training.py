@@ -70,7 +70,7 @@ class Training(Section):
         default=None,
         min_length=1,
         description="A run directory (its newest checkpoint) or a checkpoint file, whose weights the model starts "
-        "from, with a fresh optimiser and at step 0; null: a new model.",
+        "from, with a fresh optimizer and at step 0; null: a new model.",
     )
 
 

@@ -42,7 +42,7 @@ class Ball(ConstraintSet):
 
 
 class Sphere(ConstraintSet):
-    """|x_i| = R for every row x_i: normalised features. The map and the projection are x_i -> x_i R / |x_i|.
+    """|x_i| = R for every row x_i: normalized features. The map and the projection are x_i -> x_i R / |x_i|.
 
     A row that is zero has no direction and stays zero. The residual is max_i | |x_i| / R - 1 |.
     """

@@ -89,7 +89,7 @@ def ball_residual(
 def radial_sphere(x: Float[Tensor, "*rows d"], radius: float | Tensor) -> Float[Tensor, "*rows d"]:
     """x radius / |x|_2: every vector moved onto the sphere along its own ray; zero has no ray and stays zero.
 
-    The normalisation of a forward pass, feasible to the rounding of x's type. The gradient is finite everywhere, also
+    The normalization of a forward pass, feasible to the rounding of x's type. The gradient is finite everywhere, also
     at zero. Raises ValueError for a radius that is no positive number.
     """
     norm = lp_norm(x).unsqueeze(-1)

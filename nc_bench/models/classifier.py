@@ -54,7 +54,7 @@ class Classifier(nn.Module):
 
     @property
     def uses_batch_statistics(self) -> bool:
-        """Whether batch norm normalises a training batch by its own mean and variance."""
+        """Whether batch norm normalizes a training batch by its own mean and variance."""
         return any(isinstance(module, StackedBatchNorm | _BatchNorm) for module in self.modules())
 
     def forward(self, x: Tensor) -> Float[Tensor, "t n k"]:

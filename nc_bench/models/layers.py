@@ -47,7 +47,7 @@ class StackedLinear(nn.Module):
 
 
 class StackedBatchNorm(nn.Module):
-    """Batch normalisation within every trial: that of torch.nn.BatchNorm1d for every channel of every trial."""
+    """Batch normalization within every trial: that of torch.nn.BatchNorm1d for every channel of every trial."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -68,7 +68,7 @@ class StackedBatchNorm(nn.Module):
         # Every channel of every trial is a group of its own: the fastest fused kernel over samples that torch has.
         groups = trials * channels
         precise = x.float() if x.dtype == torch.bfloat16 else x
-        normalised, mean, inverse = torch.native_group_norm(
+        normalized, mean, inverse = torch.native_group_norm(
             precise.mT.reshape(1, groups, samples),
             self.weight.reshape(-1),
             self.bias.reshape(-1),
@@ -79,7 +79,7 @@ class StackedBatchNorm(nn.Module):
             self.eps,
         )
         self._remember(mean.view(trials, channels), inverse.view(trials, channels), samples)
-        return normalised.view(trials, channels, samples).mT
+        return normalized.view(trials, channels, samples).mT
 
     @torch.no_grad()
     def _remember(self, mean: Float[Tensor, "t c"], inverse: Float[Tensor, "t c"], samples: int) -> None:

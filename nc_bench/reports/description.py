@@ -23,7 +23,7 @@ def typed_config(run: RunTables) -> Config:
 
 
 def describe(run: RunTables) -> str:
-    """Data, model, bounds, decay and optimiser in one line, for a caption."""
+    """Data, model, bounds, decay and optimizer in one line, for a caption."""
     config = typed_config(run)
     parts = (_data(config), config.model.sentence(), _objective(config), _training(config))
     return "; ".join(part for part in parts if part)

@@ -30,7 +30,7 @@ class Ensemble:
 
     Each of several processes takes its share of every batch, and all take the same step: that of the whole batch.
     Raises ConfigError for a batch larger than the data, or too small to be shared, a last batch that batch norm
-    cannot normalise, class weights for another number of classes, or a way to be fast that the device does not have.
+    cannot normalize, class weights for another number of classes, or a way to be fast that the device does not have.
     """
 
     def __init__(
@@ -251,7 +251,7 @@ def _check_last_batch(model: Classifier, size: int, samples: int) -> None:
     if model.uses_batch_statistics and (samples % size or size) == 1:
         raise ConfigError(
             f"training.batch_size: {size} leaves one of {samples} samples in the last batch, "
-            "which batch norm cannot normalise"
+            "which batch norm cannot normalize"
         )
 
 

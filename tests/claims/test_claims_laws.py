@@ -1,4 +1,4 @@
-"""The laws along training: the row sum against torch's own optimiser, every step and feature; the claims."""
+"""The laws along training: the row sum against torch's own optimizer, every step and feature; the claims."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def test_a_diverged_trial_disturbs_no_mean_square_of_a_neighbour() -> None:
         assert torch.equal(mine[1], whole[1]) and bool(mine[0].isnan().any())
 
 
-def test_a_table_on_a_sphere_is_normalised_at_each_trials_radius() -> None:
+def test_a_table_on_a_sphere_is_normalized_at_each_trials_radius() -> None:
     configs = [table(constraints=balls(radius, None, set="sphere")) for radius in (0.2, 50.0)]
     model = built(*configs)
     free = model.backbone.features.detach().clone()
@@ -155,7 +155,7 @@ def test_a_table_on_a_sphere_is_normalised_at_each_trials_radius() -> None:
         torch.testing.assert_close(model.backbone.features.detach()[trial], expected, rtol=1e-14, atol=0)
 
 
-def test_a_network_on_a_sphere_normalises_in_its_forward_pass() -> None:
+def test_a_network_on_a_sphere_normalizes_in_its_forward_pass() -> None:
     configs = [network(constraints=balls(radius, None, set="sphere")) for radius in (0.2, 50.0)]
     model = built(*configs)
     features = model.backbone(torch.randn(2, 7, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64))

@@ -213,7 +213,7 @@ def test_noise_is_a_function_of_seed_and_step() -> None:
     assert not torch.equal(first, features_of(1)) and not torch.equal(first, features_of(0, seed=1))
 
 
-def test_a_batch_of_one_cannot_be_normalised() -> None:
+def test_a_batch_of_one_cannot_be_normalized() -> None:
     for model, data in ((THIN, DATA), (NOISY, COLOUR)):
         size = len(data.train_inputs) - 1
         with pytest.raises(

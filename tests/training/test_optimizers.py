@@ -66,7 +66,7 @@ def decays_of(config: Config, *, head: bool) -> tuple[float, float]:
 
 
 def torch_step(model: Classifier, config: Config) -> Callable[[list[Tensor]], None]:
-    """One step of torch's own optimiser over the same parameters, as the configuration describes it."""
+    """One step of torch's own optimizer over the same parameters, as the configuration describes it."""
     optimizer, objective = config.optimizer, config.objective
     groups, shrunk = [], {}
     for name, parameter in model.named_parameters():

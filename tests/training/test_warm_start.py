@@ -81,7 +81,7 @@ def test_weights_are_taken_and_nothing_else(tmp_path: Path, trained: Path, file:
     assert rows["step"].tolist()[::2] == [0, 3, 6]
     risks = load_run(trained).rows
     assert rows["risk"].iloc[0] == risks[(risks["split"] == "train") & (risks["epoch"] == 4)]["risk"].iloc[0]
-    # A fresh optimiser: the first step has no momentum of before, so it is not the step that the run goes on with.
+    # A fresh optimizer: the first step has no momentum of before, so it is not the step that the run goes on with.
     continued = small(5, record={"layers": "all"})
     run_training(continued, tmp_path / "longer")
     after = load_run(tmp_path / "longer").rows

@@ -15,7 +15,7 @@ FOCAL = {"loss": "focal", "focal_gamma": 2.0}
 
 
 @pytest.mark.parametrize("activation", [None, "relu", "tanh", "gelu", "sigmoid"])
-def test_normalised_features_reach_the_minimiser_in_the_ball(activation: str | None) -> None:
+def test_normalized_features_reach_the_minimiser_in_the_ball(activation: str | None) -> None:
     sphere = {"features": {"radius": 5.0, "set": "sphere"}}
     model = mlp(final_activation=False) if activation is None else mlp(activation=activation)
     orthogonal = activation in ("relu", "sigmoid")

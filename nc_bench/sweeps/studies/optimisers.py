@@ -12,19 +12,19 @@ from nc_bench.sweeps.tables import digits
 from nc_bench.text import listed
 
 PAIRS = {"SGD": "SGDW", "Adam": "AdamW", "Signum": "SignumW"}
-"""Coupled decay and decoupled decay of the same optimiser."""
+"""Coupled decay and decoupled decay of the same optimizer."""
 
 SETTING = ("lr", "decay", "momentum")
 """The columns of the grid besides the arm."""
 
 LOST_RATIO = 2.0
-"""How many times its coupled twin's the NC3 of a decoupled optimiser has to be to count as lost."""
+"""How many times its coupled twin's the NC3 of a decoupled optimizer has to be to count as lost."""
 
 PUBLISHED, CENTRED = "nc3_duality", "nc3_duality_centred"
 
 
 def optimisers(evidence: Evidence) -> str:
-    """Which decoupled optimisers lose NC3 against their coupled twins, published and centred, at their best settings.
+    """Which decoupled optimizers lose NC3 against their coupled twins, published and centred, at their best settings.
 
     The verdict is given for the best settings that have converged, and for the best whether they have or not.
     """
@@ -47,7 +47,7 @@ def optimisers(evidence: Evidence) -> str:
 
 
 def _losers(runs: pd.DataFrame, measure: str, pairs: Mapping[str, str]) -> str:
-    """The decoupled optimisers whose mean is more than LOST_RATIO that of their twins, or "none"."""
+    """The decoupled optimizers whose mean is more than LOST_RATIO that of their twins, or "none"."""
     means = runs.groupby("arm")[measure].mean()
     lost = [decoupled for coupled, decoupled in pairs.items() if means[decoupled] > LOST_RATIO * means[coupled]]
     return listed(lost) if lost else "none"
