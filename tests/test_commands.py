@@ -117,8 +117,9 @@ def test_a_reader_that_leaves_is_met_with_silence(command: list[str]) -> None:
     line = [sys.executable, "-m", "nc_bench.cli", *command]
     # Unbuffered, argparse itself hides that its help could not be written.
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(line, **pipes, env=buffered, text=True, cwd=ROOT) as left:
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered, text=True, cwd=ROOT
+    ) as left:
         assert left.stdout is not None and left.stderr is not None
         left.stdout.close()
         assert left.stderr.read() == ""

@@ -9,7 +9,9 @@ import sys
 import tomllib
 from pathlib import Path
 
+import jaxtyping
 import pytest
+import torch
 
 import nc_bench
 
@@ -51,3 +53,13 @@ def test_the_version_is_the_installed_package_s(monkeypatch: pytest.MonkeyPatch)
 def test_type_checkers_of_users_see_the_annotations() -> None:
     assert (ROOT / "nc_bench" / "py.typed").read_text() == ""
     assert "py.typed" in PYPROJECT["tool"]["setuptools"]["package-data"]["nc_bench"]
+
+
+def test_calls_are_held_against_their_annotations() -> None:
+    from nc_bench.geometry.balls import project_mean_square
+
+    rows = torch.ones(3, 2)
+    assert project_mean_square(rows, 1).shape == (3, 2)
+    for wrong in (rows[0], rows.long(), rows.numpy()):
+        with pytest.raises(jaxtyping.TypeCheckError):
+            project_mean_square(wrong, 1)
