@@ -1,7 +1,7 @@
 """Small random image data sets, each written in the file format of a real one, where torchvision looks for it.
 
-torchvision compares the MD5 sums of files with those of the real data set, so a writer replaces these by the sums of
-its own files: pass pytest's `monkeypatch`, which undoes that. Every function returns the images as bytes (N, C, H, W)
+The MD5 sums of files are compared with those of the real data set, so a writer replaces these by the sums of its own
+files: pass pytest's `monkeypatch`, which undoes that. Every function returns the images as bytes (N, C, H, W)
 and the labels that it wrote, for the training and the test split.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from scipy.io import savemat
 
 from nc_bench.config import FolderOfImages
 from nc_bench.data import DataError, Dataset, load_dataset
+from nc_bench.data.mnist import FILES, PUBLISHED
 
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 Splits = dict[str, Split]
@@ -45,16 +46,21 @@ def idx_bytes(array: NDArray[np.uint8]) -> bytes:
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
-def write_mnist(root: Path, *, folder: str = "MNIST", sizes: Mapping[str, int] = SIZES) -> Splits:
-    """Four IDX files. torchvision holds no sums of the unpacked files."""
+def write_mnist(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *, folder: str = "MNIST", sizes: Mapping[str, int] = SIZES
+) -> Splits:
+    """Four IDX files."""
     splits = random_images((1, 28, 28), 10, sizes)
-    raw = root / folder / "raw"
-    raw.mkdir(parents=True)
-    for split, prefix in (("train", "train"), ("test", "t10k")):
-        images, labels = splits[split]
-        (raw / f"{prefix}-images-idx3-ubyte").write_bytes(idx_bytes(images[:, 0]))
-        (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(idx_bytes(labels.astype(np.uint8)))
+    arrays = [part for split in ("train", "test") for part in (splits[split][0][:, 0], splits[split][1])]
+    write_idx(root / folder / "raw", [array.astype(np.uint8) for array in arrays], monkeypatch)
     return splits
+
+
+def write_idx(raw: Path, arrays: Sequence[NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training images and labels, test images and labels as the files of the data set whose folder this is."""
+    raw.mkdir(parents=True, exist_ok=True)
+    digests = tuple(_write(raw / file, idx_bytes(array)) for file, array in zip(FILES, arrays, strict=True))
+    monkeypatch.setitem(PUBLISHED, raw.parent.name, digests)
 
 
 def write_cifar10(root: Path, monkeypatch: pytest.MonkeyPatch, *, sizes: Mapping[str, int] = SIZES) -> Splits:
@@ -162,8 +168,8 @@ def write_imagenet(root: Path, *, sizes: Mapping[str, int] = SIZES) -> Splits:
 
 
 WRITERS: dict[str, Callable[[Path, pytest.MonkeyPatch], Splits]] = {
-    "mnist": lambda root, patch: write_mnist(root),
-    "fashion_mnist": lambda root, patch: write_mnist(root, folder="FashionMNIST"),
+    "mnist": lambda root, patch: write_mnist(root, patch),
+    "fashion_mnist": lambda root, patch: write_mnist(root, patch, folder="FashionMNIST"),
     "cifar10": write_cifar10,
     "cifar100": write_cifar100,
     "svhn": write_svhn,

@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from nc_bench.data.cifar import cifar_names, read_cifar
 from nc_bench.data.dataset import Dataset
+from nc_bench.data.files import check_published, fetch, status
 from nc_bench.data.images import BLOCK, Images, PixelArray, levels_from_images
 from nc_bench.errors import DataError
-from nc_bench.text import one_line
+from nc_bench.paths import printable
 
 
 def load_archive(*, name: str, reader: str, classes: int, root: Path, download: bool) -> Dataset:
     """The labelled training and test images that torchvision's class `reader` finds under `root`.
 
     The MD5 of every file is compared with the one torchvision states. Pixels are standardised channel by channel by the
-    training split (see `levels_from_images`). Files that are undamaged are never downloaded again.
+    training split (see `levels_from_images`). Files that are the published ones are never downloaded again.
 
-    Raises DataError if a file is missing and not to be downloaded, a download fails, or a file is damaged.
+    Raises DataError, one line, if a file is missing and not to be downloaded, a download fails, or a file is not the
+    published one.
     """
     # Slow to import, and only these data sets need it.
     from nc_bench.vision import torchvision
 
     images = getattr(torchvision.datasets, reader)
-    files = _files(images, root)
-    if download and not all(_undamaged(path, md5) for path, md5 in files):
-        _download(name, images, root)
-    if missing := [path for path, _ in files if not path.is_file()]:
-        names, folder = ", ".join(path.name for path, _ in files), files[0][0].parent
+    digests = _files(images, root)
+    missing = [path for path in digests if status(path) is None]
+    if missing and download:
+        fetch(name, root, digests, lambda folder: _download(images, folder))
+    elif missing:
+        first = next(iter(digests))
         raise DataError(
-            f"data.name={name}: looked for {names} in {folder}, {len(missing)} of them missing "
-            f"(first: {missing[0].name}); set data.root to the folder that holds them as torchvision puts them, or "
-            "data.download=true"
+            f"data.name={name}: looked for {', '.join(path.name for path in digests)} in {printable(first.parent)}, "
+            f"{len(missing)} of them missing (first: {missing[0].name}); set data.root to the folder that holds them "
+            "as torchvision puts them, or data.download=true"
         )
-    for path, md5 in files:
-        if not _undamaged(path, md5):
-            raise DataError(
-                f"{path}: damaged (its MD5 is not {md5}); delete it and fetch it again (data.download=true)"
-            )
-    (train, train_labels), (test, test_labels) = (_read(images, root, split) for split in ("train", "test"))
+    check_published(name, digests)
+    read = read_cifar if hasattr(images, "meta") else _read
+    (train, train_labels), (test, test_labels) = (read(images, root, split) for split in ("train", "test"))
     levels = levels_from_images(train.split(BLOCK))
     return Dataset(
         name=name,
@@ -52,41 +52,26 @@ def load_archive(*, name: str, reader: str, classes: int, root: Path, download: 
         train_labels=train_labels,
         test_inputs=Images(source=PixelArray(pixels=test), levels=levels, chosen=torch.arange(len(test))),
         test_labels=test_labels,
+        class_names=cifar_names(images, root) if hasattr(images, "meta") else None,
     )
 
 
-def _files(reader: Any, root: Path) -> list[tuple[Path, str]]:
-    """Path and MD5 sum of every file that the reader wants."""
+def _files(reader: Any, root: Path) -> dict[Path, str]:
+    """MD5 of every file that the reader wants, by its path."""
     if hasattr(reader, "split_list"):
-        return [(root / file, md5) for _, file, md5 in (reader.split_list[split] for split in ("train", "test"))]
+        return {root / file: md5 for _, file, md5 in (reader.split_list[split] for split in ("train", "test"))}
     meta = [(reader.meta["filename"], reader.meta["md5"])] if hasattr(reader, "meta") else []
-    return [(root / reader.base_folder / file, md5) for file, md5 in [*reader.train_list, *reader.test_list, *meta]]
+    listed = [*reader.train_list, *reader.test_list, *meta]
+    return {root / reader.base_folder / file: md5 for file, md5 in listed}
 
 
-def _undamaged(path: Path, md5: str) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest() == md5
+def _download(reader: Any, folder: str) -> None:
+    for split in ("train", "test"):
+        chosen = {"train": split == "train"} if hasattr(reader, "meta") else {"split": split}
+        reader(folder, **chosen, download=True)
 
 
-def _arguments(reader: Any, split: str) -> dict[str, Any]:
-    return {"train": split == "train"} if hasattr(reader, "meta") else {"split": split}
-
-
-def _download(name: str, reader: Any, root: Path) -> None:
-    try:
-        for split in ("train", "test"):
-            reader(root, **_arguments(reader, split), download=True)
-    except (RuntimeError, OSError, HTTPException) as error:
-        raise DataError(
-            f"data.name={name}: download into {root} failed: {one_line(error)}; put the files there by hand, or set "
-            "data.root to a folder that has them"
-        ) from error
-
-
-def _read(reader: Any, root: Path, split: str) -> tuple[torch.Tensor, torch.Tensor]:
-    data = reader(root, **_arguments(reader, split))
-    pixels = data.data.transpose(0, 3, 1, 2) if data.data.shape[-1] == 3 else data.data
-    labels = data.targets if hasattr(data, "targets") else data.labels
-    return torch.from_numpy(np.ascontiguousarray(pixels)), torch.from_numpy(np.array(labels, dtype=np.int64))
+def _read(reader: Any, root: Path, split: str) -> tuple[Tensor, Tensor]:
+    data = reader(root, split=split)
+    labels = np.array(data.labels, dtype=np.int64)
+    return torch.from_numpy(np.ascontiguousarray(data.data)), torch.from_numpy(labels)

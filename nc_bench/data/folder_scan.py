@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nc_bench.data.files import check_regular, is_folder, status
 from nc_bench.errors import DataError
 from nc_bench.paths import printable
 from nc_bench.text import listed
 
 EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """Ends of the names of image files, in small or capital letters; the same as torchvision's."""
-
-KINDS = {
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFDIR: "a folder",
-}
 
 Identity = tuple[int, int]
 """Device and inode: the same for every path that leads to one folder."""
@@ -64,7 +55,7 @@ def scan(name: str, folders: Sequence[Path]) -> tuple[tuple[str, ...], list[Spli
     Raises DataError, one line: a folder that is missing, cannot be read or has no classes, classes that the folders do
     not share or that hold the same folder, a class without images, and an image that is no regular file.
     """
-    if missing := [folder for folder in folders if not _is_folder(folder)]:
+    if missing := [folder for folder in folders if not is_folder(folder)]:
         wanted = listed([printable(folder) for folder in folders])
         raise DataError(
             f"data.name={name}: looked for a folder of every class in {wanted}; {printable(missing[0])} is missing, "
@@ -93,17 +84,6 @@ def class_order(names: set[str]) -> tuple[str, ...]:
     if all(name.isascii() and name.isdecimal() for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), len(name))))
     return tuple(sorted(names))
-
-
-def check_regular(path: Path) -> None:
-    """DataError, one line, unless this is a regular file: to open a FIFO would wait for ever."""
-    status = _status(path)
-    if status is None:
-        leads = f"a link to {printable(os.readlink(path))}, which leads nowhere" if path.is_symlink() else "is missing"
-        raise DataError(f"{printable(path)}: {leads}")
-    if not stat.S_ISREG(status.st_mode):
-        kind = KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
-        raise DataError(f"{printable(path)}: is {kind} where an image file is expected; move it out of the data set")
 
 
 def _add_images(split: Split, folder: Path, classes: Sequence[str]) -> None:
@@ -195,29 +175,12 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"{printable(folder)}: the folder cannot be read ({error.strerror})") from None
 
 
-def _status(path: Path) -> os.stat_result | None:
-    """None where there is nothing; a link that leads nowhere or to itself is nothing."""
-    try:
-        return path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return None
-        raise DataError(f"{printable(path)}: cannot be read ({error.strerror})") from None
-
-
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
     """`entry.is_dir()`, also for a link to itself."""
-    return _is_folder(Path(entry.path)) if entry.is_symlink() else entry.is_dir()
-
-
-def _is_folder(path: Path) -> bool:
-    status = _status(path)
-    return status is not None and stat.S_ISDIR(status.st_mode)
+    return is_folder(Path(entry.path)) if entry.is_symlink() else entry.is_dir()
 
 
 def _identity(folder: Path) -> Identity:
-    status = _status(folder)
-    assert status is not None
-    return status.st_dev, status.st_ino
+    found = status(folder)
+    assert found is not None
+    return found.st_dev, found.st_ino

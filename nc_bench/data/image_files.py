@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from nc_bench.data.folder_scan import check_regular
+from nc_bench.data.files import check_regular
 from nc_bench.errors import DataError
 from nc_bench.paths import printable
 from nc_bench.text import one_line

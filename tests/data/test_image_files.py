@@ -195,9 +195,9 @@ def make_socket(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
-        (make_fifo, "is a FIFO where an image file is expected"),
-        (make_socket, "is a socket where an image file is expected"),
-        (lambda path: path.symlink_to("/dev/zero"), "is a device where an image file is expected"),
+        (make_fifo, "is a FIFO where a file is expected"),
+        (make_socket, "is a socket where a file is expected"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a device where a file is expected"),
         (lambda path: path.symlink_to("gone"), "a link to gone, which leads nowhere"),
         (lambda path: path.symlink_to(path.name), "a link to odd.png, which leads nowhere"),
     ],

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import struct
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,17 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dataset_files import idx_bytes, write_idx
 from numpy.typing import NDArray
 
 from nc_bench.config import Downloaded
 from nc_bench.data import DataError, Dataset, load_dataset
-from nc_bench.data.mnist import TEST_FILES, TRAIN_FILES
+from nc_bench.data.mnist import FILES, PUBLISHED, read_idx
 
 TRAIN, TEST = 30, 7
-
-
-def idx_bytes(array: NDArray[np.uint8]) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
 def made_up(samples: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -32,17 +29,13 @@ def made_up(samples: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint
     return images, random.integers(0, 10, samples, dtype=np.uint8)
 
 
-def write_files(raw: Path) -> None:
-    raw.mkdir(parents=True, exist_ok=True)
-    for files, arrays in ((TRAIN_FILES, made_up(TRAIN, 0)), (TEST_FILES, made_up(TEST, 1))):
-        for file, array in zip(files, arrays, strict=True):
-            (raw / file).write_bytes(idx_bytes(array))
+ARRAYS = (*made_up(TRAIN, 0), *made_up(TEST, 1))
 
 
 @pytest.fixture
-def raw(tmp_path: Path) -> Path:
+def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "MNIST" / "raw"
-    write_files(folder)
+    write_idx(folder, ARRAYS, monkeypatch)
     return folder
 
 
@@ -70,8 +63,8 @@ def test_pixels_are_standardised_by_the_training_split(tmp_path: Path, raw: Path
     assert data.class_counts == tuple(np.bincount(train_labels, minlength=10))
 
 
-def test_constant_images_are_centred_only(tmp_path: Path, raw: Path) -> None:
-    (raw / TRAIN_FILES[0]).write_bytes(idx_bytes(np.full((TRAIN, 28, 28), 51, dtype=np.uint8)))
+def test_constant_images_are_centred_only(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_idx(raw, [np.full((TRAIN, 28, 28), 51, dtype=np.uint8), *ARRAYS[1:]], monkeypatch)
     data = load("mnist", tmp_path, download=False)
     assert (data.train_inputs == 0).all()
     assert data.test_inputs.isfinite().all()
@@ -82,62 +75,81 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, raw: Path, monkeypatch: pyte
     assert len(load("mnist", "~", download=False).train_labels) == TRAIN
 
 
-def test_fashion_mnist_lies_in_its_own_folder(tmp_path: Path) -> None:
-    write_files(tmp_path / "FashionMNIST" / "raw")
+def test_fashion_mnist_lies_in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_idx(tmp_path / "FashionMNIST" / "raw", ARRAYS, monkeypatch)
     assert load("fashion_mnist", tmp_path, download=False).name == "fashion_mnist"
     assert str(tmp_path / "MNIST" / "raw") in refusal(tmp_path)
 
 
 def test_missing_files_are_named_with_their_folder_and_the_way_out(tmp_path: Path, raw: Path) -> None:
-    (raw / TEST_FILES[1]).unlink()
+    (raw / FILES[3]).unlink()
     message = refusal(tmp_path)
-    assert all(file in message for file in TRAIN_FILES + TEST_FILES)
-    assert f"in {raw}, 1 of them missing (first: {TEST_FILES[1]})" in message
+    assert all(file in message for file in FILES)
+    assert f"in {raw}, 1 of them missing (first: {FILES[3]})" in message
     assert "data.root" in message and "data.download=true" in message
 
 
-@pytest.mark.parametrize("file", TRAIN_FILES + TEST_FILES)
+def flipped(content: bytes) -> bytes:
+    """One bit of the last pixel or label."""
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+@pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize(
-    ("damage", "word"),
+    "change",
     [
-        (lambda content: b"", "not an IDX file"),
-        (lambda content: content[:7], "not an IDX file"),
-        (lambda content: content[:-1], "truncated"),
-        (lambda content: content + b"\0", "corrupt"),
-        (lambda content: b"<html>" + content[6:], "not an IDX file"),
-        (lambda content: content[:2] + b"\x0d" + content[3:], "not an IDX file"),
-        (lambda content: gzip.compress(content), "not an IDX file"),
+        flipped,
+        lambda content: b"",
+        lambda content: content[:-1],
+        lambda content: content + b"\0",
+        lambda content: gzip.compress(content),
     ],
 )
-def test_a_damaged_file_is_named(
-    tmp_path: Path, raw: Path, file: str, damage: Callable[[bytes], bytes], word: str
+def test_a_file_that_is_not_the_published_one_is_kept_and_told_apart(
+    tmp_path: Path, raw: Path, file: str, change: Callable[[bytes], bytes]
 ) -> None:
-    (raw / file).write_bytes(damage((raw / file).read_bytes()))
-    message = refusal(tmp_path)
-    assert message.startswith(f"{raw / file}: ") and word in message
+    content = change((raw / file).read_bytes())
+    (raw / file).write_bytes(content)
+    published = PUBLISHED["MNIST"][FILES.index(file)]
+    for download in (False, True):
+        message = refusal(tmp_path, download=download)
+        assert message.startswith(f"{raw / file}: not the published file of mnist ({len(content)} bytes, MD5 ")
+        assert f"not {published})" in message and "data.name=image_folder" in message
+        assert "delete" not in message and (raw / file).read_bytes() == content
+
+
+def test_the_published_sums_are_known_for_every_file() -> None:
+    sums = [md5 for md5s in PUBLISHED.values() for md5 in md5s]
+    assert len(set(sums)) == 2 * len(FILES) and all(len(md5) == 32 for md5 in sums)
 
 
 @pytest.mark.parametrize(
-    ("file", "array", "word"),
+    ("content", "word"),
     [
-        (TRAIN_FILES[1], np.full(TRAIN, 10, dtype=np.uint8), "label 10 is outside 0..9"),
-        (TEST_FILES[1], np.zeros(TEST + 1, dtype=np.uint8), f"{TEST + 1} labels for {TEST} images"),
-        (TRAIN_FILES[0], np.zeros((TRAIN, 14, 14), dtype=np.uint8), r"not 28 x 28"),
-        (TRAIN_FILES[0], np.zeros((0, 28, 28), dtype=np.uint8), "holds no images"),
+        (b"", "not an IDX file"),
+        (b"<html>" + bytes(20), "not an IDX file"),
+        (idx_bytes(np.zeros(5, dtype=np.uint8))[:-1], "12 bytes where its header says 13"),
+        (idx_bytes(np.zeros(5, dtype=np.uint8)) + b"\0", "14 bytes where its header says 13"),
+        (idx_bytes(np.zeros((5, 1), dtype=np.uint8)), "not an IDX file"),
     ],
 )
-def test_contents_that_are_not_mnist_are_refused(
-    tmp_path: Path, raw: Path, file: str, array: NDArray[np.uint8], word: str
-) -> None:
-    (raw / file).write_bytes(idx_bytes(array))
-    message = refusal(tmp_path)
-    assert message.startswith(f"{raw / file}: ") and word in message
+def test_a_file_that_contradicts_its_header_is_no_array(tmp_path: Path, content: bytes, word: str) -> None:
+    (tmp_path / "labels").write_bytes(content)
+    with pytest.raises(ValueError, match=word):
+        read_idx(tmp_path / "labels", axes=1)
 
 
-def test_a_folder_in_place_of_a_file_is_missing(tmp_path: Path, raw: Path) -> None:
-    (raw / TRAIN_FILES[0]).unlink()
-    (raw / TRAIN_FILES[0]).mkdir()
-    assert f"first: {TRAIN_FILES[0]}" in refusal(tmp_path)
+def test_a_folder_in_place_of_a_file_is_said(tmp_path: Path, raw: Path) -> None:
+    (raw / FILES[0]).unlink()
+    (raw / FILES[0]).mkdir()
+    assert refusal(tmp_path).startswith(f"{raw / FILES[0]}: is a folder where a file is expected")
+
+
+@pytest.mark.parametrize("download", [False, True])
+def test_a_fifo_in_place_of_a_file_is_not_waited_for(tmp_path: Path, raw: Path, download: bool) -> None:
+    (raw / FILES[0]).unlink()
+    os.mkfifo(raw / FILES[0])
+    assert refusal(tmp_path, download=download).startswith(f"{raw / FILES[0]}: is a FIFO where a file is expected")
 
 
 def test_files_that_are_there_need_no_torchvision(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,10 +168,10 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     from nc_bench.vision import torchvision
 
     served = tmp_path / "mirror"
-    write_files(served)
+    write_idx(served / "MNIST" / "raw", ARRAYS, monkeypatch)
     resources = []
-    for file in TRAIN_FILES + TEST_FILES:
-        content = gzip.compress((served / file).read_bytes())
+    for file in FILES:
+        content = gzip.compress((served / "MNIST" / "raw" / file).read_bytes())
         (served / f"{file}.gz").write_bytes(content)
         resources.append((f"{file}.gz", hashlib.md5(content).hexdigest()))
     handler = partial(QuietHandler, directory=str(served))
@@ -178,16 +190,26 @@ def test_download_fetches_what_is_missing(tmp_path: Path, mirror: Path) -> None:
     assert data.test_labels.tolist() == made_up(TEST, 1)[1].tolist()
 
 
-def test_a_file_missing_among_damaged_ones_is_fetched_with_them(tmp_path: Path, mirror: Path, raw: Path) -> None:
-    (raw / TRAIN_FILES[0]).write_bytes(b"half a download")
-    (raw / TRAIN_FILES[1]).unlink()
+def test_a_missing_file_is_fetched_and_the_others_are_left_as_they_are(tmp_path: Path, mirror: Path, raw: Path) -> None:
+    (raw / FILES[1]).unlink()
+    before = {file: (raw / file).stat().st_mtime_ns for file in FILES if file != FILES[1]}
     assert len(load("mnist", tmp_path, download=True).train_labels) == TRAIN
+    assert {file: (raw / file).stat().st_mtime_ns for file in before} == before
+    assert sorted(path.name for path in raw.iterdir()) == sorted(FILES)
+    assert not list(tmp_path.glob(".download-*"))
+
+
+def test_nothing_is_downloaded_over_a_file_of_ones_own(tmp_path: Path, mirror: Path, raw: Path) -> None:
+    (raw / FILES[0]).write_bytes(b"my own images")
+    (raw / FILES[1]).unlink()
+    assert refusal(tmp_path, download=True).startswith(f"{raw / FILES[0]}: not the published file of mnist (13 bytes")
+    assert (raw / FILES[0]).read_bytes() == b"my own images" and not (raw / FILES[1]).exists()
 
 
 def test_a_damaged_download_is_one_line(tmp_path: Path, mirror: Path) -> None:
-    (mirror / f"{TEST_FILES[1]}.gz").write_bytes(b"not what was promised")
+    (mirror / f"{FILES[3]}.gz").write_bytes(b"not what was promised")
     message = refusal(tmp_path / "new folder", download=True)
-    assert str(tmp_path / "new folder" / "MNIST" / "raw") in message and TEST_FILES[1] in message
+    assert f"download into {tmp_path / 'new folder'} failed: " in message and FILES[3] in message
 
 
 def test_no_network_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +218,7 @@ def test_no_network_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:1/"])
     message = refusal(tmp_path, download=True)
-    assert str(tmp_path / "MNIST" / "raw") in message and "refused" in message
+    assert f"download into {tmp_path} failed: " in message and "refused" in message
 
 
 def test_a_download_into_a_file_is_one_line(tmp_path: Path, mirror: Path) -> None:
