@@ -7,6 +7,7 @@ from pydantic import Field
 from nc_bench.config.balance import Balance, FullBalance
 from nc_bench.config.base import Section
 from nc_bench.config.values import (
+    ClassNumber,
     Count,
     Flag,
     Gigabytes,
@@ -16,8 +17,12 @@ from nc_bench.config.values import (
     NonNegativeInteger,
     Number,
     Padding,
+    PathText,
     Positive,
+    Seed,
     Share,
+    SmallInteger,
+    Width,
 )
 
 
@@ -43,7 +48,7 @@ class _Data(Section):
     balance: Balance = Field(
         default=FullBalance(name="full"), discriminator="name", description="Sizes of the training classes."
     )
-    seed: NonNegativeInteger = Field(
+    seed: Seed = Field(
         default=0,
         description="Which samples are chosen or made. Runs that differ only in the other seed share their samples.",
     )
@@ -122,9 +127,8 @@ class Augment(Section):
 class _Stored(_Gathered):
     not_in_hash: ClassVar[frozenset[str]] = frozenset({"memory_gb", "root", "workers"})
 
-    root: str = Field(
+    root: PathText = Field(
         default="~/.cache/nc_bench/data",
-        min_length=1,
         description="Folder of the data sets; ~ is the home folder.",
     )
     augment: Augment = Field(default=Augment(), description="Random changes to training images, drawn by seed.")
@@ -133,7 +137,7 @@ class _Stored(_Gathered):
         description="Gigabytes (10^9 bytes) that both splits may take on the device as float32 numbers; larger sets "
         "are read by the batch, with the same results.",
     )
-    workers: NonNegativeInteger = Field(
+    workers: SmallInteger = Field(
         default=4,
         description="Processes that read ahead, at most one a processor, where images are decoded from files or do not "
         "fit in memory_gb; 0: no process of their own.",
@@ -200,11 +204,21 @@ class FolderOfImages(_Stored):
         return super().problems() + alone
 
 
+MOST_NUMBERS = 10**13
+"""Of a synthetic data set: tens of terabytes."""
+
+
 class _Synthetic(_Data):
-    classes: int = Field(ge=2, description="Classes.")
-    dimension: Count = Field(description="Numbers in an input.")
+    classes: ClassNumber = Field(description="Classes.")
+    dimension: Width = Field(description="Numbers in an input.")
     samples_per_class: Count = Field(description="Training samples of every class, before balance.")
     test_samples_per_class: NonNegativeInteger = Field(default=0, description="Test samples of every class.")
+
+    def problems(self) -> list[str]:
+        numbers = self.classes * (self.samples_per_class + self.test_samples_per_class) * self.dimension
+        if numbers <= MOST_NUMBERS:
+            return super().problems()
+        return [*super().problems(), f"data.samples_per_class: makes {numbers:,} numbers, of at most {MOST_NUMBERS:,}"]
 
     def sentences(self) -> list[str]:
         return [f"{self.classes} classes in {self.dimension} dimensions", *super().sentences()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from nc_bench.config.problems import problems_of
 from nc_bench.config.schema import Config
+from nc_bench.config.yaml_text import MAX_BYTES, parse_yaml
 from nc_bench.errors import ConfigError
-from nc_bench.text import one_line
 
 COMMAND_LINE = "command line"
 
@@ -47,23 +47,6 @@ def dump_config(config: Config) -> str:
     return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, width=110)
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, except that a key may not be repeated (PyYAML keeps the last in silence)."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                continue
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"repeated key '{key}'", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
 class _Dumper(yaml.SafeDumper):
     """Sections in blocks, lists on one line."""
 
@@ -74,30 +57,29 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(list, _Dumper.represent_list)
 
 
-def _parse(text: str | bytes, place: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = ", ".join(part for part in (error.context, error.problem) if part)
-        raise ConfigError(f"{place}{where}: {problem}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{place}: not readable as YAML: {one_line(error)}") from None
-
-
 def read_mapping(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file, not yet checked; ConfigError naming the file if there is none."""
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    settings = _parse(text, str(path))
+    settings = parse_yaml(_bytes(path), str(path))
     if settings is None:
         raise ConfigError(f"{path}: the file is empty")
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: should hold a mapping of keys to values, not a {type(settings).__name__}")
     return settings
+
+
+def _bytes(path: Path) -> bytes:
+    """The file's content, one byte more than is taken at most. A pipe or a device might never end: ConfigError."""
+    try:
+        special = path.exists() and not path.is_file() and not path.is_dir()
+    except ValueError:
+        special = False
+    if special:
+        raise ConfigError(f"{path}: is no regular file")
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a path with a character that no path can hold
+        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def apply_override(settings: dict[str, Any], override: str) -> None:
@@ -113,7 +95,7 @@ def apply_override(settings: dict[str, Any], override: str) -> None:
             raise ConfigError(f"{COMMAND_LINE}: '{override}': {'.'.join(parts[:depth])} is a value, not a section")
         section[part] = dict(inner)  # a copy: the same mapping may stand elsewhere through a YAML alias
         section = section[part]
-    section[parts[-1]] = _parse(text, f"{COMMAND_LINE}: '{override}'")
+    section[parts[-1]] = parse_yaml(text, f"{COMMAND_LINE}: '{override}'")
 
 
 def _overridden(path: str, keys: Sequence[str], written: dict[str, Any]) -> bool:

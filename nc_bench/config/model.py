@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag
 
 from nc_bench.config.base import Section
-from nc_bench.config.values import Count, Flag, Positive
+from nc_bench.config.values import Flag, Positive, Width
 
 Range = tuple[float, float]
 """Infimum and supremum of what a feature can be."""
@@ -26,6 +26,8 @@ ACTIVATION_RANGE: dict[str, Range] = {
     "identity": EVERYTHING,
 }
 """Infimum and supremum of what each activation returns."""
+
+MAX_LAYERS = 1000
 
 RESNET_CHANNELS, BOTTLENECK_EXPANSION = (64, 128, 256, 512), 4
 
@@ -74,8 +76,10 @@ class Mlp(_Model):
     """
 
     name: Literal["mlp"] = Field(description="Fully connected network.")
-    widths: tuple[Count, ...] = Field(
-        min_length=1, description="Hidden and feature widths; neither the input nor the classes are listed."
+    widths: tuple[Width, ...] = Field(
+        min_length=1,
+        max_length=MAX_LAYERS,
+        description="Hidden and feature widths; neither the input nor the classes are listed.",
     )
     activation: Literal["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "hard_tanh", "identity"] = Field(
         default="relu",
@@ -116,7 +120,7 @@ class Unconstrained(_Model):
     is_feature_table: ClassVar[bool] = True
 
     name: Literal["unconstrained"] = Field(description="Unconstrained features: a table, one row a sample.")
-    widths: tuple[Count, ...] = Field(
+    widths: tuple[Width, ...] = Field(
         min_length=1, max_length=1, description="Exactly one entry, the width of the features."
     )
     init_scale: Positive = Field(
@@ -158,7 +162,7 @@ class ResNet(_Model):
         "max-pooling.",
     )
     width_multiplier: Positive = Field(
-        default=1.0, description="Factor of all numbers of channels, which are 64 to 512 before the expansion."
+        default=1.0, le=1000, description="Factor of all numbers of channels, which are 64 to 512 before the expansion."
     )
 
     @property

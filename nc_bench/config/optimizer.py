@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from nc_bench.config.base import Section
-from nc_bench.config.values import Count, Flag, NonNegative, Positive, ZeroToOne
+from nc_bench.config.values import Flag, NonNegative, Positive, SmallCount, ZeroToOne
 
 
 class _Optimizer(Section):
@@ -207,7 +207,7 @@ class Lbfgs(_Optimizer):
         description="L-BFGS (torch.optim.LBFGS): full batch only, and no constraint that acts after a step."
     )
     lr: Positive = Field(default=1.0, description="First step length that the line search tries.")
-    history: Count = Field(default=10, description="Pairs of steps and gradient changes that are kept.")
+    history: SmallCount = Field(default=10, description="Pairs of steps and gradient changes that are kept.")
 
 
 def _nesterov_without_momentum(momentum: float, *, nesterov: bool) -> list[str]:

@@ -16,7 +16,7 @@ from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import Optimizer
 from nc_bench.config.schedule import ConstantSchedule, Schedule
 from nc_bench.config.training import Record, Training
-from nc_bench.config.values import NonNegativeInteger
+from nc_bench.config.values import Seed
 
 
 class Config(Section):
@@ -25,14 +25,14 @@ class Config(Section):
     per_trial: ClassVar[frozenset[str]] = frozenset({"seed"})
     not_in_hash: ClassVar[frozenset[str]] = frozenset({"device"})
 
-    seed: NonNegativeInteger = Field(
+    seed: Seed = Field(
         default=0,
         description="Source of the separate random streams of initialisation, data order and labels.",
     )
     device: str = Field(
         default="auto",
-        pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$",
-        description="auto (a GPU where there is one), cpu, cuda or cuda:N; Apple's GPUs have no float64.",
+        pattern=r"^(auto|cpu|cuda(:(0|[1-9][0-9]?))?)$",
+        description="auto (a GPU where there is one), cpu, cuda or cuda:N (N < 100); Apple's GPUs have no float64.",
     )
     dtype: Literal["float32", "float64"] = Field(
         default="float32", description="Precision of training; metrics are always taken in float64."

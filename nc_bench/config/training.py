@@ -1,5 +1,6 @@
 """How long a run trains, and when it is measured."""
 
+from collections.abc import Collection
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -11,6 +12,7 @@ from nc_bench.config.values import (
     KeptFeatures,
     NonNegative,
     NonNegativeInteger,
+    PathText,
     Positive,
     RecordedEpochs,
     RecordedLayers,
@@ -66,9 +68,8 @@ class Training(Section):
         "Measurements go through the plain module.",
     )
     stop: Stop | None = Field(default=None, description="Rules that end training early; null: none.")
-    warm_start: str | None = Field(
+    warm_start: PathText | None = Field(
         default=None,
-        min_length=1,
         description="A run directory (its newest checkpoint) or a checkpoint file, whose weights the model starts "
         "from, with a fresh optimizer and at step 0; null: a new model.",
     )
@@ -103,15 +104,15 @@ class Record(Section):
         "a safetensors file per epoch and split; or a list of the splits, of train and test.",
     )
 
-    def recorded_epochs(self, last: int) -> frozenset[int]:
-        """The epochs after which a run of `last` epochs is measured; 0 is before training.
+    def recorded_epochs(self, last: int) -> Collection[int]:
+        """The epochs after which a run of `last` epochs is measured; 0 is before training. Every epoch is a range.
 
         "log": the integers nearest to 10^(i/10), and the epoch with which the last tenth of training begins, where
         convergence is judged from. The last epoch always counts: verdicts are passed there.
         """
         if self.every == "epoch":
-            chosen = set(range(1, last + 1))
-        elif self.every == "log":
+            return range(min(1, last), last + 1)
+        if self.every == "log":
             chosen, power = {min(last, max(1, 9 * last // 10))}, 0
             while (epoch := round(10 ** (power / PER_DECADE))) <= last:
                 chosen.add(epoch)

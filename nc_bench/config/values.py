@@ -3,6 +3,8 @@
 Numbers may be written as text, because YAML reads `1e-3` as text; truth values are never numbers.
 """
 
+import re
+import unicodedata
 from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -11,22 +13,42 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 Ordered = TypeVar("Ordered", int, float)
 
 
+MOST, MOST_SEED = 10**9, 2**63 - 1
+"""Largest count of anything, and largest seed: beyond them libraries overflow, and no machine gets there."""
+
+DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)\.?|[0-9]*\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?")
+"""Text that is a number: no 010, 1_000, inf or nan, which Python reads as numbers too."""
+
+
+def number_in(text: str) -> int | float | None:
+    """The number that a text stands for, as every field of a configuration reads it; None if it is none.
+
+    `1e3` is 1000.0 and `7` is 7.
+    """
+    plain = text.strip()
+    if not DECIMAL.fullmatch(plain):
+        return None
+    return int(plain) if plain.lstrip("+-").isdigit() else float(plain)
+
+
 def _number(value: Any) -> Any:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, str) and number_in(value) is None):
         raise ValueError("should be a number")
     return value
 
 
 def _integer(value: Any) -> Any:
     """Let `1e3`, which YAML reads as text, stand for 1000; everything else is left to pydantic."""
-    if isinstance(value, bool):
+    read = number_in(value) if isinstance(value, str) else value
+    if isinstance(value, bool) or (read is None and value is not None):
         raise ValueError("should be a whole number")
-    if isinstance(value, str) and not value.strip().lstrip("+-").isdigit():
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    return int(read) if isinstance(read, float) and read.is_integer() else read
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValueError("should hold no control characters")
+    return text
 
 
 def _strictly_increasing(values: tuple[Ordered, ...]) -> tuple[Ordered, ...]:
@@ -76,11 +98,17 @@ AtLeastOne = Annotated[float, Field(ge=1), BeforeValidator(_number)]
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
 ZeroToOne = Annotated[float, Field(ge=0, lt=1), BeforeValidator(_number)]
 Fraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_number)]
-Count = Annotated[int, Field(ge=1), BeforeValidator(_integer)]
-NonNegativeInteger = Annotated[int, Field(ge=0), BeforeValidator(_integer)]
+Count = Annotated[int, Field(ge=1, le=MOST), BeforeValidator(_integer)]
+NonNegativeInteger = Annotated[int, Field(ge=0, le=MOST), BeforeValidator(_integer)]
+SmallCount = Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_integer)]
+SmallInteger = Annotated[int, Field(ge=0, le=1000), BeforeValidator(_integer)]
+ClassNumber = Annotated[int, Field(ge=2, le=10**6), BeforeValidator(_integer)]
+Width = Annotated[int, Field(ge=1, le=10**6), BeforeValidator(_integer)]
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED), BeforeValidator(_integer)]
 ImageSide = Annotated[int, Field(ge=1, le=2**14), BeforeValidator(_integer)]
 Padding = Annotated[int, Field(ge=0, le=2**14), BeforeValidator(_integer)]
 Gigabytes = Annotated[float, Field(gt=0, le=10**6), BeforeValidator(_number)]
+PathText = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 Flag = Annotated[bool, Field(strict=True)]
 ClassCounts = Annotated[tuple[Count, ...], Field(min_length=2)]
 KeptClasses = Annotated[tuple[NonNegativeInteger, ...], Field(min_length=2), AfterValidator(_distinct_classes)]

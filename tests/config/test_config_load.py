@@ -96,7 +96,7 @@ def test_merge_keys_are_no_repetition(ball: Path) -> None:
         ("model: [1", ", line 1, column 10: while parsing a flow sequence, "),
         ("seed: 1\n---\nseed: 2\n", ", line 2, column 1: expected a single document"),
         ("x: !!python/name:os.system\n", ", line 1, column 4: could not determine a constructor"),
-        ("seed: 2024-13-45\n", ": not readable as YAML: month must be in 1..12"),
+        ("seed: 2024-13-45\n", ", line 1, column 7: 2024-13-45 is read as a date, which nothing here takes; "),
         (b"\xff\xfe\x00", ": not readable as YAML: unacceptable character"),
     ],
 )
@@ -115,7 +115,7 @@ def test_keys_that_are_no_text_and_mappings_inside_themselves(ball: Path) -> Non
     (unknown,) = refusal(written(ball, BALL + "1: x\n"))
     assert unknown.startswith("ball.yaml: 1: unknown key; known are seed, ")
     (inside,) = refusal(written(ball, BALL + "seed: &a {seed: *a}\n"), "head.bias=false")
-    assert inside.endswith("given, should be a whole number")
+    assert inside == "ball.yaml, line 11, column 17: *a stands inside of what it names"
 
 
 def test_no_torch() -> None:

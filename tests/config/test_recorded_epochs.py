@@ -10,7 +10,9 @@ from nc_bench.config import Record
 
 
 def test_every_epoch() -> None:
-    assert Record(every="epoch").recorded_epochs(4) == {1, 2, 3, 4}
+    assert [*Record(every="epoch").recorded_epochs(4)] == [1, 2, 3, 4]
+    assert [*Record(every="epoch").recorded_epochs(0)] == [0]
+    assert len(Record(every="epoch").recorded_epochs(10**9)) == 10**9, "without 10^9 numbers in memory"
 
 
 def test_log_spaced_epochs_and_where_the_last_tenth_begins() -> None:
