@@ -105,7 +105,7 @@ class _Loader(yaml.SafeLoader):
                 raise _Refused(key_node, f"repeated key '{key}'")
             seen.add(key)
 
-    def compose_scalar_node(self, anchor: dict[str, yaml.Node]) -> yaml.ScalarNode:
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         node: yaml.ScalarNode = super().compose_scalar_node(anchor)
         if problem := _ambiguous(node):
             raise _Refused(node, problem)
