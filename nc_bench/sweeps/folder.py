@@ -27,7 +27,7 @@ class State(Enum):
     DIVERGED = "diverged"
     FAILED = "failed"
     STARTED = "started"
-    WAITING = "waiting"
+    PENDING = "pending"
 
 
 FINISHED = frozenset({State.COMPLETE, State.DIVERGED})
@@ -116,7 +116,7 @@ class SweepFolder:
         try:
             status = read_json(self.directory(trial) / MANIFEST)["status"]
         except FileNotFoundError:
-            return State.STARTED if self.directory(trial).exists() else State.WAITING
+            return State.STARTED if self.directory(trial).exists() else State.PENDING
         except RunError:
             return State.STARTED
         finished = {state.value: state for state in FINISHED}

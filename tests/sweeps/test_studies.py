@@ -127,8 +127,8 @@ def test_runs_that_have_not_converged_are_no_answer(study: str) -> None:
 
 def test_runs_that_are_missing_are_no_answer() -> None:
     outcome = made_outcome(FOLDER / "fixed_head.yaml")
-    outcome.runs.loc[:2, "state"] = ["failed", "waiting", "waiting"]
-    assert answer_text(outcome) == "No answer: 3 of 10 runs have not finished (1 failed, 2 waiting)."
+    outcome.runs.loc[:2, "state"] = ["failed", "pending", "pending"]
+    assert answer_text(outcome) == "No answer: 3 of 10 runs have not finished (1 failed, 2 pending)."
 
 
 def test_the_answer_follows_the_numbers() -> None:

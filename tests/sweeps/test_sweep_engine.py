@@ -254,7 +254,7 @@ def test_the_whole_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     arguments = ["--config", str(path), "--out", str(tmp_path / "out")]
     assert main([*arguments, "--dry-run", "--workers", "1"]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert len(out) == 6 and "waiting" in out[0] and out[4] == "4 of 4 trials are to be run, in 1 programs"
+    assert len(out) == 6 and "pending" in out[0] and out[4] == "4 of 4 trials are to be run, in 1 programs"
     assert out[5].startswith("about ") and not (tmp_path / "out").exists()
     assert main([*arguments, "--workers", "1"]) == 0
     out = capsys.readouterr().out.splitlines()
