@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, get_type_hints
 
 import pandas as pd
 from filelock import FileLock
@@ -26,6 +26,25 @@ PENULTIMATE = "penultimate"
 
 ROW_KEYS = {"epoch": "int64", "step": "int64", "split": "str", "layer": "str"}
 """What a row says where it was measured, and the types of these columns; all other columns are float64."""
+
+
+class Verdict(TypedDict):
+    """An entry of predictions.json, and a row of the table of predictions: a claim held against a measurement."""
+
+    name: str
+    claim: str
+    predicted: float
+    null: float
+    measured: float
+    deviation: float
+    tolerance: float
+    verdict: str
+    assumption: str
+    source: str
+
+
+VERDICT_COLUMNS: dict[str, type] = get_type_hints(Verdict)
+"""The columns of that table, and whether each holds words or numbers."""
 
 
 def feature_file(run: Path, epoch: int, split: str) -> Path:
@@ -130,7 +149,7 @@ class RunDirectory:
         names = (CHECKPOINT, CHECKPOINT_BEFORE)
         return [self.path / name for name in names if (self.path / name).exists()]
 
-    def finish(self, predictions: Sequence[Mapping[str, Any]]) -> None:
+    def finish(self, predictions: Sequence[Verdict]) -> None:
         """Write metrics.csv from the rows, and predictions.json."""
         write_text(self.path / TABLE, rows_to_frame(self.rows()).to_csv(index=False))
         write_json(self.path / PREDICTIONS, list(predictions))

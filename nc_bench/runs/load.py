@@ -15,23 +15,11 @@ from nc_bench.runs.directory import (
     MANIFEST,
     PREDICTIONS,
     ROWS,
+    VERDICT_COLUMNS,
     feature_file,
     read_json,
     read_rows,
     rows_to_frame,
-)
-
-PREDICTION_COLUMNS = (
-    "name",
-    "claim",
-    "predicted",
-    "null",
-    "measured",
-    "deviation",
-    "tolerance",
-    "verdict",
-    "assumption",
-    "source",
 )
 
 
@@ -70,8 +58,8 @@ def read_run(directory: str | Path) -> RunTables:
         for name, reason in row.get("reasons", {}).items()
     }
     predictions = read_json(path / PREDICTIONS) if (path / PREDICTIONS).exists() else []
-    frame = pd.DataFrame(predictions, columns=list(PREDICTION_COLUMNS))
-    numbers = dict.fromkeys(("predicted", "null", "measured", "deviation", "tolerance"), "float64")
+    frame = pd.DataFrame(predictions, columns=list(VERDICT_COLUMNS))
+    numbers = {name: "float64" for name, kind in VERDICT_COLUMNS.items() if kind is float}
     return RunTables(
         path=path,
         config=_config(path / CONFIG),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from nc_bench.config import Config
-from nc_bench.runs.directory import PENULTIMATE, RunDirectory, rows_to_frame
+from nc_bench.runs.directory import PENULTIMATE, RunDirectory, Verdict, rows_to_frame
 from nc_bench.verdicts.claims import CLAIMS, deviation_of, tolerance_of
 from nc_bench.verdicts.convergence import converged
 from nc_bench.verdicts.expectations import Expectation
@@ -31,7 +30,7 @@ def judge_run(run: RunDirectory, config: Config, expected: Sequence[Expectation]
 
 def judge(
     config: Config, expected: Sequence[Expectation], rows: pd.DataFrame, null: Mapping[str, float]
-) -> list[dict[str, Any]]:
+) -> list[Verdict]:
     """One row per claim, judged on the last recorded epoch of the training split, and the law of every row.
 
     What is judged is the penultimate layer.
@@ -50,7 +49,7 @@ def judge(
             if name in expectation.values:
                 judged.append(_verdict(config, name, expectation, float(last[name]), null, moving))
     judged.sort(key=lambda row: list(CLAIMS).index(row["name"]))
-    return judged + _law(config, rows)
+    return [*judged, _law(config, rows)]
 
 
 def _verdict(
@@ -60,7 +59,7 @@ def _verdict(
     measured: float,
     null: Mapping[str, float],
     moving: bool,
-) -> dict[str, Any]:
+) -> Verdict:
     predicted, random = expectation.values[name], null.get(name, math.nan)
     deviation = deviation_of(name, measured, predicted)
     tolerance = _tolerance(config, name, random, proved=expectation.proved)
@@ -72,18 +71,18 @@ def _verdict(
         verdict = "holds"
     else:
         verdict = "not converged" if moving else "fails"
-    return {
-        "name": name,
-        "claim": CLAIMS[name].sentence,
-        "predicted": predicted,
-        "null": random,
-        "measured": measured,
-        "deviation": deviation,
-        "tolerance": tolerance,
-        "verdict": verdict,
-        "assumption": expectation.not_applicable or expectation.assumption,
-        "source": expectation.source,
-    }
+    return Verdict(
+        name=name,
+        claim=CLAIMS[name].sentence,
+        predicted=predicted,
+        null=random,
+        measured=measured,
+        deviation=deviation,
+        tolerance=tolerance,
+        verdict=verdict,
+        assumption=expectation.not_applicable or expectation.assumption,
+        source=expectation.source,
+    )
 
 
 def _tolerance(config: Config, name: str, null: float, *, proved: bool) -> float:
@@ -91,7 +90,7 @@ def _tolerance(config: Config, name: str, null: float, *, proved: bool) -> float
     return tolerance_of(name, null, exact_in=config.dtype if exact else "")
 
 
-def _law(config: Config, rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _law(config: Config, rows: pd.DataFrame) -> Verdict:
     """The law of every recorded row: risk_balanced >= risk_floor, which no linear head can break.
 
     simplex_efficiency <= 1 says the same, relative to the norms: where both risks are close to log K, or to 0, only
@@ -103,19 +102,19 @@ def _law(config: Config, rows: pd.DataFrame) -> list[dict[str, Any]]:
     broken = smallest < -LAW_ROUNDING or excess > SHARE_ROUNDING
     bounded_outputs = config.constraints.outputs is not None
     applies = not bounded_outputs and not math.isnan(smallest)
-    return [
-        {
-            "name": "risk_gap",
-            "claim": f"the risk is never below its floor ({len(gaps)} measurements)",
-            "predicted": 0.0,
-            "null": math.nan,
-            "measured": smallest,
-            "deviation": (-excess if excess > SHARE_ROUNDING else min(smallest, 0.0)) if applies else math.nan,
-            "tolerance": LAW_ROUNDING if applies else math.nan,
-            "verdict": ("fails" if broken else "holds") if applies else "not applicable",
-            "assumption": "the outputs are not linear in the features: they are bounded"
-            if bounded_outputs
-            else "a linear head; any features, weights, bias and class sizes",
-            "source": "E & Wojtowytsch 2021, Cor. 4.2 averaged over permutations of the classes",
-        }
-    ]
+    if bounded_outputs:
+        assumption = "the outputs are not linear in the features: they are bounded"
+    else:
+        assumption = "a linear head; any features, weights, bias and class sizes"
+    return Verdict(
+        name="risk_gap",
+        claim=f"the risk is never below its floor ({len(gaps)} measurements)",
+        predicted=0.0,
+        null=math.nan,
+        measured=smallest,
+        deviation=(-excess if excess > SHARE_ROUNDING else min(smallest, 0.0)) if applies else math.nan,
+        tolerance=LAW_ROUNDING if applies else math.nan,
+        verdict=("fails" if broken else "holds") if applies else "not applicable",
+        assumption=assumption,
+        source="E & Wojtowytsch 2021, Cor. 4.2 averaged over permutations of the classes",
+    )

@@ -17,7 +17,7 @@ from small_runs import network
 
 from nc_bench.config import load_config
 from nc_bench.runs import RunDirectory, RunError
-from nc_bench.runs.directory import read_rows, rows_to_frame
+from nc_bench.runs.directory import Verdict, read_rows, rows_to_frame
 from nc_bench.runs.files import write_bytes, write_json, write_text
 
 ROOT = Path(__file__).parents[2]
@@ -310,11 +310,14 @@ def test_a_table_of_no_rows_has_its_columns() -> None:
 def test_the_end_of_a_run(tmp_path: Path, locked: Open) -> None:
     run = locked(tmp_path)
     run.append([row(1, risk=0.1 + 0.2), row(2, risk=math.nan)])
-    run.finish([{"name": "risk", "predicted": math.nan}])
+    said = {"claim": "least risk", "verdict": "not applicable", "assumption": "", "source": ""}
+    numbers = dict.fromkeys(("predicted", "null", "measured", "deviation", "tolerance"), math.nan)
+    run.finish([Verdict(name="risk", **said, **numbers)])  # type: ignore[typeddict-item]
     lines = (tmp_path / "metrics.csv").read_text().splitlines()
     assert lines == [
         "epoch,step,split,layer,risk,seconds",
         "1,1,train,penultimate,0.30000000000000004,0.1",
         "2,2,train,penultimate,,0.1",
     ]
-    assert json.loads((tmp_path / "predictions.json").read_text()) == [{"name": "risk", "predicted": None}]
+    entries = json.loads((tmp_path / "predictions.json").read_text())
+    assert entries == [{"name": "risk", **said, **dict.fromkeys(numbers)}]

@@ -11,7 +11,7 @@ import pytest
 from small_runs import network, table
 
 from nc_bench.config import Config
-from nc_bench.runs.directory import rows_to_frame
+from nc_bench.runs.directory import Verdict, rows_to_frame
 from nc_bench.verdicts.claims import CLAIMS
 from nc_bench.verdicts.expectations import Expectation, expectations
 from nc_bench.verdicts.judging import judge
@@ -45,7 +45,7 @@ def verdict(
     config: Config | None = None,
     null: Mapping[str, float] | None = None,
     efficiencies: list[float] = STILL,
-) -> dict[str, Any]:
+) -> Verdict:
     if name == "simplex_efficiency":
         efficiencies = [measured] * len(efficiencies)
     rows = frame(efficiencies, **{name: measured})
@@ -165,7 +165,7 @@ def test_where_nothing_was_measured_nothing_is_judged() -> None:
     assert judge(network(), expected(risk=0.5), rows_to_frame([]), {}) == []
 
 
-def law(config: Config, gaps: list[float]) -> dict[str, Any]:
+def law(config: Config, gaps: list[float]) -> Verdict:
     rows = judge(config, [], frame([0.9] * len(gaps), gaps=gaps), {})
     assert len(rows) == 1 and rows[0]["name"] == "risk_gap"
     return rows[0]
