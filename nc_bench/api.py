@@ -1,4 +1,4 @@
-"""Runs as their readers have them, tables from their files and the trained model."""
+"""The public Run: the tables in a run directory, and the model that was trained."""
 
 from __future__ import annotations
 

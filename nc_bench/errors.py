@@ -30,7 +30,7 @@ class LostProcess(RuntimeError):
     """A process that this one works with has ended: one of its group under torchrun, or the scheduler of a sweep."""
 
 
-SIGNS = ("can't allocate memory", "not enough memory", "out of memory")
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 """Parts of the messages of torch's allocators, most of which raise a plain RuntimeError."""
 
 
@@ -41,7 +41,7 @@ def out_of_memory(error: BaseException) -> str | None:
     text = " ".join(str(error).split())
     if "DataLoader worker (pid" in text:
         return f"a process that reads images has ended ({text}), as happens when memory runs out: lower data.workers"
-    if isinstance(error, RuntimeError) and not any(sign in text for sign in SIGNS):
+    if isinstance(error, RuntimeError) and not any(part in text for part in OUT_OF_MEMORY):
         return None
     return (
         "out of memory: lower training.batch_size or the model's width; for image sets lower data.memory_gb, beyond "

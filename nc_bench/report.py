@@ -11,7 +11,7 @@ from nc_bench.reports import render_run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Present every run directory named, also where another one cannot be; each problem is said in one line.
+    """Show every run directory named, even if another one cannot be shown; each problem is one line on standard error.
 
     Exit status: 0, 2 if a directory holds no run or a damaged one, 1 if one cannot be read or written.
     """

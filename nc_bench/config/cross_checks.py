@@ -1,4 +1,4 @@
-"""What the fields of a configuration say against each other, one `dotted.path: problem` each."""
+"""Contradictions among the sections of a configuration, one `dotted.path: problem` each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def cross_checks(config: Config) -> list[str]:
-    """All of them, section by section; what the settings of one section say against each other is said there."""
+    """All of them; those among the settings of one section are found by that section."""
     stop = config.training.stop
     return [
         *config.data.problems(),

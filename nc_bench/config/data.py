@@ -78,7 +78,7 @@ class _Data(Section):
         return [self.balance.sentence()] if self.balance.sentence() else []
 
     def problems(self) -> list[str]:
-        """What its settings say against each other, one `dotted.path: problem` each."""
+        """Contradictions among its settings, one `dotted.path: problem` each."""
         wrong = self.label_noise > 0 and self.labels != "original"
         return ["data.label_noise: needs data.labels: original"] if wrong else []
 

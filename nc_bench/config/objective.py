@@ -117,7 +117,7 @@ class Objective(Section):
         return said + [f"{name} {value:g}" for name, value in numbers.items() if value is not None]
 
     def problems(self) -> list[str]:
-        """What its settings say against each other, one `dotted.path: problem` each."""
+        """Contradictions among its settings, one `dotted.path: problem` each."""
         problems, focal = [], self.loss == "focal"
         if self.label_smoothing > 0 and not self.is_cross_entropy:
             problems.append("objective.label_smoothing: needs objective.loss: cross_entropy")

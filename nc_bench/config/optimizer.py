@@ -65,7 +65,7 @@ class _Optimizer(Section):
         ]
 
     def problems(self) -> list[str]:
-        """What its settings say against each other, one `dotted.path: problem` each."""
+        """Contradictions among its settings, one `dotted.path: problem` each."""
         return []
 
 

@@ -35,7 +35,7 @@ class Stop(Section):
     )
 
     def problems(self) -> list[str]:
-        """What its settings say against each other, one `dotted.path: problem` each."""
+        """Contradictions among its settings, one `dotted.path: problem` each."""
         if self.simplex_efficiency is None and self.terminal_epochs is None:
             return ["training.stop: should name a rule: simplex_efficiency or terminal_epochs"]
         return []

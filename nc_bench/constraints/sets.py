@@ -86,7 +86,7 @@ class MeanSquareBall(ConstraintSet):
 class SpectralBall(ConstraintSet):
     """|W|_op <= R for the matrix of all rows: the bound of the paper's section 4 for the head.
 
-    The projection clips singular values. The residual is max(0, |W|_op / R - 1), and takes all rows in one batch.
+    The projection clips singular values. The residual is max(0, |W|_op / R - 1), and needs all rows in one batch.
     """
 
     in_forward_pass, on_parameters, combine = False, True, "max"

@@ -37,7 +37,7 @@ def load_dataset(settings: Data) -> Dataset:
     Inputs are standardised by the whole training split, before samples are selected. Images are held as tensors if
     those selected fit in `settings.memory_gb` as float32 numbers, both splits together, and else read by the batch.
 
-    Raises DataError for data that is missing, damaged, cannot be fetched or has not the samples asked for.
+    Raises DataError for data that is missing, damaged, cannot be fetched or has fewer samples than the settings take.
     """
     data = select(LOADERS[type(settings)](settings), settings)
     if not (isinstance(data.train_inputs, Images) and isinstance(data.test_inputs, Images)):

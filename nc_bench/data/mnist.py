@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: four IDX files in one folder, fetched by torchvision when asked to."""
+"""MNIST and Fashion-MNIST: four IDX files in one folder, fetched by torchvision with data.download."""
 
 from __future__ import annotations
 

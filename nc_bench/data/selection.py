@@ -22,12 +22,12 @@ TRAIN, TEST = 0, 1
 
 
 def select(data: Dataset, settings: Data) -> Dataset:
-    """The samples that `settings` ask for, in the order they have in `data`; the classes kept become 0..K-1.
+    """The samples that `settings` choose, in the order they have in `data`; the classes kept become 0..K-1.
 
     Samples of a class are drawn without replacement from ``generator(settings.seed, Stream.SELECTION, split)``, so
     they are the same for every seed of a run. Inputs are indexed only where not all of them are kept.
 
-    Raises DataError for a class that does not exist or has fewer samples than are asked for, class sizes for another
+    Raises DataError for a class that does not exist or has too few samples for the settings, class sizes for another
     number of classes, and a class that is left without a training sample.
     """
     if settings.kept_classes is not None:
@@ -93,6 +93,6 @@ def _draw(labels: Int64[Tensor, "n"], sizes: Sequence[int], draw: torch.Generato
     for label, size in enumerate(sizes):
         members = torch.nonzero(labels == label).flatten()
         if size > len(members):
-            raise DataError(f"{key}: {size} samples asked for, but class {label} has {len(members)}")
+            raise DataError(f"{key}: takes {size} samples of class {label}, which has {len(members)}")
         parts.append(members[torch.randperm(len(members), generator=draw)[:size]])
     return torch.cat(parts).sort().values

@@ -90,7 +90,7 @@ class StackedBatchNorm(nn.Module):
 
 
 class SingleTrial(nn.Module):
-    """x (1, n, ...) -> module(x[0])[None], then bounded if asked to: a backbone that is not stacked over trials."""
+    """x (1, n, ...) -> module(x[0])[None], then the bound if there is one: a backbone that is not stacked."""
 
     def __init__(self, module: nn.Module, bound: ConstraintSet | None = None) -> None:
         super().__init__()

@@ -107,7 +107,7 @@ def paired_differences(
 def at_best(
     runs: pd.DataFrame, by: Sequence[str], over: Sequence[str], measure: str, *, largest: bool, number: int = 1
 ) -> pd.DataFrame:
-    """Of every cell of `by` the runs at the settings of `over`, so many, where the mean of the measure is best.
+    """The runs of every cell of `by` at its `number` best settings of `over`, by the mean of the measure.
 
     Only settings where every run has the measure count, so that one whose seeds diverged is no best, and where every
     run has converged (column `converged`), unless a cell has no such setting; of equal ones the first. Best first. A

@@ -28,7 +28,7 @@ class Comparison(Section):
 class Best(Section):
     """Which of the settings that the table does not show a row stands for.
 
-    Where many settings are nearly as good, the very best is chance, and what else it does too: take several.
+    Where many settings are nearly as good, chance decides which is best and what else it measures: take several.
     """
 
     measure: str = Field(description="Name in study.measures whose mean over the seeds decides.")

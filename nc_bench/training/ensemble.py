@@ -30,7 +30,8 @@ class Ensemble:
 
     Each of several processes takes its share of every batch, and all take the same step: that of the whole batch.
     Raises ConfigError for a batch larger than the data, or too small to be shared, a last batch that batch norm
-    cannot normalize, class weights for another number of classes, or a way to be fast that the device does not have.
+    cannot normalize, class weights for another number of classes, or a setting for speed (`training.autocast`,
+    `channels_last`, `compile`) that does not work on the device.
     """
 
     def __init__(

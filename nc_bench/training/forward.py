@@ -1,4 +1,4 @@
-"""The forward pass of a training step: in which precision, memory layout and form. Measurements never use it."""
+"""The forward pass of a training step: its precision and memory layout, compiled or not. Measurements do not use it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def check_bfloat16(device: torch.device) -> None:
 
 
 def check_channels_last(model: nn.Module, device: torch.device) -> None:
-    """Raises ConfigError where a CPU would compute wrong gradients, or never come back.
+    """Raises ConfigError where a CPU would compute wrong gradients, or hang.
 
     With channels innermost, oneDNN's gradient of the weights of a strided 1 x 1 convolution writes past its memory
     where there are fewer input channels than a vector register holds numbers (its issue 6035).

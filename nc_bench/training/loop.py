@@ -19,8 +19,8 @@ class Hooks:
 
     `rows` takes the new rows by trial; `recorded` the epoch, the trials that have rows and what was measured;
     `epoch_done` the epoch and the trials that finished it; `save` writes checkpoints of the trials given; `ended` takes
-    a trial and its status when there is no more to come. `stops` tells the epoch with which a trial stops early, as far
-    as its rows so far have it; inf for none. `measured` takes seconds that went into recording, as they pass.
+    a trial and its status when there is no more to come. `stops` gives the epoch at which a trial stops early by the
+    rows recorded so far, inf if it does not. `measured` takes the seconds that a recording took.
     """
 
     rows: Callable[[dict[int, list[Row]]], None]
@@ -39,7 +39,7 @@ def train(
 
     A trial whose loss or training risk is not finite has diverged: it ends with its last finite epoch, and the
     others go on as if it were not there. So they do where a trial stops early, which is recorded, saved and complete.
-    `seconds` tells a trial's clock.
+    `seconds` gives the seconds of a trial so far.
     """
     return _Loop(ensemble, recorder, seconds, interrupt, hooks).run()
 

@@ -1,4 +1,4 @@
-"""Who is told how training comes along, and the progress bar of a single run."""
+"""Callbacks that follow the progress of training, and the progress bar of a single run."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class EarlyStop:
         epoch, target, more = row["epoch"], self.rule.simplex_efficiency, self.rule.terminal_epochs
         reached = row["simplex_efficiency"]
         if target is not None and reached is not None and reached >= target:
-            self._propose(epoch, f"simplex_efficiency reached {reached:.4g}, and {target:g} was asked for")
+            self._propose(epoch, f"simplex_efficiency reached {reached:.4g}, and training.stop is at {target:g}")
         if more is not None and row["accuracy"] == 1:
             self._propose(epoch + more, f"{more} epochs after zero training error was recorded, at epoch {epoch}")
 

@@ -57,7 +57,7 @@ class Trial:
         self._start, self.epochs_done, self.stacked = time.perf_counter(), epochs_done, stacked
         self.processes.on_rank0(lambda: self.run.cut(step if step else -1))
         self.early_stop = EarlyStop(self.config.training.stop, self.processes.on_rank0(self.run.rows))
-        self.describe("running")
+        self.write_manifest("running")
 
     def save(self, state: dict[str, Any], step: int) -> None:
         """Write a checkpoint of this state, which was reached after this step."""
@@ -95,30 +95,27 @@ class Trial:
     def finish(self, status: str, null: Mapping[str, float]) -> None:
         """Judge the rows that were written, against random directions `null` too, and close the manifest."""
         self.processes.on_rank0(lambda: judge_run(self.run, self.config, self.expected, null))
-        self.describe(status)
+        self.write_manifest(status)
 
-    def describe(self, status: str) -> None:
-        """Write the manifest."""
-        self.processes.on_rank0(lambda: self._write_manifest(status))
+    def write_manifest(self, status: str) -> None:
+        self.processes.on_rank0(lambda: self.run.write_manifest(self._manifest(status)))
 
     def fail(self) -> None:
         """Write that the run failed, without asking other processes, which may be gone."""
         if self.processes.is_rank0:
-            self._write_manifest("failed")
+            self.run.write_manifest(self._manifest("failed"))
 
-    def _write_manifest(self, status: str) -> None:
+    def _manifest(self, status: str) -> dict[str, Any]:
         seconds = self.seconds
-        self.run.write_manifest(
-            {
-                "status": status,
-                "epochs_done": self.epochs_done,
-                "epochs": self.config.training.epochs,
-                "stopped_early": self.early_stop.reason if self.epochs_done >= self.early_stop.epoch else None,
-                "seconds": seconds,
-                "recording_seconds": self.recording_seconds,
-                "samples_per_second": self.samples_per_second(self.epochs_done, seconds),
-                "trained_together": self.stacked,
-                "started": self.run.manifest().get("started", datetime.now(UTC).isoformat(timespec="seconds")),
-                **self.facts,
-            }
-        )
+        return {
+            "status": status,
+            "epochs_done": self.epochs_done,
+            "epochs": self.config.training.epochs,
+            "stopped_early": self.early_stop.reason if self.epochs_done >= self.early_stop.epoch else None,
+            "seconds": seconds,
+            "recording_seconds": self.recording_seconds,
+            "samples_per_second": self.samples_per_second(self.epochs_done, seconds),
+            "trained_together": self.stacked,
+            "started": self.run.manifest().get("started", datetime.now(UTC).isoformat(timespec="seconds")),
+            **self.facts,
+        }

@@ -1,4 +1,4 @@
-"""Trials at the same step, trained as one stack: what the loop tells is written to each one's directory."""
+"""Trials at the same step, trained as one stack: the hooks of the loop write to the directory of each."""
 
 from __future__ import annotations
 

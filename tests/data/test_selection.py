@@ -82,8 +82,8 @@ def test_kept_classes_are_numbered_as_listed() -> None:
     ("chosen", "message"),
     [
         ({"keep_classes": [3, 12]}, r"^data\.keep_classes: 12 is not one of the classes 0\.\.9$"),
-        ({"samples_per_class": 136}, r"^data\.samples_per_class: 136 samples asked for, but class 8 has 135$"),
-        ({"test_samples_per_class": 99}, r"^data\.test_samples_per_class: 99 samples asked for, but class 0 has"),
+        ({"samples_per_class": 136}, r"^data\.samples_per_class: takes 136 samples of class 8, which has 135$"),
+        ({"test_samples_per_class": 99}, r"^data\.test_samples_per_class: takes 99 samples of class 0, which has"),
         ({"balance": step(2, 10)}, r"^data\.balance\.minority_classes: 10 of 10 classes leave no majority$"),
         ({"balance": step(1000, 2)}, r"^data\.balance: class 8 is left without a training sample$"),
         (
@@ -92,7 +92,7 @@ def test_kept_classes_are_numbered_as_listed() -> None:
         ),
         (
             {"balance": {"name": "counts", "counts": [5] * 9 + [5000]}},
-            r"^data\.balance: 5000 samples asked for, but class 9 has",
+            r"^data\.balance: takes 5000 samples of class 9, which has",
         ),
     ],
 )

@@ -164,7 +164,7 @@ def test_trials_with_numbers_of_their_own_move_as_each_does_alone(kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_saved_and_loaded_rules_go_on_bit_for_bit(kind: str) -> None:
+def test_saved_and_loaded_optimizers_go_on_bit_for_bit(kind: str) -> None:
     assert_resumed_bit_for_bit(configured(kind))
 
 

@@ -95,7 +95,7 @@ def clip_norms(configs: Sequence[Config], groups: Sequence[ParamGroup]) -> Float
 def decayed_parameters(
     model: Classifier, decay_biases: bool
 ) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
-    """What weight decay acts on, in backbone and head: no feature table, biases and batch norm only if asked to."""
+    """What weight decay acts on, in backbone and head: no feature table; biases and batch norm with `decay_biases`."""
 
     def chosen(module: torch.nn.Module) -> list[torch.nn.Parameter]:
         parameters = [p for p in module.parameters() if p.requires_grad and p is not model.table]
