@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nc_bench.config import load_config
+from nc_bench.errors import RunError
+from nc_bench.paths import expanded
 from nc_bench.runs import RunTables, read_run
 from nc_bench.runs.directory import CONFIG
 
@@ -32,9 +33,9 @@ class Run(RunTables):
         return load_trained_model(self.path, load_config(self.path / CONFIG), self.manifest)
 
 
-def load_run(directory: str | Path) -> Run:
-    """Read a run directory, finished or not. Works without torch.
+def load_run(directory: Any) -> Run:
+    """Read a run directory (a path; `~` is the home folder), finished or not. Works without torch.
 
     Raises RunError (a ValueError) naming the file if the directory holds no run or a file is damaged.
     """
-    return Run(**vars(read_run(directory)))
+    return Run(**vars(read_run(expanded(directory, error=RunError))))

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
+
+from nc_bench.geometry.arrays import Array, check_arrays, check_labels, classes_of, count_of, tensor_of
+
+MAX_NUMBERS = 2**34
+"""Most numbers in one of the tables, 137 GB in float64."""
 
 
 @dataclass(kw_only=True)
@@ -53,12 +59,16 @@ class ClassMoments:
     At exact collapse ``within_scatter`` is 0.
     The mean of a class without samples is NaN. Memory: K d + d^2 numbers and one block.
 
-    Raises ValueError for arrays of the wrong shape, mismatched lengths, or labels outside 0..K-1.
+    Tensors, NumPy arrays, pandas tables and lists are taken alike.
+
+    Raises ValueError for what is no array of numbers or no count, arrays of the wrong shape, mismatched lengths, or
+    labels outside 0..K-1.
     """
 
-    def __init__(self, classes: int, width: int) -> None:
-        if classes < 1 or width < 1:
-            raise ValueError(f"classes and width must be positive, got {classes} and {width}")
+    def __init__(self, classes: Any, width: Any) -> None:
+        classes, width = classes_of(classes), count_of("width", width)
+        if max(classes, width) * width > MAX_NUMBERS:
+            raise ValueError(f"moments of {classes} classes and width {width} have more than {MAX_NUMBERS} numbers")
         self.classes, self.width = classes, width
         self._sums = ClassSums(
             counts=torch.zeros(1, classes, dtype=torch.float64),
@@ -76,10 +86,11 @@ class ClassMoments:
         """Class means, NaN for a class without samples."""
         return self._sums.means(empty=torch.nan)[0]
 
-    def update(self, features: Tensor, labels: Tensor) -> None:
+    def update(self, features: Array, labels: Array) -> None:
         """Take in one block of samples: features (N, d) of any floating dtype, labels (N,) of any integer dtype."""
+        features, labels = tensor_of("features", features), tensor_of("labels", labels)
         check_arrays(features, labels)
-        features, labels = features.detach(), labels.long()
+        labels = labels.to(features.device, torch.int64)
         check_labels(labels, self.classes)
         if features.shape[-1] != self.width:
             raise ValueError(f"features have width {features.shape[-1]}, the moments {self.width}")
@@ -88,8 +99,10 @@ class ClassMoments:
         deviations = features.to(torch.float64) - block.means(empty=0.0)[0][labels]
         self._absorb(block, deviations)
 
-    def merge(self, other: ClassMoments) -> None:
+    def merge(self, other: Any) -> None:
         """Take in the moments of other samples; any order gives the same result up to rounding."""
+        if not isinstance(other, ClassMoments):
+            raise ValueError(f"only other ClassMoments can be merged, got {type(other).__name__}")
         if (self.classes, self.width) != (other.classes, other.width):
             mine, theirs = (self.classes, self.width), (other.classes, other.width)
             raise ValueError(f"cannot merge moments of (classes, width) {theirs} into {mine}")
@@ -109,20 +122,3 @@ class ClassMoments:
     def _to(self, device: torch.device) -> None:
         self._sums = ClassSums(counts=self._sums.counts.to(device), sums=self._sums.sums.to(device))
         self.within_scatter = self.within_scatter.to(device)
-
-
-def check_arrays(features: Tensor, labels: Tensor) -> None:
-    """ValueError unless features are (N, d) floating with d > 0, and labels (N,) integers."""
-    if features.ndim != 2 or features.shape[1] == 0 or not features.is_floating_point():
-        raise ValueError(f"features must be a floating (N, d) array, got {tuple(features.shape)} {features.dtype}")
-    if labels.ndim != 1 or labels.is_floating_point() or labels.is_complex():
-        raise ValueError(f"labels must be an integer (N,) array, got {tuple(labels.shape)} {labels.dtype}")
-    if features.shape[0] != labels.shape[0]:
-        raise ValueError(f"{features.shape[0]} features but {labels.shape[0]} labels")
-
-
-def check_labels(labels: Int64[Tensor, "n"], classes: int) -> None:
-    """ValueError unless all labels lie in 0..classes-1."""
-    if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= classes):
-        low, high = int(labels.min()), int(labels.max())
-        raise ValueError(f"labels must lie in 0..{classes - 1}, got values from {low} to {high}")

@@ -6,17 +6,13 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Float64, Int64
-from numpy.typing import NDArray
 from torch import Tensor
 
-from nc_bench.geometry.moments import check_arrays, check_labels
+from nc_bench.geometry.arrays import Array, check_arrays, check_labels, classes_of, tensor_of
 from nc_bench.metrics.gather import Gather, no_gather
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.precision import full_precision
 from nc_bench.metrics.two_pass import CollapseMetrics, Measurement, TwoPassMetrics
-
-Array = Tensor | NDArray[Any]
-"""What users hand in, of any shape: `collapse_metrics` itself says which shapes it needs."""
 
 CHUNK_ELEMENTS = 2**19
 """Float64 numbers in one chunk (4 MiB): small enough for the cache, large enough for the matrix products."""
@@ -28,17 +24,17 @@ def collapse_metrics(
     weight: Array | None = None,
     bias: Array | None = None,
     *,
-    classes: int | None = None,
+    classes: Any = None,
 ) -> CollapseMetrics:
     """Neural-collapse metrics of one set of features, as plain floats.
 
     features (N, d) floating, labels (N,) integers in 0..K-1, weight (K, d) and bias (K,) of the last linear
-    layer. Tensors or NumPy arrays. Without `weight` only the metrics of the features are returned; `bias`
-    counts in the logits only. `classes` (default: rows of `weight`, else the largest label + 1) may exceed the
-    classes present. Products are formed in the precision of `features`, whether autocast or TF32 is on or not,
-    everything else in float64: relative accuracy about 1e-9 for float64 features and 1e-6 for float32 ones, also at
-    deep collapse (float32 with less where deviations from the class means are nearly orthogonal to what they are
-    multiplied with).
+    layer. Tensors, NumPy arrays, pandas tables or lists of numbers (Python floats are float64). Without `weight` only
+    the metrics of the features are returned; `bias` counts in the logits only. `classes` (default: rows of `weight`,
+    else the largest label + 1) may exceed the classes present. Products are formed in the precision of `features`,
+    whether autocast or TF32 is on or not, everything else in float64: relative accuracy about 1e-9 for float64 features
+    and 1e-6 for float32 ones, also at deep collapse (float32 with less where deviations from the class means are nearly
+    orthogonal to what they are multiplied with).
 
     At exact collapse on a simplex centred at 0 with weight = its vertices: every nc*, `centre_offset`,
     `output_collapse`, `isometry_defect` and `risk_gap` is 0, `simplex_efficiency`, `accuracy` and
@@ -46,17 +42,18 @@ def collapse_metrics(
     the returned mapping's `reasons` says why. The formula, range and source of each: docs/metrics.md.
     Sources: E & Wojtowytsch (2021), section 1 and Cor. 4.2; Papyan, Han & Donoho (2020).
 
-    Raises ValueError for wrong shapes, mismatched lengths, labels out of range, no samples, a bias without weight.
+    Raises ValueError, one line, for what is no array of numbers or is masked, sparse or complex, wrong shapes,
+    mismatched lengths, labels out of range, no samples, a bias without weight.
     """
-    features, labels = torch.as_tensor(features), torch.as_tensor(labels)
+    features, labels = tensor_of("features", features), tensor_of("labels", labels)
     check_arrays(features, labels)
     if len(features) == 0:
         raise ValueError("there are no samples to measure")
-    labels = labels.long()
+    labels = labels.to(features.device, torch.int64)
     head = _checked_head(weight, bias, features)
     count = _number_of_classes(labels, head, classes)
     check_labels(labels, count)
-    measured = measure_features(features.detach()[None], labels[None], classes=count, head=head)
+    measured = measure_features(features[None], labels[None], classes=count, head=head)
     return measured.metrics[0]
 
 
@@ -84,17 +81,16 @@ def measure_features(
         return metrics.result()
 
 
-def _number_of_classes(labels: Int64[Tensor, "n"], head: Head | None, classes: int | None) -> int:
+def _number_of_classes(labels: Int64[Tensor, "n"], head: Head | None, classes: Any) -> int:
+    if classes is not None:
+        classes = classes_of(classes)
     if head is not None:
-        rows = head.weight.shape[1]
+        rows: int = head.weight.shape[1]
         if classes is not None and classes != rows:
             raise ValueError(f"classes is {classes}, but weight has {rows} rows")
         return rows
-    if classes is not None:
-        if classes < 1:
-            raise ValueError(f"classes must be positive, got {classes}")
-        return classes
-    return int(labels.max()) + 1
+    found: int = classes or classes_of(max(1, int(labels.max()) + 1))
+    return found
 
 
 def _checked_head(weight: Array | None, bias: Array | None, features: Float[Tensor, "n d"]) -> Head | None:
@@ -102,12 +98,19 @@ def _checked_head(weight: Array | None, bias: Array | None, features: Float[Tens
         if bias is not None:
             raise ValueError("bias was given without weight")
         return None
-    weight = torch.as_tensor(weight, dtype=torch.float64, device=features.device).detach()
+    weight = _real("weight", weight, features.device)
     if weight.ndim != 2 or weight.shape[0] == 0 or weight.shape[1] != features.shape[1]:
         raise ValueError(f"weight must be (K, {features.shape[1]}), got {tuple(weight.shape)}")
     if bias is None:
         return Head(weight=weight[None])
-    bias = torch.as_tensor(bias, dtype=torch.float64, device=features.device).detach()
+    bias = _real("bias", bias, features.device)
     if bias.shape != weight.shape[:1]:
         raise ValueError(f"bias must be {tuple(weight.shape[:1])}, got {tuple(bias.shape)}")
     return Head(weight=weight[None], bias=bias[None])
+
+
+def _real(name: str, value: Array, device: torch.device) -> Tensor:
+    array = tensor_of(name, value)
+    if array.is_complex() or array.dtype == torch.bool:
+        raise ValueError(f"{name} must hold real numbers, got {array.dtype}")
+    return array.to(device, torch.float64)

@@ -29,18 +29,20 @@ class FeatureTap:
     outputs: dotted names of further modules, whose output in the latest forward pass is kept in the mapping
     `outputs`, each with a function that is applied to it at once, so that only what it returns is held in memory.
 
-    Raises ValueError if the model has no linear layer, or no module called as `layer` or `outputs` say;
+    Raises ValueError if the model is no module that can be tapped (a state dict, TorchScript), has no linear layer, or
+    no module called as `layer` or `outputs` say;
     RuntimeError if `features` is read before a forward pass went through the layer (a compiled model does not run
     hooks: call the raw one).
     """
 
     def __init__(
         self,
-        model: nn.Module,
-        layer: str | nn.Module | None = None,
+        model: Any,
+        layer: Any = None,
         *,
         outputs: Mapping[str, Callable[[Any], Any]] | None = None,
     ) -> None:
+        _check_model(model)
         self._layers = _candidates(model, layer)
         self._taps = [(name, _module(model, name), reduce) for name, reduce in (outputs or {}).items()]
         self.outputs: dict[str, Any] = {}
@@ -103,6 +105,18 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
         model.train(training)
 
 
+def _check_model(model: Any) -> None:
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError(
+            "model is TorchScript, in which layers cannot be tapped: build the nn.Module that it was made of, give it "
+            "the weights with load_state_dict(scripted.state_dict()), and tap that"
+        )
+    if isinstance(model, Mapping):
+        raise ValueError("model is a mapping, as a state dict is: build the nn.Module and give it load_state_dict(...)")
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be an nn.Module, got {type(model).__name__}")
+
+
 def _module(model: nn.Module, name: str) -> nn.Module:
     try:
         return model.get_submodule(name)
@@ -110,12 +124,14 @@ def _module(model: nn.Module, name: str) -> nn.Module:
         raise ValueError(f"the model has no module {name!r}") from None
 
 
-def _candidates(model: nn.Module, layer: str | nn.Module | None) -> list[nn.Module]:
+def _candidates(model: nn.Module, layer: Any) -> list[nn.Module]:
     if isinstance(layer, nn.Module):
         if not any(layer is module for module in model.modules()):
             raise ValueError("the layer to tap is not a module of the model")
         return [layer]
     named = dict(model.named_modules())
+    if layer is not None and not isinstance(layer, str):
+        raise ValueError(f"layer must be a module of the model or its dotted name, got {type(layer).__name__}")
     if layer is not None:
         if layer not in named:
             linear = [name for name, module in named.items() if isinstance(module, LINEAR_LAYERS)]

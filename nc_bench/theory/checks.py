@@ -10,19 +10,26 @@ import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 
+MOST = 2**53
+
 
 def whole(name: str, value: object, at_least: int) -> int:
     """A whole number not below ``at_least``; ValueError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < at_least:
-        raise ValueError(f"{name} must be a whole number, at least {at_least}, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < at_least:
+        raise ValueError(f"{name} must be a whole number, at least {at_least}, got {_short(value)}")
+    if int(value) > MOST:
+        raise ValueError(f"{name} must be at most 2^53, up to which float64 has all whole numbers, got {_short(value)}")
     return int(value)
 
 
 def real(name: str, value: object) -> float:
     """A number that is not NaN; ValueError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value):
-        raise ValueError(f"{name} must be a number, got {value!r}")
-    return float(value)
+    try:
+        if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(number := float(value)):
+            raise ValueError(f"{name} must be a number, got {_short(value)}")
+    except OverflowError:
+        raise ValueError(f"{name} is beyond float64, got {_short(value)}") from None
+    return number
 
 
 def positive(name: str, value: object) -> float:
@@ -91,6 +98,13 @@ def weights_of(class_weights: Sequence[float] | None, classes: int) -> tuple[flo
 def first(*reasons: str) -> str:
     """The first reason that is not empty; "" if all are. All are worked out first, so that nonsense is found."""
     return next((reason for reason in reasons if reason), "")
+
+
+def _short(value: object) -> str:
+    """The value as Python writes it; a whole number of more than 60 digits is not written out."""
+    if isinstance(value, Integral) and abs(int(value)).bit_length() > 200:
+        return f"a number of {abs(int(value)).bit_length()} bits"
+    return f"{value!r}"
 
 
 def _items(name: str, value: object) -> tuple[object, ...]:

@@ -43,7 +43,7 @@ def predict(setting: str, /, **specification: object) -> Prediction:
     meaning (a negative radius, one class). A specification that has a meaning but lies outside the theorem
     gives a Prediction with ``applies`` False and the reason.
     """
-    if setting not in SETTINGS:
+    if not isinstance(setting, str) or setting not in SETTINGS:
         raise ValueError(_unknown("setting", setting, SETTINGS))
     parameters = inspect.signature(SETTINGS[setting]).parameters
     for name in specification:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 import struct
 import sys
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import torch
 from tqdm import tqdm
 
 from nc_bench.runs import RunDirectory, RunError
+from nc_bench.training.foreign import foreign_file
 
 FORMAT = 2
 FIRST_FORMAT = b"nc_bench checkpoint 1\n"
@@ -25,6 +27,10 @@ COMMENT = len(LABEL) + 2 * hashlib.sha256().digest_size
 
 class DamagedCheckpoint(RunError):
     """A checkpoint file that is not as it was written; the message names it."""
+
+
+class ForeignFile(DamagedCheckpoint):
+    """A file of another kind in place of a checkpoint; the message says of which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,18 +60,23 @@ def encode(checkpoint: Checkpoint) -> bytes:
 def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint in a file, on the CPU.
 
-    Raises DamagedCheckpoint if a single bit is not as it was written or the end is missing, and RunError for a
-    checkpoint of another format; each message is one line that names the file.
+    Raises ForeignFile for a file of another kind, DamagedCheckpoint if a single bit is not as it was written or the
+    end is missing, and RunError for a checkpoint of another format; each message is one line that names the file.
     """
     raw = path.read_bytes()
     if raw.startswith(FIRST_FORMAT):
         raise RunError(f"{path}: a checkpoint of format 1, which is no longer read; train the run again in a new --out")
     content, digest = raw[: -(COMMENT - len(LABEL))], raw[-(COMMENT - len(LABEL)) :]
+    if not content.endswith(LABEL) and (kind := foreign_file(raw)):
+        raise ForeignFile(f"{path}: {kind}, and no checkpoint of nc_bench")
     if not content.endswith(LABEL):
         raise DamagedCheckpoint(f"{path}: cut off ({len(raw)} bytes without a SHA-256 at their end)")
     if hashlib.sha256(content).hexdigest().encode() != digest:
         raise DamagedCheckpoint(f"{path}: damaged (its SHA-256 does not match)")
-    saved = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    try:
+        saved = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise DamagedCheckpoint(f"{path}: holds Python objects that would run code, and is not loaded") from None
     if saved["format"] != FORMAT:
         raise RunError(f"{path}: a checkpoint of format {saved['format']}, but this nc_bench reads format {FORMAT}")
     return Checkpoint(meta=saved["meta"], state={"model": saved["model"], "optimizer": saved["optimizer"]})

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from nc_bench.config import Config, ConfigError
 from nc_bench.models import Classifier, build_classifier
+from nc_bench.paths import expanded
 from nc_bench.runs import RunDirectory, RunError
 from nc_bench.runs.directory import CHECKPOINT, MANIFEST
-from nc_bench.training.checkpoint import read_checkpoint
+from nc_bench.training.checkpoint import ForeignFile, read_checkpoint
 from nc_bench.training.ensemble import DTYPES, Ensemble
 
 
@@ -66,12 +67,17 @@ def warm_start(ensemble: Ensemble) -> None:
     source = ensemble.configs[0].training.warm_start
     if source is None:
         return
-    path = Path(source).expanduser()
+    path = expanded(source, key="training.warm_start", error=ConfigError)
     path = path / CHECKPOINT if path.is_dir() else path
     if not path.is_file():
         raise ConfigError(f"training.warm_start: {path}: there is no such checkpoint")
     try:
         saved: dict[str, Tensor] = read_checkpoint(path).state["model"]
+    except ForeignFile as error:
+        raise ConfigError(
+            f"training.warm_start: {error}: only nc_bench's runs can be started from. To measure this model, build its "
+            "nn.Module in Python, load the weights, and give its features to nc_bench.collapse_metrics"
+        ) from None
     except RunError as error:
         raise ConfigError(f"training.warm_start: {error}") from None
     own = ensemble.model.state_dict()

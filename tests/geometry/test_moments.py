@@ -188,7 +188,7 @@ def test_at_exact_collapse_the_scatter_is_zero() -> None:
     assert torch.equal(moments.means, torch.as_tensor(vertices).double())
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32, torch.uint16, torch.bool])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32, torch.uint16])
 def test_labels_of_any_integer_type(dtype: torch.dtype) -> None:
     features, labels = torch.randn(8, 3), torch.tensor([0, 1, 1, 0, 1, 0, 0, 1])
     narrow, wide = ClassMoments(2, 3), ClassMoments(2, 3)
@@ -232,7 +232,7 @@ def test_a_block_that_does_not_fit_is_refused_whole(features: Tensor, labels: Te
 
 @pytest.mark.parametrize(("classes", "width"), [(0, 2), (2, 0), (-1, 2)])
 def test_sizes_must_be_positive(classes: int, width: int) -> None:
-    with pytest.raises(ValueError, match="classes and width must be positive"):
+    with pytest.raises(ValueError, match=r"(classes|width) must be positive, got "):
         ClassMoments(classes, width)
 
 

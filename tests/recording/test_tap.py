@@ -203,3 +203,30 @@ def test_wrong_layers_are_refused() -> None:
         FeatureTap(model, nn.Linear(4, 3))
     with pytest.raises(ValueError, match=r"no linear layer to tap; name one with layer=\.\.\."):
         FeatureTap(nn.Sequential(nn.Conv2d(1, 1, 1)))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    ("model", "layer", "message"),
+    [
+        (nn.Linear(2, 2).state_dict(), None, "model is a mapping, as a state dict is: build the nn.Module"),
+        ("model.pth", None, "model must be an nn.Module, got str"),
+        (None, None, "model must be an nn.Module, got NoneType"),
+        (nn.Linear(2, 2), 0, "layer must be a module of the model or its dotted name, got int"),
+    ],
+)
+def test_what_cannot_be_tapped_is_one_line(model: object, layer: object, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        FeatureTap(model, layer)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_torchscript_is_told_works() -> None:
+    model, x = nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 3)), inputs(7, 6)
+    scripted = torch.jit.script(nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 3)))
+    with pytest.raises(ValueError, match=r"^model is TorchScript, .*load_state_dict\(scripted\.state_dict\(\)\)"):
+        FeatureTap(scripted)
+    model.load_state_dict(scripted.state_dict())
+    with FeatureTap(model) as tap:
+        assert torch.equal(model(x), scripted(x))
+    assert torch.equal(tap.features, model[0](x))

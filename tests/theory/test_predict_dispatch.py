@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,3 +173,22 @@ def test_a_prediction_cannot_be_changed_but_copied_and_pickled() -> None:
 def test_theory_never_loads_torch_or_scipy() -> None:
     program = "import sys, nc_bench.theory; sys.exit(bool({'torch', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("setting", [None, 3, [], {}])
+def test_a_setting_that_is_no_text_is_unknown(setting: Any) -> None:
+    with pytest.raises(ValueError, match="unknown setting"):
+        predict(setting)
+
+
+@pytest.mark.parametrize(
+    ("specification", "message"),
+    [
+        ({"classes": 10**5000, "radius": 1.0}, "classes must be at most 2\\^53, .*, got a number of 16610 bits"),
+        ({"classes": 3, "radius": 10**400}, "radius is beyond float64, got a number of 1329 bits"),
+        ({"classes": -(10**5000), "radius": 1.0}, "classes must be a whole number, at least 2, got a number of"),
+    ],
+)
+def test_numbers_beyond_float64_are_one_line(specification: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        predict("final_layer_ball", **specification)
