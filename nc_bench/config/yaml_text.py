@@ -23,7 +23,6 @@ MAX_DIGITS = 40
 MAX_NODES = 500_000
 """Values of a file, where what an alias or a merge key repeats counts every time."""
 
-PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "float", "int", "map", "null", "seq", "str"))
 MERGE = "tag:yaml.org,2002:merge"
 NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*|0x[0-9a-fA-F]+|0b[01]+)|[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 """Numbers that are read alike in YAML 1.1, YAML 1.2 and JSON; unlike 010 (8 in YAML 1.1), 1_000 and 1:30 (90)."""

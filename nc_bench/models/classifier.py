@@ -93,7 +93,7 @@ def build_classifier(
     Trials share the structure of the first: everything but numbers must be equal. A table of unconstrained
     features has one row for each of `samples`; a network takes inputs of `input_shape`.
     Models that are not stacked come one at a time.
-    Raises ConfigError where the features are too narrow for `head.init: simplex`, or the model takes no such samples.
+    Raises ConfigError where features are too narrow for `head.init: simplex`, or the model takes no such inputs.
     """
     first, model = configs[0], configs[0].model
     assert len(configs) == 1 or not model.not_stacked, f"{model.name} is not stacked: {model.not_stacked}"
