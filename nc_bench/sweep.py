@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from nc_bench.commands import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, run_command, say
+from nc_bench.commands import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, default_folder, run_command, say
 from nc_bench.sweeps.checks import check_study
 from nc_bench.sweeps.folder import SLURM_LOGS, State, SweepFolder
 from nc_bench.sweeps.grid import Grid, load_grid
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _sweep(arguments: argparse.Namespace) -> int:
     grid = load_grid(arguments.config, arguments.overrides, any_size=arguments.yes)
     check_study(grid, arguments.config)
-    folder = SweepFolder(arguments.out or Path("results") / "runs" / grid.name)
+    folder = SweepFolder(arguments.out or default_folder(arguments.config))
     folder.check(grid)
     if arguments.status:
         return _status(grid, folder)

@@ -8,7 +8,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from nc_bench.commands import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_OK, run_command
+from nc_bench.commands import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_OK, default_folder, run_command
 from nc_bench.config import Config, ConfigError, config_hash, load_config
 
 EXIT = {"complete": EXIT_OK, "diverged": EXIT_DIVERGED, "interrupted": EXIT_INTERRUPTED}
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.overrides)
-    directory = arguments.out or _default_directory(config, arguments.config.stem, arguments.resume)
+    directory = arguments.out or _default_directory(config, default_folder(arguments.config), arguments.resume)
     # torch takes a second to import: a wrong configuration is refused before that.
     from nc_bench.reports import render_run
     from nc_bench.training import run_training
@@ -53,9 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _default_directory(config: Config, name: str, resume: bool) -> Path:
+def _default_directory(config: Config, folder: Path, resume: bool) -> Path:
     """A new directory named by the time; to resume, the newest one of the same configuration if there is one."""
-    folder = Path("results") / "runs" / name
     if resume:
         for path in sorted(folder.glob("*/config.yaml"), reverse=True):
             try:

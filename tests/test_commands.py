@@ -14,7 +14,7 @@ from small_runs import NETWORK
 from yaml import safe_dump
 
 from nc_bench import train
-from nc_bench.commands import explain, run_command
+from nc_bench.commands import default_folder, explain, run_command
 from nc_bench.errors import ConfigError, DataError, LostProcess, UserError
 
 ROOT = Path(__file__).parents[1]
@@ -124,3 +124,17 @@ def test_a_reader_that_leaves_is_met_with_silence(command: list[str]) -> None:
         left.stdout.close()
         assert left.stderr.read() == ""
     assert left.returncode == 141
+
+
+@pytest.mark.parametrize("name", ["...yaml", "..yaml", "..", ". .yaml", "a\nb.yaml", "\x1b[2J.yaml"])
+def test_a_file_whose_name_names_no_folder_needs_an_out(name: str) -> None:
+    with pytest.raises(UserError, match="its name gives no folder a name; say --out") as refused:
+        default_folder(Path("configs") / name)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "name, folder", [("a.yaml", "a"), (".hidden.yaml", ".hidden"), ("a...yaml", "a.."), ("é.yaml", "é")]
+)
+def test_results_stay_in_the_folder_of_results(name: str, folder: str) -> None:
+    assert default_folder(Path("/some/where") / name) == Path("results/runs") / folder

@@ -10,9 +10,11 @@ from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
 from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.sweeps.collect import DERIVED
 from nc_bench.sweeps.grid import Grid
+from nc_bench.sweeps.labels import form_of, named
+from nc_bench.sweeps.schema import RESERVED
 from nc_bench.sweeps.studies import ANSWERS
 from nc_bench.sweeps.study import Measure, Study
-from nc_bench.text import did_you_mean
+from nc_bench.text import did_you_mean, shown
 from nc_bench.verdicts.convergence import STATIONARITY
 
 COLUMNS = ("objective", "learning_rate", "gradient_norm", STATIONARITY)
@@ -28,6 +30,8 @@ def check_study(grid: Grid, path: Path) -> None:
 def _problems(study: Study, grid: Grid) -> Iterator[str]:
     yield from _unknown("answer", [study.answer], ANSWERS)
     for name, measure in study.measures.items():
+        if name in RESERVED or name in grid.columns:
+            yield f"measures.{name}: tables have a column '{name}' already; give it another name"
         yield from _unknown(f"measures.{name}.metric", [measure.metric], [*METRIC_NAMES, *COLUMNS, *DERIVED])
         yield from _unmeasured(f"measures.{name}", measure, grid)
     yield from _unknown("rows", study.rows, grid.columns)
@@ -39,8 +43,8 @@ def _problems(study: Study, grid: Grid) -> Iterator[str]:
     if study.compare is not None:
         yield from _unknown("compare.column", [study.compare.column], study.rows)
         values = list(dict.fromkeys(point.cell.get(study.compare.column, "") for point in grid.points))
-        if study.compare.against not in values:
-            yield f"compare.against: {study.compare.against} is not among {', '.join(map(str, values))}"
+        if form_of(study.compare.against) not in {form_of(value) for value in values}:
+            yield f"compare.against: {shown(study.compare.against)} is not among {named(values)}"
     yield from _unknown("figure.measures", study.figure.measures, study.measures)
     yield from _unknown("figure.log_y", study.figure.log_y, study.figure.measures)
     wanted = {"curves": (), "lines": ("x",), "heat_map": ("x", "y")}[study.figure.kind]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,12 +11,16 @@ from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 from nc_bench.config import ConfigError, read_mapping
 from nc_bench.config.base import Section
 from nc_bench.config.problems import problems_of
-from nc_bench.config.values import Count, NonNegativeInteger
+from nc_bench.config.values import Count, Seed
 from nc_bench.sweeps.axes import Axis
 from nc_bench.sweeps.study import Study
+from nc_bench.text import shown
 
 ARM, SEED = "arm", "seed"
-"""Columns of every table; no axis may have these names."""
+RESERVED = frozenset(
+    {ARM, SEED, "converged", "epoch", "high", "low", "mean", "measure", "runs", "state", "std", "trial"}
+)
+"""Columns that tables have anyway; no axis and no measure may have these names."""
 
 
 def _listed_or_counted(value: Any) -> str:
@@ -50,7 +55,7 @@ class Sweep(Section):
         description="What is left out: points where every column named has the value, or one of the values, given.",
     )
     seeds: Annotated[
-        Annotated[Count, Tag("seed count")] | Annotated[tuple[NonNegativeInteger, ...], Tag("seed list")],
+        Annotated[Count, Tag("seed count")] | Annotated[tuple[Seed, ...], Tag("seed list")],
         Discriminator(_listed_or_counted),
     ] = Field(default=1, description="How many seeds, counted from 0, or a list of them.")
     study: Study | None = Field(default=None, description="The question, and how it is answered from the runs.")
@@ -62,8 +67,8 @@ class Sweep(Section):
         return self
 
     @property
-    def seed_list(self) -> tuple[int, ...]:
-        return self.seeds if isinstance(self.seeds, tuple) else tuple(range(self.seeds))
+    def seed_list(self) -> Sequence[int]:
+        return self.seeds if isinstance(self.seeds, tuple) else range(self.seeds)
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -72,7 +77,7 @@ def read_sweep(path: Path) -> Sweep:
     `extends: FILE` takes over everything of another sweep file in the same folder, except what is said here again;
     of `settings` and `study` key by key. Raises ConfigError, one `file: dotted.path: problem` a line.
     """
-    given = _extended(read_mapping(path), path)
+    given = _extended(path, ())
     try:
         return Sweep.model_validate(given)
     except ValidationError as error:
@@ -80,11 +85,18 @@ def read_sweep(path: Path) -> Sweep:
         raise ConfigError("\n".join(lines)) from None
 
 
-def _extended(given: dict[str, Any], path: Path) -> dict[str, Any]:
+def _extended(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
+    """The mapping in a sweep file over that of the file that it extends; `below`: the files that extend this one."""
+    given = read_mapping(path)
     if "extends" not in given:
         return given
-    parent = _extended(read_mapping(path.parent / str(given["extends"])), path)
-    merged = {**parent, **{key: value for key, value in given.items() if key != "extends"}}
+    name, chain = given.pop("extends"), (*below, path.resolve())
+    if not isinstance(name, str) or name != Path(name).name:
+        raise ConfigError(f"{path}: extends: {shown(name)} given, should be the name of a file in the same folder")
+    if (path.parent / name).resolve() in chain:
+        raise ConfigError(f"{path}: extends: {name} extends this file in turn")
+    parent = _extended(path.parent / name, chain)
+    merged = {**parent, **given}
     for section in ("settings", "study"):
         if isinstance(parent.get(section), dict) and isinstance(given.get(section), dict):
             merged[section] = {**parent[section], **given[section]}

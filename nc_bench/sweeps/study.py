@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ class Comparison(Section):
     """Paired differences on the same seeds, and on the same values of all other columns of the table."""
 
     column: str = Field(default="arm", description="The column whose values are compared.")
-    against: str | int | float | bool = Field(description="The value of that column that all others are compared with.")
+    against: Any = Field(description="The value of that column that all others are compared with.")
 
 
 class Best(Section):

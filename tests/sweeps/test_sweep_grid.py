@@ -72,14 +72,18 @@ def test_settings_replace_sections_and_leave_the_given_ones_alone() -> None:
 
 
 def test_a_base_file_is_found_beside_the_sweep_and_extends_takes_over(tmp_path: Path) -> None:
-    (tmp_path / "base.yaml").write_text(yaml.safe_dump(BASE))
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump({**BASE, "seed": 4}))
     path = tmp_path / "sweep.yaml"
-    path.write_text(yaml.safe_dump({"base": "base.yaml", "settings": {"optimizer.lr": 0.2, "seed": 4}, "seeds": [4]}))
+    path.write_text(yaml.safe_dump({"base": "base.yaml", "settings": {"optimizer.lr": 0.2}, "seeds": [4]}))
     other = tmp_path / "other.yaml"
     other.write_text(yaml.safe_dump({"extends": "sweep.yaml", "settings": {"optimizer.lr": 0.3}, "seeds": [9]}))
     assert load_grid(path).points[0].config.optimizer.lr == 0.2
     (point,) = load_grid(other).points
     assert (point.config.optimizer.lr, point.config.seed, load_grid(other).base.seed) == (0.3, 9, 4)
+
+
+def numbers(axis: Axis, key: str = "a") -> list[float]:
+    return [value for _, value in axis_values(axis, key)]
 
 
 @given(
@@ -89,31 +93,31 @@ def test_a_base_file_is_found_beside_the_sweep_and_extends_takes_over(tmp_path: 
 )
 def test_ranges_and_draws_lie_between_their_ends(count: int, ends: list[float], spacing: str) -> None:
     low, high = ends
-    even = list(axis_values(Axis(low=low, high=high, count=count, spacing=spacing), "a"))
+    even = numbers(Axis(low=low, high=high, count=count, spacing=spacing))
     space = np.geomspace if spacing == "log" else np.linspace
     np.testing.assert_allclose(even, space(low, high, count), rtol=1e-5)
     draws = [Axis(low=low, high=high, draws=n, spacing=spacing) for n in (count, count + 3)]
-    few, more = (list(axis_values(axis, "a")) for axis in draws)
+    few, more = (numbers(axis) for axis in draws)
     assert few == more[: len(few)] and all(low * (1 - 1e-5) <= value <= high * (1 + 1e-5) for value in more)
 
 
 def test_numbers_that_yaml_reads_as_text_are_numbers_in_tables() -> None:
-    assert axis_values(Axis(values=["1e-3", 4.0, None, [2, 3], "relu"]), "a") == {
-        0.001: "1e-3",
-        4.0: 4.0,
-        "none": None,
-        "[2, 3]": [2, 3],
-        "relu": "relu",
-    }
-    assert list(axis_values(Axis(values={"2e2": [1], "e": [2]}), "a")) == [200.0, "e"]
+    assert axis_values(Axis(values=["1e-3", 4.0, None, [2, 3], "relu"]), "a") == [
+        (0.001, "1e-3"),
+        (4.0, 4.0),
+        ("none", None),
+        ("[2, 3]", [2, 3]),
+        ("relu", "relu"),
+    ]
+    assert axis_values(Axis(values={"2e2": [1], "e": [2]}), "a") == [(200.0, [1]), ("e", [2])]
 
 
 def test_draws_depend_on_the_seed_and_the_key() -> None:
     axes = [(Axis(low=0, high=1, draws=20, seed=seed), key) for seed in (0, 1) for key in ("a", "b")]
-    drawn = [tuple(axis_values(axis, key)) for axis, key in axes]
+    drawn = [tuple(numbers(axis, key)) for axis, key in axes]
     assert len(set(drawn)) == 4
     assert 0.2 < np.mean(drawn) < 0.8
-    assert drawn[0] == tuple(axis_values(Axis(low=0, high=1, draws=20), "a"))
+    assert drawn[0] == tuple(numbers(Axis(low=0, high=1, draws=20)))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +154,7 @@ def test_draws_depend_on_the_seed_and_the_key() -> None:
             {"pairs": [{"optimizer.lr": [0.1, 0.2], "optimizer.momentum": [0.5]}]},
             "pairs.0: paired axes should have equally many values, not optimizer.lr 2, optimizer.momentum 1",
         ),
-        ({"axes": {"seed": [1, 2]}}, "axes.seed: there is a column 'seed' already; give it another label"),
+        ({"axes": {"seed": [1, 2]}}, "axes.seed: the seeds are said by the key seeds, at the top of the file"),
         ({"exclude": [{"lr": 1}]}, "exclude.0.lr: names no column; there are arm, seed"),
         ({"exclude": [{"seed": [0]}]}, "exclude: leaves no trial"),
         ({"axes": {"optimizer.lr": {"lw": 1, "count": 2}}}, "axes.optimizer.lr.lw: unknown key; did you mean 'low'?"),
@@ -192,7 +196,7 @@ def test_every_problem_of_a_study_is_a_line(tmp_path: Path) -> None:
             {"measures": {"nc1_quotient": {"metric": "nc1_quotient", "layer": "layer7"}}, "compare": None},
             "study.measures.nc1_quotient.layer: layer7 given, which no trial records (record.layers)",
         ),
-        ({"compare": {"against": "true"}}, "study.compare.against: true is not among true labels, random labels"),
+        ({"compare": {"against": "true"}}, "study.compare.against: 'true' is not among true labels, random labels"),
         (
             {"figure": {"kind": "lines", "measures": ["nc1_quotient"]}},
             "study.figure.x: missing, lines need it",
