@@ -89,7 +89,10 @@ def _dry_run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> 
     programs = grouped(trials, workers, stacked=arguments.ensemble)
     guess = estimate(folder, trials, programs, workers=workers, threads=local_threads(workers))
     print(f"{len(trials):,} of {len(grid.trials):,} trials are to be run, in {len(programs):,} programs")
-    print(f"about {_time(guess.seconds)} on {workers} workers, from {guess.basis}")
+    if guess.seconds is None:
+        print(f"time not estimated: {guess.basis}")
+    else:
+        print(f"about {_time(guess.seconds)} on {workers} workers, from {guess.basis}")
     return EXIT_OK
 
 

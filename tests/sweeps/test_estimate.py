@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,13 +32,14 @@ def threads_seen(monkeypatch: pytest.MonkeyPatch, cost: tuple[float, float]) -> 
         def perf_counter() -> float:
             return now
 
-    def train(configs: Sequence[Config], directories: Sequence[Path]) -> None:
+    def train(configs: Sequence[Config], directories: Sequence[Path]) -> list[str]:
         nonlocal now
         assert len(configs) == len(directories)
         every = configs[0].record.every
         assert isinstance(every, tuple)
         now += START + per_epoch * configs[0].training.epochs + per_recording * len(every)
         seen.append(torch.get_num_threads())
+        return ["complete"] * len(configs)
 
     monkeypatch.setattr(estimates, "time", Clock)
     monkeypatch.setattr(estimates, "run_ensemble", train)
@@ -74,3 +77,36 @@ def test_finished_groups_tell_the_rest(tmp_path: Path, threads_seen: list[int]) 
     assert estimate(folder, grid.trials, left, workers=2, threads=1).seconds == pytest.approx(80.0)
     assert estimate(folder, grid.trials, [], workers=2, threads=1).seconds == 0
     assert threads_seen == []
+
+
+@pytest.mark.parametrize("epochs_in_time", [0, 3])
+def test_an_estimate_takes_seconds_however_long_an_epoch_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs_in_time: int
+) -> None:
+    started = []
+
+    def train(configs: Sequence[Config], directories: Sequence[Path]) -> list[str]:
+        started.append(configs)
+        if len(started) > epochs_in_time:
+            time.sleep(60)
+        return ["complete"] * len(configs)
+
+    monkeypatch.setattr(estimates, "EFFORT", 0.2)
+    monkeypatch.setattr(estimates, "run_ensemble", train)
+    grid = load_grid(write_sweep(tmp_path, settings={"training.epochs": 40}, seeds=8))
+    handler, start = signal.getsignal(signal.SIGALRM), time.monotonic()
+    found = estimate(SweepFolder(tmp_path / "out"), grid.trials, programs_of(grid, 2), workers=2, threads=1)
+    assert time.monotonic() - start < 10
+    assert signal.getsignal(signal.SIGALRM) is handler and signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    if epochs_in_time == 0:
+        assert (found.seconds, found.basis) == (None, "0.2 seconds are not enough for an epoch of the first trials")
+    else:
+        assert found.seconds is not None and 0 < found.seconds < 40 * 4
+        assert found.basis == "one epoch of 2 trials, its start included"
+
+
+def test_ctrl_c_ends_an_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "run_ensemble", lambda configs, directories: ["interrupted"])
+    grid = load_grid(write_sweep(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        estimate(SweepFolder(tmp_path / "out"), grid.trials, programs_of(grid, 2), workers=2, threads=1)
