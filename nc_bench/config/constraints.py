@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from nc_bench.config.base import Section
-from nc_bench.config.values import AboveOne, Positive
+from nc_bench.config.values import Exponent, Positive
 
 
 class _LpBall(Section):
@@ -14,7 +14,7 @@ class _LpBall(Section):
     per_trial: ClassVar[frozenset[str]] = frozenset({"radius"})
 
     radius: Positive = Field(description="Radius of the ball.")
-    p: AboveOne = Field(default=2.0, description="Exponent of the l^p norm, 1 < p < infinity.")
+    p: Exponent = Field(default=2.0, description="Exponent of the l^p norm, at least 1; .inf: the largest entry.")
 
 
 class OutputBound(_LpBall):

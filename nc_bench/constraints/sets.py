@@ -20,7 +20,7 @@ from nc_bench.geometry.spectral import clip_spectral, spectral_residual
 
 
 class Ball(ConstraintSet):
-    """|x_i|_p <= R for every row x_i, 1 < p < infinity: the bounds |f(x)| <= R and |h(x)| <= R of the paper.
+    """|x_i|_p <= R for every row x_i, 1 <= p <= infinity: the bounds |f(x)| <= R and |h(x)| <= R of the paper.
 
     In a forward pass x_i -> x_i min(1, R / |x_i|_p), on parameters the nearest point, which for p = 2 is the same. The
     residual is max_i max(0, |x_i|_p / R - 1). E & Wojtowytsch 2021, sections 3 and 4.

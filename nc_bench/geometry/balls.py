@@ -25,12 +25,12 @@ _softplus = partial(softplus, threshold=40.0)
 
 
 def lp_norm(x: Float[Tensor, "*rows d"], p: float = 2.0) -> Float[Tensor, "*rows"]:
-    """(sum_j |x_j|^p)^(1/p), 1 < p < infinity, in the type of x; the gradient at zero is zero.
+    """(sum_j |x_j|^p)^(1/p), or max_j |x_j| for p = infinity, in the type of x; the gradient at zero is zero.
 
-    Nothing overflows or underflows on the way unless the norm itself does. Raises ValueError for other p.
+    Nothing overflows or underflows on the way unless the norm itself does. Raises ValueError for p below 1.
     """
-    if not 1 < p < math.inf:
-        raise ValueError(f"p must satisfy 1 < p < infinity, got {p}")
+    if not p >= 1:
+        raise ValueError(f"p must be at least 1, got {p}")
     peak = x.detach().abs().amax(dim=-1)
     unit = torch.where((peak > 0) & (peak < math.inf), peak, 1.0)
     return unit * torch.linalg.vector_norm(x / unit.unsqueeze(-1), p, dim=-1)
@@ -42,7 +42,7 @@ def radial_ball(x: Float[Tensor, "*rows d"], radius: float | Tensor, p: float = 
     This is the map for forward passes (E & Wojtowytsch 2021, section 4: |f(x)| <= R): inside the ball it is
     the identity bit for bit, the result is feasible to the rounding of x's type, and the gradient is finite
     everywhere, also at zero. For p = 2 it equals the Euclidean projection, for other p it does not.
-    Raises ValueError for a radius that is no positive number, or p outside (1, infinity).
+    Raises ValueError for a radius that is no positive number, or p below 1.
     """
     norm = lp_norm(x, p).unsqueeze(-1)
     limit = row_limit(radius, norm)
@@ -54,7 +54,8 @@ def radial_ball(x: Float[Tensor, "*rows d"], radius: float | Tensor, p: float = 
 def project_ball(x: Float[Tensor, "*rows d"], radius: float | Tensor, p: float = 2.0) -> Float[Tensor, "*rows d"]:
     """The nearest point of the l^p ball to every vector: argmin |z - x|_2 under |z|_p <= radius.
 
-    p = 2: x radius / |x|. Other p in (1, infinity): Newton's method, to about 1e-14 of the radius in float64.
+    p = 2: x radius / |x|; p = infinity: entries cut at the radius; p = 1: all shortened by one number, those that are
+    smaller to 0. Other p: Newton's method, to about 1e-14 of the radius in float64.
     Vectors inside the ball are returned bit for bit, and signs and zeros are kept, so after
     ``clamp(min=0)`` the result is the projection onto the non-negative part of the ball. The result carries
     no gradient. Vectors with a NaN keep it. Raises ValueError as ``radial_ball`` does.
@@ -65,6 +66,10 @@ def project_ball(x: Float[Tensor, "*rows d"], radius: float | Tensor, p: float =
     outside = norm > limit * (1 + rounding_slack(x.dtype))
     if p == 2:
         projected = exact / norm * limit
+    elif p == math.inf:
+        projected = torch.minimum(torch.maximum(exact, -limit), limit)
+    elif p == 1:
+        projected = _shortened(exact, limit)
     else:
         exact, limit = torch.broadcast_tensors(exact, limit)
         rows = outside.expand(exact.shape)[..., 0]
@@ -176,6 +181,19 @@ def _project_outside(x: Float64[Tensor, "n d"], radius: Float64[Tensor, "n 1"], 
         below = torch.where(finished, below, safe)
     magnitudes = log_w.exp()
     return x.sign() * (magnitudes / lp_norm(magnitudes, p).unsqueeze(-1) * radius)
+
+
+def _shortened(x: Float64[Tensor, "*rows d"], radius: Float64[Tensor, "..."]) -> Float64[Tensor, "*rows d"]:
+    """The nearest point with |z|_1 = radius to every vector outside: sign(x) max(|x| - t, 0).
+
+    All is counted from the largest entry, m, so that no digit is lost far outside: with the m - |x_j| in rising order,
+    m - t is the smallest of (radius + their first j added up)/j.
+    """
+    below = x.abs().amax(dim=-1, keepdim=True) - x.abs()
+    ranks = torch.arange(1, x.shape[-1] + 1, dtype=x.dtype, device=x.device)
+    kept = ((below.sort(dim=-1).values.cumsum(-1) + radius) / ranks).amin(dim=-1, keepdim=True)
+    shortened = (kept - below).clamp(min=0)
+    return x.sign() * (shortened / shortened.sum(dim=-1, keepdim=True) * radius)
 
 
 def _first_guess(log_u: Tensor, scale: Tensor, end: Tensor, p: float) -> Tensor:

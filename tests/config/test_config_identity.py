@@ -348,7 +348,7 @@ def test_schema_lists_what_is_allowed() -> None:
     schema = json_schema()
     assert sorted(schema["required"]) == ["data", "model", "optimizer", "training"]
     assert schema["$defs"]["AdamW"]["required"] == ["name", "lr", "decoupled_decay"]
-    assert schema["$defs"]["OutputBound"]["properties"]["p"]["exclusiveMinimum"] == 1
+    assert schema["$defs"]["OutputBound"]["properties"]["p"]["minimum"] == 1
     assert schema["$defs"]["Downloaded"]["properties"]["name"]["enum"][:2] == ["mnist", "fashion_mnist"]
     assert schema["properties"]["device"]["pattern"]
     assert yaml.safe_load(dump_config(small())).keys() == schema["properties"].keys()

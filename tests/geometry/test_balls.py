@@ -22,6 +22,8 @@ from nc_bench.geometry.balls import (
 
 EXPONENTS = (1.05, 1.3, 2.0, 3.0, 20.0)
 exponents = st.sampled_from(EXPONENTS)
+ALL = (1.0, *EXPONENTS, math.inf)
+all_exponents = st.sampled_from(ALL)
 radii = st.sampled_from((1e-3, 1.0, 5.0, 1e4))
 
 
@@ -67,7 +69,27 @@ def test_norm_gradient(p: float) -> None:
     torch.testing.assert_close(x.grad[2], expected, rtol=1e-13, atol=0)
 
 
-@pytest.mark.parametrize("p", EXPONENTS)
+def test_the_norms_at_the_ends() -> None:
+    x = torch.tensor([[3.0, -4.0, 0.0], [0.0, 0.0, 0.0], [1e300, 1e300, -1e300]], dtype=torch.float64)
+    assert lp_norm(x, 1.0).tolist() == pytest.approx([7.0, 0.0, 3e300])
+    assert lp_norm(x, math.inf).tolist() == [4.0, 0.0, 1e300]
+    for p, row in ((1.0, [1.0, -1.0, 0.0]), (math.inf, [0.0, -1.0, 0.0])):
+        leaf = x[:2].clone().requires_grad_()
+        lp_norm(leaf, p).sum().backward()
+        assert leaf.grad is not None
+        assert leaf.grad.tolist() == [row, [0.0, 0.0, 0.0]]
+
+
+def test_projections_onto_the_ends() -> None:
+    x = torch.tensor([[3.0, -1.0, 0.5], [1e150, -1.0, 0.0], [0.25, 0.5, 0.0]], dtype=torch.float64)
+    assert project_ball(x, 1.0, 1.0).tolist() == [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.25, 0.5, 0.0]]
+    assert project_ball(x, 3.5, 1.0)[0].tolist() == pytest.approx(
+        [2.6666666666666665, -0.6666666666666666, 0.16666666666666666], rel=1e-14
+    )
+    assert project_ball(x, 2.0, math.inf).tolist() == [[2.0, -1.0, 0.5], [2.0, -1.0, 0.0], [0.25, 0.5, 0.0]]
+
+
+@pytest.mark.parametrize("p", ALL)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_radial_ball_shrinks_along_the_ray(p: float, dtype: torch.dtype) -> None:
     random = torch.Generator().manual_seed(0)
@@ -87,7 +109,7 @@ def test_radial_ball_is_the_identity_inside_for_every_radius() -> None:
         assert torch.equal(radial_ball(x, float(radius)), x)
 
 
-@pytest.mark.parametrize("p", EXPONENTS)
+@pytest.mark.parametrize("p", ALL)
 def test_radial_ball_gradient(p: float) -> None:
     x = torch.zeros(1, 4, dtype=torch.float64, requires_grad=True)
     radial_ball(x, 2.0, p).sum().backward()
@@ -97,7 +119,7 @@ def test_radial_ball_gradient(p: float) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(x=vectors(), radius=radii, p=exponents)
+@given(x=vectors(), radius=radii, p=all_exponents)
 def test_projection_is_feasible_idempotent_and_the_identity_inside(x: Tensor, radius: float, p: float) -> None:
     projected = project_ball(x, radius, p)
     inside = lp_norm(x, p) <= radius
@@ -108,7 +130,7 @@ def test_projection_is_feasible_idempotent_and_the_identity_inside(x: Tensor, ra
 
 
 @settings(max_examples=100, deadline=None)
-@given(x=vectors(), radius=radii, p=exponents, seed=st.integers(0, 2**32 - 1), nonnegative=st.booleans())
+@given(x=vectors(), radius=radii, p=all_exponents, seed=st.integers(0, 2**32 - 1), nonnegative=st.booleans())
 def test_no_feasible_point_is_nearer(x: Tensor, radius: float, p: float, seed: int, nonnegative: bool) -> None:
     """The variational inequality <x - z, v - z> <= 0 for feasible v, which characterises the projection.
 
@@ -164,7 +186,7 @@ def test_an_independent_minimiser_agrees(p: float) -> None:
         assert np.abs(project_ball(torch.from_numpy(x), 1.5, p).numpy() - solution.x).max() < 1e-6
 
 
-@pytest.mark.parametrize("p", EXPONENTS)
+@pytest.mark.parametrize("p", ALL)
 def test_vectors_barely_outside_hardly_move(p: float) -> None:
     random = torch.Generator().manual_seed(0)
     x = on_sphere(torch.randn(20, 8, dtype=torch.float64, generator=random), 1.0, p)
@@ -174,7 +196,7 @@ def test_vectors_barely_outside_hardly_move(p: float) -> None:
         assert (distance > 0).all() and (distance <= beyond * torch.linalg.vector_norm(x, dim=-1) * 1.01).all()
 
 
-@pytest.mark.parametrize("p", EXPONENTS)
+@pytest.mark.parametrize("p", ALL)
 @pytest.mark.parametrize("magnitude", [1.0 + 1e-9, 7.0, 1e10, 1e300])
 def test_one_dimension_is_clipping(p: float, magnitude: float) -> None:
     x = torch.tensor([[magnitude], [-magnitude], [0.5], [0.0]], dtype=torch.float64)
@@ -182,7 +204,7 @@ def test_one_dimension_is_clipping(p: float, magnitude: float) -> None:
     torch.testing.assert_close(project_ball(x, 1.0, p), expected, rtol=1e-15, atol=0)
 
 
-@pytest.mark.parametrize("p", EXPONENTS)
+@pytest.mark.parametrize("p", ALL)
 def test_float32_is_the_rounded_float64_projection(p: float) -> None:
     x = torch.randn(40, 12, generator=torch.Generator().manual_seed(0)) * 4
     projected = project_ball(x, 5.0, p)
@@ -208,7 +230,7 @@ def test_every_trial_has_its_own_radius_and_no_neighbours(shrink: object, p: flo
     assert residuals.tolist() == pytest.approx(expected, rel=1e-14)
 
 
-@pytest.mark.parametrize("p", EXPONENTS)
+@pytest.mark.parametrize("p", ALL)
 def test_a_nan_stays_in_its_row(p: float) -> None:
     x = torch.tensor([[math.nan, 9.0], [3.0, 4.0]], dtype=torch.float64)
     for shrink in (radial_ball, project_ball):
@@ -226,9 +248,9 @@ def test_a_nan_stays_in_its_row(p: float) -> None:
         (-1.0, 2.0, "radius must be a positive number"),
         (math.nan, 3.0, "radius must be a positive number"),
         (math.inf, 2.0, "radius must be a positive number"),
-        (1.0, 1.0, "1 < p < infinity, got 1.0"),
-        (1.0, math.inf, "1 < p < infinity"),
-        (1.0, math.nan, "1 < p < infinity"),
+        (1.0, 0.99, "p must be at least 1, got 0.99"),
+        (1.0, -math.inf, "p must be at least 1"),
+        (1.0, math.nan, "p must be at least 1"),
     ],
 )
 def test_nonsense_is_refused(function: object, radius: float, p: float, message: str) -> None:
