@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 from theory_metrics import Solution
 
 Array = NDArray[np.float64]
+Loss = Callable[[Array, Array, Array], tuple[float, Array]]
 
 
 def best(solve: Callable[[int], Solution], starts: int) -> Solution:
@@ -29,20 +30,34 @@ def squared_error(logits: Array, targets: Array, weights: Array) -> tuple[float,
     return float(weights @ ((logits - targets) ** 2).sum(1)) / 2, (logits - targets) * weights[:, None]
 
 
+def focal(gamma: float) -> Loss:
+    """The focal loss -(1 - p)^g log p: its weighted sum over samples, and its gradient in the logits."""
+
+    def loss(logits: Array, targets: Array, weights: Array) -> tuple[float, Array]:
+        log_p = log_softmax(logits, axis=1)
+        own = (targets * log_p).sum(1)
+        wrong = -np.expm1(own)
+        slope = wrong**gamma - gamma * wrong ** (gamma - 1) * np.exp(own) * own
+        return -float(weights @ (wrong**gamma * own)), (np.exp(log_p) - targets) * (weights * slope)[:, None]
+
+    return loss
+
+
 def minimise_decay(
     counts: Sequence[int],
     width: int,
     head_decay: float,
     feature_decay: float,
     *,
-    loss: Callable[[Array, Array, Array], tuple[float, Array]] = cross_entropy,
+    loss: Loss = cross_entropy,
     label_smoothing: float = 0.0,
     nonnegative: bool = False,
     bias: bool = False,
+    bias_decay: float = 0.0,
     frozen_head: Array | None = None,
     seed: int = 0,
 ) -> Solution:
-    """Mean loss + lw/2 |W|^2 + lh/2 |H|^2 over free features, by L-BFGS-B."""
+    """Mean loss + lw/2 |W|^2 + lh/2 |H|^2 + lb/2 |b|^2 over free features, by L-BFGS-B."""
     rng = np.random.default_rng(seed)
     classes, samples = len(counts), sum(counts)
     labels = np.repeat(np.arange(classes), counts)
@@ -57,8 +72,10 @@ def minimise_decay(
         features, weight, offset = unpack(x)
         value, gradient = loss(features @ weight.T + offset, targets, weights)
         value += head_decay / 2 * (weight**2).sum() + feature_decay / 2 * (features**2).sum()
+        value += bias_decay / 2 * (offset**2).sum()
         head_slope = (gradient.T @ features + head_decay * weight) * (frozen_head is None)
-        parts = (gradient @ weight + feature_decay * features, head_slope, gradient.sum(0) * bias)
+        offset_slope = (gradient.sum(0) + bias_decay * offset) * bias
+        parts = (gradient @ weight + feature_decay * features, head_slope, offset_slope)
         return value, np.concatenate([part.ravel() for part in parts])
 
     features = rng.standard_normal((samples, width))
@@ -81,17 +98,22 @@ def minimise_ball(
     per_class: int = 1,
     nonnegative: bool = False,
     bias: bool = False,
+    loss: Loss = cross_entropy,
+    label_smoothing: float = 0.0,
+    p: float = 2.0,
+    mean_of: str = "",
     class_weights: Sequence[float] | None = None,
     seed: int = 0,
 ) -> Solution:
-    """Weighted cross entropy over |h| <= R and |W|_op <= S, by sequential quadratic programming.
+    """Weighted loss over |h|_p <= R (p >= 2) and |W|_op <= S, by sequential quadratic programming.
 
-    The spectral ball is the smooth equation W W^T + L L^T = S^2 I with a lower triangular L.
+    The spectral ball is the smooth equation W W^T + L L^T = S^2 I with a lower triangular L. ``mean_of="features"``:
+    the mean of |h|^2 is bounded by R^2 instead; ``mean_of="head"``: that of |w_k|^2 by S^2.
     """
     rng = np.random.default_rng(seed)
     samples = classes * per_class
     labels = np.repeat(np.arange(classes), per_class)
-    targets = np.eye(classes)[labels]
+    targets = np.eye(classes)[labels] * (1 - label_smoothing) + label_smoothing / classes
     weights = np.ones(classes) if class_weights is None else np.array(class_weights, dtype=float)
     weights = (weights / weights.sum() / per_class)[labels]
     order = min(classes, width)
@@ -106,7 +128,7 @@ def minimise_ball(
 
     def objective(x: Array) -> tuple[float, Array]:
         features, weight, _, offset = unpack(x)
-        value, gradient = cross_entropy(features @ weight.T + offset, targets, weights)
+        value, gradient = loss(features @ weight.T + offset, targets, weights)
         parts = (gradient @ weight, gradient.T @ features, np.zeros(len(triangle[0])), gradient.sum(0) * bias)
         return value, np.concatenate([part.ravel() for part in parts])
 
@@ -114,20 +136,26 @@ def minimise_ball(
         return weight @ weight.T if classes <= width else weight.T @ weight
 
     def inside(x: Array) -> Array:
-        return radius**2 - (unpack(x)[0] ** 2).sum(1)
+        features = unpack(x)[0]
+        if mean_of == "features":
+            return np.array([radius**2 - (features**2).sum() / samples])
+        return np.ones(1) if p == np.inf else 1 - (np.abs(features / radius) ** p).sum(1)
 
     def spectral(x: Array) -> Array:
         _, weight, lower, _ = unpack(x)
+        if mean_of == "head":
+            return np.array([(weight**2).sum() + (lower**2).sum() - head_norm**2 * classes])
         return (gram(weight) + lower @ lower.T - head_norm**2 * np.eye(order))[triangle]
 
     features = rng.standard_normal((samples, width))
-    features = 0.9 * radius * features / np.linalg.norm(features, axis=1, keepdims=True)
+    features = 0.9 * radius * features / np.linalg.norm(features, p, axis=1, keepdims=True)
     weight = rng.standard_normal((classes, width))
     weight *= 0.9 * head_norm / np.linalg.norm(weight, 2)
     lower = np.linalg.cholesky(head_norm**2 * np.eye(order) - gram(weight))
     features = abs(features) if nonnegative else features
     start = np.concatenate([features.ravel(), weight.ravel(), lower[triangle], np.zeros(classes)])
-    bounds = [(0.0 if nonnegative else None, None)] * features.size
+    edge = radius if p == np.inf else None
+    bounds = [(0.0 if nonnegative else None if edge is None else -edge, edge)] * features.size
     bounds += [(None, None)] * (len(start) - features.size)
     constraints = [{"type": "ineq", "fun": inside}, {"type": "eq", "fun": spectral}]
     options = {"maxiter": 500, "ftol": 1e-15}

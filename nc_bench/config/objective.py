@@ -86,6 +86,11 @@ class Objective(Section):
         return self.loss == "cross_entropy"
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the loss is the softmax cross entropy on one-hot targets, weighted or not."""
+        return self.is_cross_entropy and self.label_smoothing == 0
+
+    @property
     def is_for_two_classes(self) -> bool:
         """Whether the loss is defined for two classes only."""
         return self.loss == "exponential"
@@ -98,7 +103,7 @@ class Objective(Section):
     @property
     def has_known_minimizer(self) -> bool:
         """Whether theory knows where free features and head minimise this loss with decay."""
-        return self.loss in ("cross_entropy", "mse")
+        return self.loss in ("cross_entropy", "mse", "focal")
 
     def sentences(self) -> list[str]:
         """Loss and penalties in a caption, as far as they are not the usual ones."""

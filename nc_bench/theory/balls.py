@@ -1,4 +1,4 @@
-"""Norm-bounded classifiers: final layer in a ball, penultimate layer in a ball, the floor of the risk."""
+"""Norm-bounded classifiers: outputs in a ball, and the floor of the risk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from nc_bench.theory import checks
-from nc_bench.theory.collapsed import collapsed_values, risk_at
+from nc_bench.theory.collapsed import risk_at
 from nc_bench.theory.prediction import Prediction, Statement
 
 
@@ -21,11 +21,13 @@ def final_layer_ball(
     """Outputs |h(x)|_p <= R, free otherwise: z_i = alpha e_i + beta sum_{j != i} e_j.
 
     With s = (K-1)^(1/(p-1)), 1 < p < infinity: alpha = (s/(1+s))^(1/p) R, beta = -((1/(1+s))/(K-1))^(1/p) R
-    and risk = log(1 + (K-1) exp(beta - alpha)), whatever the weights of the classes.
+    and risk = log(1 + (K-1) exp(beta - alpha)), whatever the weights of the classes. At p = infinity alpha = R and
+    beta = -R; at p = 1 alpha = R and beta = 0, but for two classes every (alpha, alpha - R) with 0 <= alpha <= R is a
+    minimiser, of which only ``margin`` and the risks are determined.
     ``output_pair_distance`` is the Euclidean |z_i - z_j|, ``margin`` is alpha - beta.
 
-    Does not apply for p = 1 or infinity, nor below the width K-1 (p != 2 and K > 2: K, since the z_i then do
-    not sum to zero) that a linear last layer without bias needs to reach the z_i.
+    Does not apply below the width K-1 (p != 2 and K > 2: K, since the z_i then do not sum to zero) that a linear last
+    layer without bias needs to reach the z_i.
     Raises ValueError if classes < 2, radius <= 0 or p < 1. E & Wojtowytsch 2021, Lemma 3.3 and Remark A.1.
     """
     classes = checks.whole("classes", classes, 2)
@@ -44,17 +46,12 @@ def final_layer_ball(
         source="E & Wojtowytsch 2021, Lemma 3.3, Cor. 3.5, Remark A.1",
     )
     flat = p == 2 or classes == 2
-    reason = checks.first(
-        f"p = {p:g}: the minimiser is known for 1 < p < infinity only" if p in (1, math.inf) else "",
-        checks.narrow(width, classes - 1 if flat else classes, "reaching the optimal outputs"),
-    )
-    if reason:
+    if reason := checks.narrow(width, classes - 1 if flat else classes, "reaching the optimal outputs"):
         return statement.fails(reason)
-    log_s = math.log(classes - 1) / (p - 1)
-    share = math.log1p(math.exp(-log_s))
-    alpha = radius * math.exp(-share / p)
-    beta = -radius * math.exp(-(log_s + share + math.log(classes - 1)) / p)
+    alpha, beta = _extremes(classes, radius, p)
     risk = risk_at(classes, alpha - beta)
+    if p == 1 and classes == 2:
+        return statement.holds({"margin": radius, "risk": risk, "risk_balanced": risk, "accuracy": 1.0})
     return statement.holds(
         {
             "alpha": alpha,
@@ -69,79 +66,15 @@ def final_layer_ball(
     )
 
 
-def penultimate_ball(
-    *,
-    classes: int,
-    radius: float,
-    head_norm: float = 1.0,
-    nonnegative: bool = False,
-    bias: bool = False,
-    width: int | None = None,
-    class_weights: Sequence[float] | None = None,
-) -> Prediction:
-    """Features |f(x)| <= R for every x, last layer |W|_op <= S: the class means form a simplex.
-
-    W is S times an isometry on their span.
-
-    Signed features, width >= K-1: risk = log(1 + (K-1) exp(-R S sqrt(K/(K-1)))), class means of norm R with
-    cosines -1/(K-1) around the origin; whatever the class weights without a bias, for equal ones with a
-    bias. Non-negative features, width >= K, equal class weights: risk = log(1 + (K-1) exp(-R S)), class
-    means of norm R and orthogonal to each other, with or without a bias.
-
-    Why the head is determined after centring: both cases attain the floor of `risk_floor`, which forces M to
-    have K-1 equal singular values sigma and Wc to act on them as S times an isometry; a spectral norm of S
-    leaves Wc nothing beyond that, so Wc = (S/sigma) M. W itself is free up to a vector added to every row.
-
-    Raises ValueError if classes < 2, radius <= 0 or head_norm <= 0. E & Wojtowytsch 2021, Lemma 4.1, Cor.
-    4.2.
-    """
-    classes = checks.whole("classes", classes, 2)
-    radius = checks.positive("radius", radius)
-    head_norm = checks.positive("head_norm", head_norm)
-    nonnegative = checks.flag("nonnegative", nonnegative)
-    bias = checks.flag("bias", bias)
-    statement = _penultimate_statement(nonnegative, bias)
-    shape = "an orthogonal frame of K vectors" if nonnegative else "a simplex of K vertices"
-    dependence = "with a free bias or non-negative features the optimum depends on them"
-    unequal = checks.unequal(class_weights, classes, dependence)
-    reason = checks.first(
-        checks.narrow(width, classes if nonnegative else classes - 1, shape),
-        unequal if nonnegative or bias else "",
-    )
-    if reason:
-        return statement.fails(reason)
-    stretch = 1.0 if nonnegative else math.sqrt(classes / (classes - 1))
-    return statement.holds(
-        collapsed_values(
-            classes,
-            margin=radius * head_norm * stretch,
-            feature_norm=radius,
-            head_opnorm=head_norm,
-            orthogonal=nonnegative,
-        )
-    )
-
-
-def _penultimate_statement(nonnegative: bool, bias: bool) -> Statement:
-    cross_entropy = "softmax cross entropy without label smoothing, no weight decay"
-    ball = "every feature lies in the Euclidean ball of radius R around the origin, |W|_op <= S"
-    free = "the features of different samples can be chosen freely"
-    if nonnegative:
-        return Statement(
-            setting="penultimate_ball",
-            assumptions=(
-                f"{ball}, features non-negative",
-                free,
-                f"{cross_entropy}, equal class weights, with or without bias, width >= K",
-            ),
-            source="E & Wojtowytsch 2021, Cor. 4.2, carried over to non-negative features",
-        )
-    weights = "a free bias and equal class weights" if bias else "no bias, any class weights"
-    return Statement(
-        setting="penultimate_ball",
-        assumptions=(ball, free, f"{cross_entropy}, {weights}, width >= K-1"),
-        source="E & Wojtowytsch 2021, Lemma 4.1 and Cor. 4.2" + (", symmetrised over the classes" if bias else ""),
-    )
+def _extremes(classes: int, radius: float, p: float) -> tuple[float, float]:
+    """alpha and beta."""
+    if p == math.inf:
+        return radius, -radius
+    if p == 1:
+        return radius, 0.0
+    log_s = math.log(classes - 1) / (p - 1)
+    share = math.log1p(math.exp(-log_s))
+    return radius * math.exp(-share / p), -radius * math.exp(-(log_s + share + math.log(classes - 1)) / p)
 
 
 def risk_floor(

@@ -44,6 +44,18 @@ def risk_at(classes: int, margin: float) -> float:
     return math.log1p((classes - 1) * math.exp(-margin))
 
 
+def focal_loss(classes: int, margin: float, gamma: float) -> float:
+    """-(1 - p)^g log p at the probability p = 1/(1 + (K-1) e^-m) of the true class."""
+    wrong = (classes - 1) * math.exp(-margin)
+    return (wrong / (1 + wrong)) ** gamma * math.log1p(wrong)
+
+
+def efficiency_at(classes: int, risk: float, budget: float) -> float:
+    """simplex_efficiency sqrt((K-1)/K) (log(K-1) - log(e^r - 1))/(rho s) of a balanced risk r > 0, budget = rho s."""
+    odds = risk + math.log(-math.expm1(-risk))
+    return math.sqrt((classes - 1) / classes) * (math.log(classes - 1) - odds) / budget
+
+
 def margin_at(classes: int, wrong: float) -> float:
     """Margin log((K-1)(1-P)/P) at which the wrong classes together have the probability P; at least 0.
 
@@ -89,4 +101,19 @@ def collapsed_values(
         "accuracy": 1.0,
         "ncc_accuracy": 1.0,
         **dict.fromkeys(VANISHING, 0.0),
+    }
+
+
+def uncentred_head(classes: int, head_row_norm: float, *, centred: bool) -> dict[str, Value]:
+    """Metrics of W before centring: zero for a centred W, known numbers for an orthogonal frame."""
+    if centred:
+        return dict.fromkeys(VANISHING_WITH_CENTRED_HEAD, 0.0)
+    shrink = math.sqrt((classes - 1) / classes)
+    apart = 1 / (classes * (1 + shrink))  # 1 - shrink, without cancellation
+    return {
+        "nc2_equinorm_w": 0.0,
+        "nc2_equiangular_w": 1 / (classes - 1),
+        "nc3_duality": math.sqrt(2 * apart),
+        "nc3_alignment": apart,
+        "nc0_row_sum": head_row_norm * math.sqrt(classes),
     }

@@ -6,12 +6,18 @@ import inspect
 from collections.abc import Callable, Iterable
 
 from nc_bench.text import did_you_mean
-from nc_bench.theory.balls import final_layer_ball, penultimate_ball, risk_floor
+from nc_bench.theory.balls import final_layer_ball, risk_floor
+from nc_bench.theory.contrastive import softmax_code, supervised_contrastive
+from nc_bench.theory.deep_linear import deep_linear
 from nc_bench.theory.frozen_head import frozen_simplex_head
+from nc_bench.theory.gradient_flow import gradient_flow
 from nc_bench.theory.imbalance import minority_collapse, relu_imbalanced
 from nc_bench.theory.layer_peeled import layer_peeled
+from nc_bench.theory.mixed_bounds import feature_lp_ball, mixed_bounds, normalized_softmax
+from nc_bench.theory.penultimate import penultimate_ball
 from nc_bench.theory.prediction import Prediction
 from nc_bench.theory.seli import seli
+from nc_bench.theory.squared_error import weight_decay_mse
 from nc_bench.theory.two_layer import three_neurons, two_layer_relu
 from nc_bench.theory.weight_decay import weight_decay
 
@@ -27,6 +33,14 @@ SETTINGS: dict[str, Callable[..., Prediction]] = {
     "seli": seli,
     "two_layer_relu": two_layer_relu,
     "three_neurons": three_neurons,
+    "feature_lp_ball": feature_lp_ball,
+    "mixed_bounds": mixed_bounds,
+    "normalized_softmax": normalized_softmax,
+    "gradient_flow": gradient_flow,
+    "weight_decay_mse": weight_decay_mse,
+    "deep_linear": deep_linear,
+    "supervised_contrastive": supervised_contrastive,
+    "softmax_code": softmax_code,
 }
 """Every setting that theory covers, by name."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-Value = float | tuple[float, ...]
+Value = float | tuple[float, ...] | str
 
 
 class Values(Mapping[str, Value]):
@@ -35,8 +35,8 @@ class Values(Mapping[str, Value]):
 class Prediction:
     """What theory says about one problem.
 
-    ``values`` maps a name to a float, or to a tuple of floats with one entry per class (or per pair of
-    classes where the docstring of the setting says so). A name that is also a measured quantity means
+    ``values`` maps a name to a float, to a tuple of floats with one entry per class (or per pair of
+    classes where the docstring of the setting says so), or to a word. A name that is also a measured quantity means
     exactly that quantity. A name that is absent is not determined by the theory. ``values`` is empty where
     the theory does not apply; ``reason`` then says why, in one line, and is "" otherwise. ``assumptions``
     are what the theory supposes of a run, in words; ``source`` is the paper and its equation.

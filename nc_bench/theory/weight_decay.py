@@ -7,8 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nc_bench.theory import checks
-from nc_bench.theory.collapsed import VANISHING_WITH_CENTRED_HEAD, collapsed_values, margin_at, risk_at
+from nc_bench.theory.collapsed import (
+    collapsed_values,
+    focal_loss,
+    margin_at,
+    risk_at,
+    uncentred_head,
+)
+from nc_bench.theory.minimum import lowest
 from nc_bench.theory.prediction import Prediction, Statement, Value
+
+LOSSES = {
+    "cross_entropy": "mean softmax cross entropy",
+    "mse": "half the mean squared error to one-hot targets",
+    "focal": "mean focal loss",
+}
+
+SOURCES = {
+    "cross_entropy": "minimised in closed form; compare Zhu et al. 2021, Thm. 3.1",
+    "mse": "minimised in closed form; compare Tirer & Bruna 2022",
+    "focal": "minimised over the margin, against descent (numeric); compare Zhou et al. 2022 (arXiv:2210.02192)",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +66,7 @@ def weight_decay(
     nonnegative: bool = False,
     label_smoothing: float = 0.0,
     loss: str = "cross_entropy",
+    focal_gamma: float | None = None,
     bias: bool = False,
     width: int | None = None,
     class_weights: Sequence[float] | None = None,
@@ -60,6 +80,8 @@ def weight_decay(
     objective = q - q^2/2 without bias (g' = 1, orthogonal frame, width >= K); with a free bias (1/K each)
     (K-1)/K times that (signed: g' = 1, simplex, width >= K-1; non-negative: g' = g, frame, width >= K).
 
+    Focal loss (signed): the lowest -(1-p)^g log p + (K-1) sqrt(n lw lh) m over m >= 0, p = 1/(1 + (K-1) e^-m).
+
     head_row_norm^2 = m r sqrt(n lh/lw) and feature_norm^2 = m r sqrt(lw/(n lh)), where r = 1 if both are
     orthogonal frames, (K-1)/K if both are simplices, sqrt((K-1)/K) if the head is a simplex and the
     features a frame. ``risk`` is the plain cross entropy of the optimum whatever the loss, ``objective``
@@ -68,9 +90,10 @@ def weight_decay(
     non-negative features and a bias: the bias can take over part of one class's feature, so single feature
     norms are left out.
 
-    Raises ValueError for classes < 2, per_class < 1, a decay that is not positive, smoothing outside [0, 1]
-    or an unknown loss. Derived from the convex form min loss(Z) + sqrt(n lw lh) |Z|_nuclear (signed) and
-    from Cauchy-Schwarz on tr(W M^T) (non-negative); compare Zhu et al. 2021 and Tirer & Bruna 2022.
+    Raises ValueError for classes < 2, per_class < 1, a decay that is not positive, smoothing outside [0, 1],
+    an unknown loss, or ``loss="focal"`` without ``focal_gamma`` >= 0 and the reverse. Derived from the convex form
+    min loss(Z) + sqrt(n lw lh) |Z|_nuclear (signed) and from Cauchy-Schwarz on tr(W M^T) (non-negative); compare
+    Zhu et al. 2021 and Tirer & Bruna 2022. Focal loss is not convex: numeric, see Zhou et al. 2022.
     """
     problem = _Problem(
         classes=checks.whole("classes", classes, 2),
@@ -83,39 +106,45 @@ def weight_decay(
     label_smoothing = checks.real("label_smoothing", label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing!r}")
-    if loss not in ("cross_entropy", "mse"):
-        raise ValueError(f"loss must be 'cross_entropy' or 'mse', got {loss!r}")
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}, got {loss!r}")
+    if (loss == "focal") != (focal_gamma is not None):
+        raise ValueError("focal_gamma goes with loss='focal'; state both or neither")
+    gamma = checks.nonnegative("focal_gamma", 0.0 if focal_gamma is None else focal_gamma)
     squared = loss == "mse"
-    statement = _statement(squared, problem)
+    statement = _statement(loss, problem)
     orthogonal = problem.nonnegative or (squared and not problem.bias)
     shape = "an orthogonal frame of K vectors" if orthogonal else "a simplex of K vertices"
-    smoothed = "the formula for squared error is for one-hot targets, without label smoothing"
+    smoothed = f"the formula for {loss} is for one-hot targets, without label smoothing"
     reason = checks.first(
         checks.narrow(width, classes if orthogonal else classes - 1, shape),
         checks.unequal(class_weights, classes, "the formula is for balanced classes"),
-        smoothed if squared and label_smoothing > 0 else "",
+        smoothed if loss != "cross_entropy" and label_smoothing > 0 else "",
+        "for focal loss the optimum with non-negative features is not known" if loss == "focal" and nonnegative else "",
     )
     if reason:
         return statement.fails(reason)
-    optimum = _squared_error(problem) if squared else _cross_entropy(problem, label_smoothing)
+    if loss == "focal":
+        optimum = _focal(problem, gamma)
+    else:
+        optimum = _squared_error(problem) if squared else _cross_entropy(problem, label_smoothing)
     values = _values(problem, optimum, orthogonal) if optimum.margin > 0 else _zero(problem, optimum)
     return statement.holds(values)
 
 
-def _statement(squared: bool, problem: _Problem) -> Statement:
+def _statement(loss: str, problem: _Problem) -> Statement:
     features = "non-negative" if problem.nonnegative else "signed"
-    loss = "half the mean squared error to one-hot targets" if squared else "mean softmax cross entropy"
+    in_words = LOSSES[loss]
     bias = "a free bias that is not decayed" if problem.bias else "no bias"
     return Statement(
         setting="weight_decay",
         assumptions=(
-            f"{loss}, balanced classes, equal class weights, {bias}",
+            f"{in_words}, balanced classes, equal class weights, {bias}",
             f"free {features} features, one vector per sample, no constraint or normalisation besides",
             "penalties lw/2 |W|^2 and lh/2 (sum over samples of |h|^2)",
             "training has converged to a global minimum",
         ),
-        source="minimised in closed form; compare "
-        + ("Tirer & Bruna 2022" if squared else "Zhu et al. 2021, Thm. 3.1"),
+        source=SOURCES[loss],
     )
 
 
@@ -127,6 +156,22 @@ def _cross_entropy(problem: _Problem, label_smoothing: float) -> _Optimum:
     # an infinite price times a margin of zero is still nothing
     paid = wrong * margin if margin > 0 else 0.0
     return _Optimum(margin=margin, objective=risk_at(problem.classes, margin) + paid, head_is_centred=True)
+
+
+def _focal(problem: _Problem, gamma: float) -> _Optimum:
+    """The lowest loss plus price of the margin, which can have two valleys: one of them at no margin."""
+    classes, price = problem.classes, (problem.classes - 1) * problem.coupling
+
+    def slope(margin: float) -> float:
+        wrong = (classes - 1) * math.exp(-margin)
+        share = wrong / (1 + wrong)
+        return price - share**gamma * (share + gamma / (1 + wrong) * math.log1p(wrong))
+
+    def objective(margin: float) -> float:
+        return focal_loss(classes, margin, gamma) + price * margin
+
+    margin, value = lowest(objective, slope, min(focal_loss(classes, 0.0, gamma) / price, 700.0))
+    return _Optimum(margin=margin, objective=value, head_is_centred=True)
 
 
 def _squared_error(problem: _Problem) -> _Optimum:
@@ -156,26 +201,11 @@ def _values(problem: _Problem, optimum: _Optimum, orthogonal: bool) -> dict[str,
         head_opnorm=head_row_norm / shrink if optimum.head_is_centred else head_row_norm,
         orthogonal=orthogonal,
     )
-    values |= _uncentred_head(classes, head_row_norm, optimum.head_is_centred)
+    values |= uncentred_head(classes, head_row_norm, centred=optimum.head_is_centred)
     if classes == 2 and problem.nonnegative and problem.bias:
         for undetermined in ("feature_norm", "cosine", "centre_offset"):
             del values[undetermined]
     return values
-
-
-def _uncentred_head(classes: int, head_row_norm: float, centred: bool) -> dict[str, Value]:
-    """Metrics of W before centring: zero for a centred W, known numbers for an orthogonal frame."""
-    if centred:
-        return dict.fromkeys(VANISHING_WITH_CENTRED_HEAD, 0.0)
-    shrink = math.sqrt((classes - 1) / classes)
-    apart = 1 / (classes * (1 + shrink))  # 1 - shrink, without cancellation
-    return {
-        "nc2_equinorm_w": 0.0,
-        "nc2_equiangular_w": 1 / (classes - 1),
-        "nc3_duality": math.sqrt(2 * apart),
-        "nc3_alignment": apart,
-        "nc0_row_sum": head_row_norm * math.sqrt(classes),
-    }
 
 
 def _zero(problem: _Problem, optimum: _Optimum) -> dict[str, Value]:

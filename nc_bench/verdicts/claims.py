@@ -51,6 +51,7 @@ class RunClaim:
 
 CLAIMS: Mapping[str, RunClaim] = {
     "risk": RunClaim("the training risk is the smallest possible", RISK),
+    "objective": RunClaim("the training objective is the smallest possible", RISK),
     "simplex_efficiency": RunClaim("the whole norm budget becomes separation"),
     "feature_radius": RunClaim("features reach the largest norm", SIZE),
     "head_opnorm": RunClaim("the head reaches its largest norm", SIZE),

@@ -33,11 +33,28 @@ def expectations(config: Config, class_counts: Sequence[int], width: int) -> lis
     """
     proved = known_minimizer(config, class_counts, width)
     if isinstance(proved, Prediction) and proved.applies:
-        scalars = {name: float(v) for name, v in proved.values.items() if not isinstance(v, tuple)}
-        return [Expectation(values=scalars, assumption="; ".join(proved.assumptions), source=proved.source)]
+        values = _judged(config, proved)
+        return [Expectation(values=values, assumption="; ".join(proved.assumptions), source=proved.source)]
     reason = proved.reason if isinstance(proved, Prediction) else proved
     risk = Expectation(values={"risk": math.nan}, assumption="", source="", not_applicable=reason)
     return [risk, *_observed(config, class_counts, width, reason)]
+
+
+def _judged(config: Config, proved: Prediction) -> dict[str, float]:
+    """The numbers of a prediction that a run is held against.
+
+    The plain risk where it is what is minimised: without class weights also the weighted risk of unequal classes. For
+    other losses the recorded objective; and where these do not reach the bounds, no risk: it is not at a minimum there.
+    """
+    numbers = {name: float(value) for name, value in proved.values.items() if not isinstance(value, tuple | str)}
+    plain = config.objective.is_plain
+    if plain and "class_risks" in proved.values and config.objective.class_weights is None:
+        numbers["risk"] = numbers["objective"]
+    if not plain and "feature_radius" not in numbers:
+        numbers.pop("risk", None)
+    if plain and "risk" in numbers:
+        numbers.pop("objective", None)
+    return numbers
 
 
 def _observed(config: Config, counts: Sequence[int], width: int, reason: str) -> list[Expectation]:

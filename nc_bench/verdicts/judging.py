@@ -47,7 +47,7 @@ def judge(
     for expectation in expected:
         for name in CLAIMS:
             if name in expectation.values:
-                judged.append(_verdict(config, name, expectation, float(last[name]), null, moving))
+                judged.append(_verdict(config, name, expectation, float(last.get(name, math.nan)), null, moving))
     judged.sort(key=lambda row: list(CLAIMS).index(row["name"]))
     return [*judged, _law(config, rows)]
 

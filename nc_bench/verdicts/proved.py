@@ -42,8 +42,6 @@ def known_minimizer(config: Config, counts: Sequence[int], width: int) -> Predic
 def _bounded(config: Config, counts: Sequence[int], width: int, decay: float) -> Prediction | str:
     """The prediction where features, head or outputs are bounded."""
     ball, head, outputs = config.constraints.features, config.constraints.head, config.constraints.outputs
-    if not config.objective.is_cross_entropy or config.objective.label_smoothing:
-        return "under norm bounds the minimiser is known for the plain cross entropy only"
     if config.model.is_linear:
         return "the features are linear in the inputs, so they cannot be chosen freely"
     if outputs is not None:
@@ -59,24 +57,61 @@ def _bounded(config: Config, counts: Sequence[int], width: int, decay: float) ->
             return f"no minimiser is known for {bounded} in the set {bound.set}"
     if ball.in_mean or head.in_mean:
         return _mean_square(config, counts, ball, head, width)
-    if ball.p != 2:
-        return f"the features are bounded in l^{ball.p:g}, not l^2 (Remark 4.3)"
     if unfilled := _unfilled(config, ball):
         return unfilled
+    return _ball(config, counts, ball, head, width)
+
+
+def _ball(config: Config, counts: Sequence[int], ball: FeatureBound, head: HeadBound, width: int) -> Prediction | str:
+    """The prediction where every feature and the spectral norm of the head are bounded."""
+    objective, classes = config.objective, len(counts)
+    weights = None if _balanced_enough(config, counts) else weights_in_loss(config, counts)
+    if ball.p != 2:
+        return _lp_ball(config, counts, ball, head, width)
+    if not objective.has_known_minimizer:
+        return f"under norm bounds no minimiser is known for the {objective.loss} loss"
+    if objective.is_rescaled:
+        return "the squared error is rescaled"
     return predict(
         "penultimate_ball",
-        classes=len(counts),
+        classes=classes,
         radius=ball.radius,
         head_norm=head.radius,
         nonnegative=config.model.has_nonnegative_features,
         bias=config.head.bias,
+        loss=objective.loss,
+        focal_gamma=objective.focal_gamma,
+        label_smoothing=objective.label_smoothing,
         width=width,
-        class_weights=None if _balanced_enough(config, counts) else weights_in_loss(config, counts),
+        class_weights=weights,
     )
+
+
+def _lp_ball(
+    config: Config, counts: Sequence[int], ball: FeatureBound, head: HeadBound, width: int
+) -> Prediction | str:
+    """The prediction for features in an l^p ball, where the smallest risk is known and not only bounded."""
+    if not config.objective.is_plain:
+        return f"with features bounded in l^{ball.p:g} the minimiser is known for the plain cross entropy only"
+    if config.model.has_nonnegative_features:
+        return f"the features are bounded in l^{ball.p:g} and non-negative"
+    if config.head.bias and not _balanced_enough(config, counts):
+        return f"the features are bounded in l^{ball.p:g}, and with a bias the optimum depends on the class weights"
+    prediction = predict(
+        "feature_lp_ball", classes=len(counts), radius=ball.radius, p=ball.p, width=width, head_norm=head.radius
+    )
+    if prediction.applies and prediction.values["tight"] != "yes":
+        return (
+            f"the features are bounded in l^{ball.p:g} in {width} dimensions: the risk is at least "
+            f"{prediction.values['risk_floor']:.6g}, and its minimum is not known"
+        )
+    return prediction
 
 
 def _bounded_outputs(config: Config, counts: Sequence[int], ball: OutputBound, width: int) -> Prediction | str:
     """The prediction for outputs in an l^p ball."""
+    if not config.objective.is_plain:
+        return "for bounded outputs the minimiser is known for the plain cross entropy only"
     # The optimal outputs sum to zero, and W maps features in the positive orthant to them without a bias only if
     # those are linearly independent.
     if config.model.has_nonnegative_features and not config.head.bias and width < len(counts):
@@ -87,45 +122,61 @@ def _bounded_outputs(config: Config, counts: Sequence[int], ball: OutputBound, w
 def _mean_square(
     config: Config, counts: Sequence[int], ball: FeatureBound, head: HeadBound, width: int
 ) -> Prediction | str:
-    """The prediction of the layer-peeled model, whose features and head rows are bounded in the mean square."""
-    if ball.in_mean != head.in_mean:
-        return "of features and head one is bounded in the mean square and the other is not"
+    """The prediction where features, the rows of the head or both are bounded in the mean square."""
+    if not config.objective.is_plain:
+        return "with bounds in the mean square the minimiser is known for the plain cross entropy only"
     if config.model.has_nonnegative_features:
-        return "the features are bounded in the mean square and non-negative"
-    if len(set(counts)) > 1:
+        return "a norm is bounded in the mean square, and the features are non-negative"
+    if ball.p != 2:
+        return f"the features are bounded in l^{ball.p:g}, and the head in the mean square"
+    if not ball.in_mean and (unfilled := _unfilled(config, ball)):
+        return unfilled
+    nearly = not ball.in_mean and not config.model.is_feature_table and _balanced_enough(config, counts)
+    if len(set(counts)) > 1 and not nearly:
         return f"the class sizes differ ({min(counts)} to {max(counts)})"
-    return predict(
-        "layer_peeled",
-        classes=len(counts),
-        head_energy=head.radius**2,
-        feature_energy=ball.radius**2,
-        width=width,
-        class_weights=config.objective.class_weights,
-    )
+    specification = {
+        "classes": len(counts),
+        "width": width,
+        "class_weights": None if nearly else config.objective.class_weights,
+        **({"feature_energy": ball.radius**2} if ball.in_mean else {"radius": ball.radius}),
+        **({"head_energy": head.radius**2} if head.in_mean else {"head_norm": head.radius}),
+    }
+    return predict("layer_peeled" if ball.in_mean and head.in_mean else "mixed_bounds", **specification)
 
 
 def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | str:
     """The prediction for a table of features whose head and features are both decayed."""
-    if len(set(counts)) > 1:
-        return f"the class sizes differ ({min(counts)} to {max(counts)})"
-    if config.head.bias and config.objective.decay_biases:
-        return "the bias is decayed too"
-    if config.objective.is_rescaled:
+    objective, biased = config.objective, config.head.bias
+    decayed_bias = biased and objective.decay_biases
+    if objective.is_rescaled:
         return "the squared error is rescaled"
     if config.optimizer.max_gradient_norm is not None:
         return "gradients are clipped before the decay is added, so the run minimises something else"
+    decays = {"head_decay": objective.decay_of_head, "feature_decay": objective.feature_decay}
+    uneven = len(set(counts)) > 1
+    signed = not config.model.has_nonnegative_features
+    if objective.loss == "mse" and signed and (uneven or decayed_bias):
+        bias = objective.decay_of_head if decayed_bias else "free" if biased else None
+        weights = objective.class_weights
+        return predict(
+            "weight_decay_mse", counts=tuple(counts), bias=bias, width=width, class_weights=weights, **decays
+        )
+    if uneven:
+        return f"the class sizes differ ({min(counts)} to {max(counts)})"
+    if decayed_bias:
+        return "the bias is decayed too"
     return predict(
         "weight_decay",
         classes=len(counts),
         per_class=counts[0],
-        head_decay=config.objective.decay_of_head,
-        feature_decay=config.objective.feature_decay,
-        nonnegative=config.model.has_nonnegative_features,
-        label_smoothing=config.objective.label_smoothing,
-        loss=config.objective.loss,
-        bias=config.head.bias,
+        nonnegative=not signed,
+        label_smoothing=objective.label_smoothing,
+        loss=objective.loss,
+        focal_gamma=objective.focal_gamma,
+        bias=biased,
         width=width,
-        class_weights=config.objective.class_weights,
+        class_weights=objective.class_weights,
+        **decays,
     )
 
 

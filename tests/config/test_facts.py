@@ -215,7 +215,7 @@ def test_clipping() -> None:
     [
         ({}, True, False, True, []),
         ({"label_smoothing": 0.5}, True, False, True, ["label smoothing 0.5"]),
-        ({"loss": "focal", "focal_gamma": 0}, False, False, False, ["focal loss", "gamma 0"]),
+        ({"loss": "focal", "focal_gamma": 0}, False, False, True, ["focal loss", "gamma 0"]),
         ({"loss": "mse", "mse_target": 2}, False, False, True, ["squared error", "true class weighted 1, target 2"]),
         ({"loss": "exponential", "head_decay": 0}, False, True, False, ["exponential loss", "decay of the head 0"]),
     ],

@@ -31,6 +31,14 @@ EXAMPLES: dict[str, dict[str, object]] = {
     "seli": {"counts": (3, 2, 1)},
     "two_layer_relu": {},
     "three_neurons": {"p1": 0.2, "p2": 0.4, "p3": 0.4},
+    "feature_lp_ball": {"classes": 3, "radius": 1.0, "p": 2.0, "width": 3},
+    "mixed_bounds": {"classes": 3, "radius": 1.0, "head_energy": 1.0},
+    "normalized_softmax": {"classes": 3, "temperature": 0.5},
+    "gradient_flow": {"classes": 3, "per_class": 2, "time": 1.0, "start_margin": 0.1},
+    "weight_decay_mse": {"counts": (3, 2, 1), "head_decay": 0.01, "feature_decay": 0.01},
+    "deep_linear": {"classes": 3, "layers": 3, "decay": 0.001},
+    "supervised_contrastive": {"classes": 3, "per_class": 2, "temperature": 0.5},
+    "softmax_code": {"classes": 3, "width": 3},
 }
 
 
@@ -50,7 +58,8 @@ def test_every_setting_gives_floats_a_source_and_assumptions() -> None:
         assert prediction.values, setting
         for name, value in prediction.values.items():
             entries = value if isinstance(value, tuple) else (value,)
-            assert all(type(entry) is float for entry in entries), (setting, name)
+            kind = str if name in ("shape", "tight") else float
+            assert all(type(entry) is kind for entry in entries), (setting, name)
 
 
 def number_of_classes(setting: str) -> int:
@@ -76,7 +85,7 @@ def assert_refused(cases: Iterable[Case], message: str) -> None:
 
 def test_every_setting_checks_its_width() -> None:
     for setting, example in EXAMPLES.items():
-        assert predict(setting, **example, width=3).applies, setting
+        assert predict(setting, **{**example, "width": 3}).applies, setting
     cases = [(setting, "width", width) for setting in SETTINGS for width in (0, -1, 2.5, True, "3")]
     assert_refused(cases, "width must be a whole number")
 
@@ -86,7 +95,7 @@ def test_every_setting_checks_class_weights() -> None:
     not_finite: list[Case] = []
     for setting, example in EXAMPLES.items():
         classes = number_of_classes(setting)
-        assert predict(setting, **example, width=3, class_weights=[2.0] * classes).applies, setting
+        assert predict(setting, **{**example, "width": 3, "class_weights": [2.0] * classes}).applies, setting
         for weights in ([1.0] * (classes + 1), [0.0] * classes, [-1.0] * classes, ["1"] * classes, 1.0, "12"):
             wrong.append((setting, "class_weights", weights))
         for number in (float("nan"), float("inf")):
@@ -102,6 +111,8 @@ def wrong_values(keyword: str) -> tuple[object, ...]:
             return (1, 0, -2, 2.0, True, "3", None)
         case "per_class":
             return (0, 1.5, True, None)
+        case "p":
+            return (0.5, -1, float("nan"), "1", None, True)
         case "counts":
             return ((3,), (), (3, 0), (3, -1), (3, 1.5), (3, True), 3, "31", None)
         case _:
@@ -122,6 +133,27 @@ FURTHER_WRONG_VALUES: tuple[Case, ...] = (
     ("weight_decay", "label_smoothing", -0.1),
     ("weight_decay", "loss", "hinge"),
     ("three_neurons", "p1", 0.3),
+    ("penultimate_ball", "label_smoothing", 1.0),
+    ("penultimate_ball", "loss", "hinge"),
+    ("penultimate_ball", "loss", "focal"),
+    ("penultimate_ball", "focal_gamma", 2.0),
+    ("weight_decay", "focal_gamma", 2.0),
+    ("normalized_softmax", "temperature", 0),
+    ("supervised_contrastive", "temperature", 0.0),
+    ("supervised_contrastive", "temperature", -1),
+    ("supervised_contrastive", "per_class", 1),
+    ("mixed_bounds", "feature_energy", 1.0),
+    ("mixed_bounds", "head_norm", 1.0),
+    ("frozen_simplex_head", "mixup", 1.1),
+    ("frozen_simplex_head", "mixup", -0.1),
+    ("frozen_simplex_head", "mixup", float("nan")),
+    ("weight_decay_mse", "bias", "none"),
+    ("weight_decay_mse", "bias", 0.0),
+    ("weight_decay_mse", "counts", (3, 0)),
+    ("deep_linear", "layers", 1),
+    ("deep_linear", "decay", 0),
+    ("deep_linear", "loss", "focal"),
+    ("gradient_flow", "start_margin", 0),
 )
 
 
@@ -140,7 +172,7 @@ def test_nonsense_is_found_even_where_the_theory_does_not_apply() -> None:
     with pytest.raises(ValueError, match="class_weights"):
         predict("penultimate_ball", classes=3, radius=1.0, width=1, class_weights=(1, -1, 1))
     with pytest.raises(ValueError, match="width"):
-        predict("final_layer_ball", classes=3, radius=1.0, p=float("inf"), width=0)
+        predict("final_layer_ball", classes=3, radius=1.0, p=3.0, width=0)
 
 
 def test_unknown_names_get_a_suggestion_and_the_list() -> None:

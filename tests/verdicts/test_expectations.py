@@ -13,6 +13,9 @@ from small_runs import network, table
 from nc_bench.config import Config
 from nc_bench.config.model import ACTIVATION_RANGE
 from nc_bench.models.layers import ACTIVATIONS
+from nc_bench.theory import predict
+
+NONNEGATIVE = {"nonnegative": True}
 
 
 @pytest.mark.parametrize("counts", [DIGITS, EQUAL, (1000, *EQUAL[1:])])
@@ -40,25 +43,48 @@ def test_bounded_features_that_end_in_relu(bias: bool) -> None:
 def test_a_bounded_table_of_non_negative_features() -> None:
     config = table(model={"name": "unconstrained", "widths": [12], "nonnegative": True})
     assert proved(config, EQUAL).values["risk"] == pytest.approx(ORTHOGONAL_RISK, rel=1e-14)
-    assert "weights" in refused(config, DIGITS)
+    unequal = predict("penultimate_ball", classes=10, radius=5.0, nonnegative=True, class_weights=DIGITS, width=12)
+    assert proved(config, DIGITS).values["risk"] == unequal.values["objective"]
 
 
-def test_a_bias_needs_equal_class_sizes_in_a_table_and_nearly_equal_ones_in_a_network() -> None:
-    for config in (network(head={"bias": True}), network(model=mlp())):
-        assert proved(config, DIGITS).values["risk"] > 0
-        assert "weights" in refused(config, (156, *DIGITS[1:]))
+def test_class_sizes_enter_a_table_exactly_and_a_network_where_they_differ_much() -> None:
+    """With a bias or non-negative features the least risk depends on them."""
+    uneven = (1000, *DIGITS[1:])
+    for config, options in ((network(head={"bias": True}), {"bias": True}), (network(model=mlp()), NONNEGATIVE)):
+        assert proved(config, DIGITS).values["risk"] == proved(config, EQUAL).values["risk"]
+        unequal = predict("penultimate_ball", classes=10, radius=5.0, class_weights=uneven, **options)
+        values = proved(config, uneven).values
+        assert values["risk"] == unequal.values["objective"] != proved(config, EQUAL).values["risk"]
+        assert "objective" not in values and ("nc2_etf" in values) == (not config.head.bias)
     biased = table(head={"bias": True})
     assert proved(biased, EQUAL).values["risk"] == pytest.approx(SIMPLEX_RISK, rel=1e-14)
-    assert "weights" in refused(biased, DIGITS)
+    assert 0 < 1 - proved(biased, DIGITS).values["risk"] / SIMPLEX_RISK < 1e-2
+
+
+def test_weights_of_classes_make_the_objective_the_judged_number() -> None:
+    """The recorded objective is the weighted mean loss, and the risk the plain one."""
+    weighted = table(objective={"class_weights": [10.0, 1.0, 1.0, 1.0]}, head={"bias": True})
+    values = proved(weighted, (5, 5, 5, 10)).values
+    unequal = predict("penultimate_ball", classes=4, radius=5.0, bias=True, class_weights=(50, 5, 5, 10))
+    assert values["objective"] == unequal.values["objective"]
+    assert "risk" not in values
 
 
 @pytest.mark.parametrize(
     ("width", "model", "reason"),
-    [(8, {"final_activation": False}, "8"), (9, {"final_activation": True}, "9")],
+    [(4, {"final_activation": False}, "4"), (9, {"final_activation": True}, "9")],
 )
 def test_features_too_narrow_for_the_simplex(width: int, model: dict[str, Any], reason: str) -> None:
     assert reason in refused(network(model=mlp(widths=[16, width], **model)))
     assert proved(network(model=mlp(widths=[16, width + 1], **model)))
+
+
+def test_features_of_eight_dimensions_hold_two_simplices_of_five() -> None:
+    values = proved(network(model=mlp(widths=[16, 8], final_activation=False))).values
+    expected = predict("penultimate_ball", classes=10, radius=5.0, width=8).values
+    assert values["risk"] == expected["risk"] > SIMPLEX_RISK
+    assert values["simplex_efficiency"] < 1 and values["nc2_equiangular"] == expected["nc2_equiangular"]
+    assert "nc2_etf" not in values and "objective" not in values
 
 
 @pytest.mark.parametrize("activation", ["tanh", "hard_tanh", "sigmoid", "gelu"])
@@ -92,9 +118,9 @@ def test_the_ranges_of_the_activations() -> None:
 
 @pytest.mark.parametrize("config", [network, table])
 def test_bounded_outputs(config: Any) -> None:
-    for p in (2.0, 3.0):
+    ends = {1.0: math.log1p(9 * math.exp(-2)), math.inf: math.log1p(9 * math.exp(-4))}
+    for p, expected in {2.0: 0.738657592, 3.0: 0.586694377, **ends}.items():
         values = proved(config(constraints={**FREE, "outputs": {"radius": 2.0, "p": p}})).values
-        expected = {2.0: 0.738657592, 3.0: 0.586694377}[p]
         assert values["risk"] == pytest.approx(expected, rel=1e-8)
         assert values["output_collapse"] == 0
         assert not any(name.startswith(("nc1", "nc2", "nc3")) for name in values)
@@ -133,7 +159,18 @@ def test_decayed_tables_of_equal_class_sizes() -> None:
     [
         (network(head={"trainable": False}), "the head is frozen"),
         (network(constraints={"outputs": {"radius": 2.0}}), "the outputs are bounded and something else is too"),
-        (network(constraints={"features": {"radius": 5.0, "p": 3.0}}), "the features are bounded in l^3, not l^2"),
+        (
+            network(constraints={"features": {"radius": 5.0, "p": 3.0}}, model=mlp(final_activation=False)),
+            "the features are bounded in l^3 in 12 dimensions: the risk is at least ",
+        ),
+        (
+            network(constraints={"features": {"radius": 5.0, "p": 1.5}}, model=mlp(final_activation=False)),
+            "p = 1.5: below 2 the smallest risk is a conjecture only",
+        ),
+        (
+            network(constraints={"features": {"radius": 5.0, "p": 3.0}}, model=mlp()),
+            "the features are bounded in l^3 and non-negative",
+        ),
         (network(objective={"weight_decay": 0.1}), "norm bounds and decay act together"),
         (network(objective={"feature_decay": 0.1}), "norm bounds and decay act together"),
         (
@@ -149,7 +186,7 @@ def test_decayed_tables_of_equal_class_sizes() -> None:
         ),
         (
             network(objective={"loss": "exponential"}),
-            "under norm bounds the minimiser is known for the plain cross entropy only",
+            "under norm bounds no minimiser is known for the exponential loss",
         ),
         (table(constraints=FREE, objective={"loss": "mse"}), "without bounds or decay the loss does not determine"),
         (network(constraints=FREE, objective={"label_smoothing": 0.1}), "without bounds or decay the loss does not"),
@@ -181,7 +218,7 @@ def test_class_weights_count_like_class_sizes() -> None:
     weighted = {"class_weights": [10.0, 1.0, 1.0, 1.0]}
     bounded = table(objective=weighted)
     assert proved(bounded, (5,) * 4).values["risk"] == proved(table(), (5,) * 4).values["risk"]
-    assert "weights" in refused(table(objective=weighted, head={"bias": True}), (5,) * 4)
+    assert "risk" not in proved(table(objective=weighted, head={"bias": True}), (5,) * 4).values
     assert proved(table(objective=weighted, head={"bias": True}), (1, 10, 10, 10)).values["risk"] > 0
     decayed = {"weight_decay": 0.1, "feature_decay": 0.1, **weighted}
     assert "weights" in refused(table(constraints=FREE, objective=decayed), (5,) * 4)

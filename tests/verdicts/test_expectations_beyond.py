@@ -10,6 +10,7 @@ from expected_runs import DIGITS, EQUAL, FREE, ORTHOGONAL_RISK, SIMPLEX_RISK, ml
 from small_runs import network, table
 
 from nc_bench.config import Config
+from nc_bench.theory import predict
 
 FOCAL = {"loss": "focal", "focal_gamma": 2.0}
 
@@ -23,7 +24,8 @@ def test_normalized_features_reach_the_minimiser_in_the_ball(activation: str | N
     assert values["risk"] == pytest.approx(ORTHOGONAL_RISK if orthogonal else SIMPLEX_RISK, rel=1e-14)
     assert proved(table(constraints=sphere)).values["risk"] == pytest.approx(SIMPLEX_RISK, rel=1e-14)
     mixed = {**sphere, "head": {"radius": 1.0, "set": "mean_square"}}
-    assert "one is bounded in the mean square" in refused(table(constraints=mixed), EQUAL)
+    values = proved(table(constraints=mixed), EQUAL).values
+    assert values["risk"] == pytest.approx(math.log1p(9 * math.exp(-10 / 9 * 5)), rel=1e-12)
     assert refused(network(constraints={**sphere, "head": None})).startswith("only one of features and head is bounded")
 
 
@@ -32,7 +34,7 @@ def test_a_head_with_a_decay_of_its_own_in_a_network(objective: dict[str, Any]) 
     reason = {
         "weight_decay": "weight decay acts on every layer",
         "head_decay": "weight decay acts on every layer",
-        "loss": "no minimiser is known for the focal loss",
+        "loss": "without bounds or decay the loss does not determine features and head",
     }
     expected = next((said for key, said in reason.items() if key in objective), "nothing bounds the norms")
     assert refused(network(constraints=FREE, objective=objective), EQUAL).startswith(expected)
@@ -52,7 +54,7 @@ def test_the_heads_own_decay_is_the_one_of_the_prediction() -> None:
 @pytest.mark.parametrize(
     ("objective", "reason"),
     [
-        (FOCAL, "no minimiser is known for the focal loss"),
+        ({"loss": "exponential"}, "no minimiser is known for the exponential loss"),
         ({"loss": "mse", "mse_true_weight": 2.0}, "the squared error is rescaled"),
         ({"loss": "mse", "mse_target": 2.0}, "the squared error is rescaled"),
     ],
@@ -68,7 +70,11 @@ def test_bounds_in_the_mean_square() -> None:
     assert values["risk"] == pytest.approx(math.log1p(9 * math.exp(-10 / 9 * 3)), rel=1e-12)
     assert refused(table(constraints=sets), DIGITS) == "the class sizes differ (135 to 143)"
     mixed = {**sets, "head": {"radius": 1.5}}
-    assert "one is bounded in the mean square" in refused(table(constraints=mixed), EQUAL)
+    values = proved(table(constraints=mixed), EQUAL).values
+    assert values["risk"] == pytest.approx(math.log1p(9 * math.exp(-1.5 * math.sqrt(10 * 4 / 9))), rel=1e-12)
+    assert refused(table(constraints=mixed), DIGITS) == "the class sizes differ (135 to 143)"
+    smoothed = {"label_smoothing": 0.1}
+    assert "plain cross entropy" in refused(table(constraints=mixed, objective=smoothed), EQUAL)
     nonnegative = {"name": "unconstrained", "widths": [12], "nonnegative": True}
     assert "non-negative" in refused(table(constraints=sets, model=nonnegative), EQUAL)
 
@@ -84,9 +90,59 @@ def test_a_set_that_theory_does_not_know_has_no_prediction(bounded: str) -> None
 
 
 @pytest.mark.parametrize("objective", [{"loss": "mse"}, {"label_smoothing": 0.1}, FOCAL])
-@pytest.mark.parametrize("constraints", [{}, {**FREE, "outputs": {"radius": 2.0}}])
-def test_bounds_with_another_loss_have_no_prediction(objective: dict[str, Any], constraints: dict[str, Any]) -> None:
-    assert "plain cross entropy" in refused(network(objective=objective, constraints=constraints), EQUAL)
+def test_other_losses_in_the_ball_are_held_against_the_objective(objective: dict[str, Any]) -> None:
+    signed = {"model": mlp(final_activation=False)}
+    expected = predict("penultimate_ball", classes=10, radius=5.0, width=12, **objective).values
+    for config in (network(objective=objective, **signed), table(objective=objective)):
+        values = proved(config, DIGITS).values
+        assert values["objective"] == expected["objective"]
+        # In a ball of radius 5 squared error and smoothing are at their minimum before the bound is reached.
+        assert ("risk" in values) == ("feature_radius" in values) == (objective is FOCAL)
+    small = network(objective=objective, constraints={"features": {"radius": 0.5}}, **signed)
+    shrink = math.sqrt(9 / 10) if objective == {"loss": "mse"} else 1.0  # an orthogonal frame, around its mean
+    assert proved(small, DIGITS).values["feature_radius"] == pytest.approx(0.5 * shrink)
+    assert "plain cross entropy" in refused(
+        network(objective=objective, constraints={**FREE, "outputs": {"radius": 2.0}}), EQUAL
+    )
+    biased = {"head": {"bias": True}}
+    uneven = (1000, *EQUAL[1:])
+    assert "bias" in refused(network(objective=objective, **biased, **signed), uneven)
+    assert ("non-negative" in refused(network(objective=objective, model=mlp(), **biased), EQUAL)) or objective is FOCAL
+    if objective is FOCAL:
+        assert "bias" in refused(network(objective=objective, **biased, **signed), EQUAL)
+
+
+def test_features_in_an_lp_ball_are_judged_where_sign_vectors_are_a_simplex() -> None:
+    cube = {"features": {"radius": 2.0, "p": math.inf}}
+    four = (5, 5, 5, 9)
+    config = network(model=mlp(widths=[16, 3], final_activation=False), constraints=cube)
+    values = proved(config, four).values
+    assert values["risk"] == pytest.approx(math.log1p(3 * math.exp(-2 * math.sqrt(3) * math.sqrt(4 / 3))), rel=1e-12)
+    assert values["feature_radius"] == pytest.approx(2 * math.sqrt(3)) and values["nc2_etf"] == 0
+    biased = network(model=mlp(widths=[16, 3], final_activation=False), constraints=cube, head={"bias": True})
+    assert "class weights" in refused(biased, four)
+    assert proved(biased, (5,) * 4).values == values
+    smoothed = network(model=mlp(widths=[16, 3], final_activation=False), constraints=cube, objective=FOCAL)
+    assert "plain cross entropy" in refused(smoothed, four)
+
+
+def test_decayed_tables_of_focal_loss_and_of_squared_error_with_any_sizes() -> None:
+    decays = {"weight_decay": 5e-3, "feature_decay": 1e-4}
+    expected = {"head_decay": 5e-3, "feature_decay": 1e-4}
+    focal = proved(table(constraints=FREE, objective={**FOCAL, **decays}), EQUAL).values
+    problem = {"classes": 10, "per_class": 10, "loss": "focal", "focal_gamma": 2.0}
+    assert focal["objective"] == predict("weight_decay", **problem, **expected).values["objective"]
+    sizes = (30, 20, *EQUAL[2:])
+    for head, free, bias in (({}, True, None), ({"bias": True}, False, "free"), ({"bias": True}, True, 5e-3)):
+        objective = {"loss": "mse", "decay_biases": free, **decays}
+        config = table(constraints=FREE, objective=objective, head=head)
+        if isinstance(bias, float):
+            assert "decayed bias" in refused(config, sizes)
+        counts = EQUAL if isinstance(bias, float) else sizes
+        values = proved(config, counts).values
+        prediction = predict("weight_decay_mse", counts=counts, bias=bias, **expected)
+        assert values["objective"] == prediction.values["objective"]
+        assert "risk" not in values
 
 
 def resnet(**sections: Any) -> Config:

@@ -1,0 +1,325 @@
+"""Focal loss with decay, squared error with any counts and bias, deep factors, mixup, flows: against SciPy."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from theory_descents import deep_objective, flow, mixed_sample
+from theory_metrics import Solution, cosines, measure, unit
+from theory_minimisers import best, focal, minimise_decay, squared_error
+
+from nc_bench.theory import predict
+from nc_bench.theory.deep_linear import _best
+
+quick = settings(deadline=None, max_examples=60)
+
+DECAY = {"head_decay": 2e-2, "feature_decay": 5e-3}
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0, 5.0])
+@pytest.mark.parametrize("bias", [False, True])
+def test_focal_loss_with_decay_is_the_minimum_in_every_name(gamma: float, bias: bool) -> None:
+    prediction = predict("weight_decay", classes=3, per_class=2, loss="focal", focal_gamma=gamma, bias=bias, **DECAY)
+    solution = best(lambda seed: minimise_decay([2] * 3, 3, loss=focal(gamma), bias=bias, seed=seed, **DECAY), 4)
+    measured = measure(solution)
+    assert solution.objective == pytest.approx(prediction.values["objective"], abs=1e-13)
+    for name, value in prediction.values.items():
+        assert measured[name] == pytest.approx(value, abs=2e-6), name
+
+
+@quick
+@given(st.integers(2, 50), st.integers(1, 100), st.floats(1e-8, 1.0))
+def test_focal_loss_without_gamma_is_cross_entropy(classes: int, per_class: int, decay: float) -> None:
+    problem = {"classes": classes, "per_class": per_class, "head_decay": decay, "feature_decay": decay}
+    plain = predict("weight_decay", **problem).values
+    values = predict("weight_decay", **problem, loss="focal", focal_gamma=0).values
+    assert values["objective"] == pytest.approx(plain["objective"], rel=1e-12)
+    assert values["margin"] == pytest.approx(plain["margin"], rel=1e-8, abs=1e-7)
+
+
+def test_where_decay_wins_over_the_focal_loss() -> None:
+    """From both sides, against the minimum itself: descent finds no state in which some classes alone are alive."""
+    problem = {"classes": 3, "per_class": 1, "loss": "focal", "focal_gamma": 5.0}
+    low, high = 1e-3, 1.0
+    for _ in range(50):
+        middle = math.sqrt(low * high)
+        margin = predict("weight_decay", **problem, head_decay=middle, feature_decay=middle).values["margin"]
+        low, high = (middle, high) if margin > 0 else (low, middle)
+    for decay in (low * 0.99, high * 1.01):
+        values = predict("weight_decay", **problem, head_decay=decay, feature_decay=decay).values
+        assert (values["margin"] > 0) == (decay < low)
+        solve = partial(minimise_decay, [1] * 3, 3, decay, decay, loss=focal(5.0))
+        found = best(lambda seed, solve=solve: solve(seed=seed), 12)  # type: ignore[misc]
+        assert found.objective == pytest.approx(values["objective"], abs=1e-11)
+    assert "non-negative" in predict("weight_decay", **problem, **DECAY, nonnegative=True).reason
+    assert "smoothing" in predict("weight_decay", **problem, **DECAY, label_smoothing=0.1).reason
+
+
+MSE: list[dict[str, Any]] = [
+    {"counts": (3, 2, 1)},
+    {"counts": (4, 4)},
+    {"counts": (5, 2, 1), "bias": "free"},
+    {"counts": (2, 2, 2), "bias": "free"},
+    {"counts": (2, 2, 2), "bias": 0.01},
+    {"counts": (2, 2, 2), "bias": 1.0},
+    {"counts": (1, 1, 1, 1), "bias": 100.0},
+    {"counts": (12, 4, 1)},
+]
+
+
+@pytest.mark.parametrize("problem", MSE, ids=str)
+@pytest.mark.parametrize("decay", [DECAY, {"head_decay": 0.1, "feature_decay": 0.04}], ids=["weak", "strong"])
+def test_squared_error_with_decay_is_the_minimum_in_every_name(
+    problem: dict[str, Any], decay: dict[str, float]
+) -> None:
+    values = dict(predict("weight_decay_mse", **problem, **decay).values)
+    bias, counts = problem.get("bias"), problem["counts"]
+    options = {"bias": bias is not None, "bias_decay": bias if isinstance(bias, float) else 0.0}
+    solution = best(
+        lambda seed: minimise_decay(counts, len(counts), loss=squared_error, seed=seed, **options, **decay), starts=4
+    )
+    assert solution.objective == pytest.approx(values["objective"], abs=1e-12)
+    measured = measure(solution)
+    means = np.stack([solution.features[solution.labels == c].mean(0) for c in range(len(counts))])
+    assert np.linalg.norm(solution.weight, axis=1) == pytest.approx(values["head_row_norms"], abs=2e-5)
+    assert np.linalg.norm(means, axis=1) == pytest.approx(values["feature_norms"], abs=2e-5)
+    for name in ("risk", "risk_balanced"):
+        assert measured[name] == pytest.approx(values[name], abs=1e-7), name
+    if "cosine" in values:
+        assert cosines(means) == pytest.approx(values["cosine"], abs=1e-4)
+    elif min(values["feature_norms"]) > 1e-3:
+        assert np.ptp(cosines(means)) > 1e-4
+
+
+@quick
+@given(st.integers(2, 20), st.integers(1, 50), st.floats(1e-6, 0.3), st.floats(1e-6, 0.3))
+def test_squared_error_with_equal_counts_is_the_balanced_formula(
+    classes: int, per_class: int, head_decay: float, feature_decay: float
+) -> None:
+    decay = {"head_decay": head_decay, "feature_decay": feature_decay}
+    for bias, balanced in ((None, False), ("free", True)):
+        values = predict("weight_decay_mse", counts=(per_class,) * classes, bias=bias, **decay).values
+        plain = predict("weight_decay", classes=classes, per_class=per_class, loss="mse", bias=balanced, **decay).values
+        assert values["objective"] == pytest.approx(plain["objective"], rel=1e-10)
+        assert values["risk"] == pytest.approx(plain["risk"], rel=1e-9)
+        assert values["head_row_norms"] == pytest.approx((plain["head_row_norm"],) * classes, rel=1e-6, abs=1e-6)
+        assert values["feature_norms"] == pytest.approx((plain["feature_norm"],) * classes, rel=1e-6, abs=1e-6)
+
+
+@quick
+@given(st.integers(2, 20), st.integers(1, 50), st.floats(0.01, 0.95), st.floats(1e-3, 1e3))
+def test_the_decay_of_the_bias_leads_from_the_simplex_to_the_frame(
+    classes: int, per_class: int, q: float, factor: float
+) -> None:
+    """The simplex up to lb = q/(1-q), where the free bias differs by its value alone; the frame at lb = infinity."""
+    decay = {"head_decay": q**2 / classes**2 / per_class, "feature_decay": 1.0}
+    counts, boundary = (per_class,) * classes, q / (1 - q)
+    at = predict("weight_decay_mse", counts=counts, bias=factor * boundary, **decay).values
+    root = math.sqrt(per_class)
+    kept, along = root * (1 - q), max(root * (1 - q * (1 + factor * boundary) / (factor * boundary)), 0.0)
+    assert at["cosine"] == pytest.approx((along - kept) / (along + (classes - 1) * kept), abs=1e-9)
+    assert (at["cosine"] <= -1 / (classes - 1) + 1e-12) or factor > 1
+    free = predict("weight_decay_mse", counts=counts, bias="free", **decay).values
+    barely = predict("weight_decay_mse", counts=counts, bias=boundary * 1e-9, **decay).values
+    assert barely["objective"] == pytest.approx(free["objective"], rel=1e-6)
+    none = predict("weight_decay_mse", counts=counts, **decay).values
+    fully = predict("weight_decay_mse", counts=counts, bias=1e9, **decay).values
+    assert fully["objective"] == pytest.approx(none["objective"], rel=1e-6)
+    assert fully["cosine"] == pytest.approx(0.0, abs=1e-6)
+    assert free["objective"] <= at["objective"] * (1 + 1e-9) <= none["objective"] * (1 + 2e-9)
+
+
+@quick
+@given(st.lists(st.integers(1, 1000), min_size=2, max_size=8), st.floats(1e-6, 0.05))
+def test_a_class_is_dead_exactly_up_to_its_threshold(counts: list[int], decay: float) -> None:
+    values = predict("weight_decay_mse", counts=counts, head_decay=decay, feature_decay=decay).values
+    threshold = sum(counts) ** 2 * decay**2
+    for count, norm in zip(counts, values["feature_norms"], strict=True):
+        if not math.isclose(count, threshold, rel_tol=1e-9):
+            assert (norm == 0) == (count < threshold)
+
+
+@pytest.mark.parametrize(
+    ("problem", "word"),
+    [
+        ({"counts": (2, 1), "bias": 0.1}, "equal ones"),
+        ({"counts": (2, 1, 1), "width": 2}, "width 2"),
+        ({"counts": (2, 1, 1), "width": 1, "bias": "free"}, "width 1"),
+        ({"counts": (2, 1), "class_weights": (1, 2)}, "weights"),
+    ],
+)
+def test_squared_error_says_why_it_does_not_apply(problem: dict[str, Any], word: str) -> None:
+    prediction = predict("weight_decay_mse", **problem, **DECAY)
+    assert not prediction.applies and word in prediction.reason
+    assert predict("weight_decay_mse", counts=(2, 1, 1), width=2, bias="free", **DECAY).applies
+
+
+@pytest.mark.parametrize(
+    ("classes", "layers", "shape", "objective"),
+    [
+        (4, 3, "simplex", 0.01889487),
+        (4, 4, "pairs", 0.01659518),
+        (6, 3, "pairs", 0.02956847),
+        (8, 3, "pairs", 0.03980587),
+        (12, 3, "pairs", 0.06021564),
+        (10, 2, "simplex", 0.07112918),
+    ],
+)
+def test_depth_has_the_known_numbers(classes: int, layers: int, shape: str, objective: float) -> None:
+    values = predict("deep_linear", classes=classes, layers=layers, decay=1e-3).values
+    assert values["shape"] == shape
+    assert round(values["objective"], 8) == objective
+
+
+@pytest.mark.parametrize(
+    ("classes", "layers", "decay", "per_class"),
+    [
+        (2, 3, 0.05, 1),
+        (3, 3, 1e-2, 1),
+        (3, 4, 1e-3, 2),
+        (4, 4, 1e-2, 1),
+        (3, 8, 1e-2, 1),
+        (4, 2, 0.1, 2),
+        (6, 3, 1e-2, 1),
+    ],
+)
+def test_depth_is_the_minimum(classes: int, layers: int, decay: float, per_class: int) -> None:
+    prediction = predict("deep_linear", classes=classes, layers=layers, decay=decay, per_class=per_class)
+    found = deep_objective(classes, layers, decay, per_class=per_class, starts=8)
+    assert found == pytest.approx(prediction.values["objective"], abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("classes", "layers", "decay"), [(6, 4, 1e-2), (8, 3, 1e-2), (10, 3, 1e-2), (12, 3, 3e-3)])
+def test_depth_is_the_minimum_at_the_edge_of_its_domain(classes: int, layers: int, decay: float) -> None:
+    prediction = predict("deep_linear", classes=classes, layers=layers, decay=decay)
+    found = deep_objective(classes, layers, decay, width=7, starts=20)
+    assert found == pytest.approx(prediction.values["objective"], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("classes", "layers", "decay", "lower"),
+    [(6, 5, 1e-3, 0.02402109), (5, 3, 1e-3, 0.0250517), (3, 4, 0.1345, 0.992386), (3, 6, 0.1268, 1.065329)],
+)
+def test_depth_says_where_lower_ranks_are_better(classes: int, layers: int, decay: float, lower: float) -> None:
+    prediction = predict("deep_linear", classes=classes, layers=layers, decay=decay)
+    assert not prediction.applies and "upper bounds only" in prediction.reason
+    found = deep_objective(classes, layers, decay, starts=24)
+    assert found <= lower + 1e-5
+    assert found < float(_best(classes, layers, decay, 1)["objective"]) - 2e-5
+
+
+@pytest.mark.parametrize(("classes", "layers"), [(14, 3), (16, 3), (8, 4), (6, 6), (9, 4), (5, 3), (3, 9)])
+def test_depth_is_not_known_there_at_all(classes: int, layers: int) -> None:
+    assert not predict("deep_linear", classes=classes, layers=layers, decay=1e-3).applies
+
+
+@pytest.mark.parametrize(("layers", "decay", "per_class"), [(2, 0.05, 2), (3, 0.05, 1), (4, 0.02, 2), (3, 0.5, 1)])
+def test_depth_of_squared_error_is_the_minimum(layers: int, decay: float, per_class: int) -> None:
+    values = predict("deep_linear", classes=3, layers=layers, decay=decay, per_class=per_class, loss="mse").values
+    found = deep_objective(3, layers, decay, per_class=per_class, loss=squared_error, starts=12)
+    assert found == pytest.approx(values["objective"], abs=1e-11)
+    assert values["shape"] == ("zero" if values["margin"] == 0 else "frame")
+
+
+@quick
+@given(st.integers(2, 30), st.integers(1, 50), st.floats(1e-8, 0.5))
+def test_two_layers_are_the_balanced_decay(classes: int, per_class: int, decay: float) -> None:
+    for loss in ("cross_entropy", "mse"):
+        deep = predict("deep_linear", classes=classes, layers=2, decay=decay, per_class=per_class, loss=loss).values
+        problem = {"classes": classes, "per_class": per_class, "loss": loss}
+        plain = predict("weight_decay", head_decay=decay, feature_decay=decay, **problem).values
+        if deep["shape"] == "pairs":  # as good as the simplex to rounding: only where there are two or no margin
+            assert classes == 2 or plain["margin"] < 1e-6
+        assert deep["objective"] == pytest.approx(plain["objective"], rel=1e-12)
+        assert deep["margin"] == pytest.approx(plain["margin"], rel=1e-6, abs=1e-6)
+
+
+@quick
+@given(st.integers(3, 4), st.integers(3, 8), st.floats(1e-7, 1e-3), st.integers(1, 9))
+def test_samples_act_like_decay_in_deep_factors(classes: int, layers: int, decay: float, per_class: int) -> None:
+    problem = {"classes": classes, "layers": layers}
+    many = predict("deep_linear", **problem, decay=decay, per_class=per_class).values
+    scaled = predict("deep_linear", **problem, decay=decay * per_class ** (1 / layers)).values
+    assert many["objective"] == pytest.approx(scaled["objective"], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("classes", "share", "decay"), [(3, 0.3, 1e-3), (4, 0.5, 0.1), (10, 0.9, 1e-2), (5, 1.0, 1e-2)]
+)
+def test_a_mixed_sample_has_the_best_feature(classes: int, share: float, decay: float) -> None:
+    values = predict(
+        "frozen_simplex_head", classes=classes, per_class=2, feature_decay=decay / classes / 2, mixup=share
+    ).values
+    feature, objective = mixed_sample(classes, decay, share)
+    head = unit(np.eye(classes) - 1 / classes)
+    assert objective == pytest.approx(values["objective"], abs=1e-12)
+    assert feature == pytest.approx(values["a"] * head[0] + values["b"] * head[1], abs=1e-6)
+    assert np.linalg.norm(feature) == pytest.approx(values["feature_norm"], abs=1e-6)
+
+
+@quick
+@given(st.integers(3, 100), st.integers(1, 100), st.floats(1e-12, 10.0), st.floats(0.0, 1.0))
+def test_mixup_solves_its_equations_and_ends_at_plain_samples(
+    classes: int, per_class: int, decay: float, share: float
+) -> None:
+    problem = {"classes": classes, "per_class": per_class, "feature_decay": decay}
+    values = predict("frozen_simplex_head", **problem, mixup=share).values
+    a, b, others = values["a"], values["b"], classes - 1
+    logits: Any = np.array([a - b / others, b - a / others] + [-(a + b) / others] * (classes - 2))
+    p = np.exp(logits - np.logaddexp.reduce(logits))
+    assert decay * classes * per_class * a == pytest.approx(share - p[0] + p[2], abs=1e-11)
+    assert decay * classes * per_class * b == pytest.approx(1 - share - p[1] + p[2], abs=1e-11)
+    swapped = predict("frozen_simplex_head", **problem, mixup=1 - share).values
+    assert swapped["a"] == pytest.approx(b, rel=1e-6, abs=1e-6) or 0 < 1 - share < 1e-9
+    plain = predict("frozen_simplex_head", **problem).values
+    end = predict("frozen_simplex_head", **problem, mixup=1.0).values
+    assert end["objective"] == pytest.approx(plain["objective"], rel=1e-9)
+    assert end["feature_norm"] == pytest.approx(plain["feature_norm"], rel=1e-6, abs=1e-6)
+
+
+def test_mixup_of_two_classes_is_not_determined() -> None:
+    refused = predict("frozen_simplex_head", classes=2, per_class=1, feature_decay=0.1, mixup=0.5)
+    assert not refused.applies and "two classes" in refused.reason
+
+
+@pytest.mark.parametrize(("classes", "per_class", "time"), [(4, 2, 30.0), (3, 1, 5.0), (5, 3, 300.0)])
+def test_the_flow_follows_its_clock(classes: int, per_class: int, time: float) -> None:
+    """Explicit integration of all coordinates of features and head, from the simplex."""
+    simplex = unit(np.eye(classes) - 1 / classes)
+    labels = np.repeat(np.arange(classes), per_class)
+    start = 0.2
+    scale = math.sqrt(start * (classes - 1) / classes / math.sqrt(per_class))
+    features, weight = flow(scale * simplex[labels], scale * math.sqrt(per_class) * simplex, labels, time)
+    problem = {"classes": classes, "per_class": per_class, "start_margin": start}
+    values = predict("gradient_flow", **problem, time=time).values
+    solution = Solution(features=features, labels=labels, weight=weight, bias=np.zeros(classes), objective=math.nan)
+    measured = measure(solution)
+    for name, value in values.items():
+        assert measured[name] == pytest.approx(value, abs=1e-7), name
+
+
+@quick
+@given(st.integers(2, 100), st.integers(1, 100), st.floats(1e-3, 20.0), st.floats(0.0, 1e6), st.floats(0.0, 1e6))
+def test_the_clock_adds_up(classes: int, per_class: int, start: float, first: float, second: float) -> None:
+    problem = {"classes": classes, "per_class": per_class}
+    middle = predict("gradient_flow", **problem, time=first, start_margin=start).values["margin"]
+    end = predict("gradient_flow", **problem, time=second, start_margin=middle).values["margin"]
+    once = predict("gradient_flow", **problem, time=first + second, start_margin=start).values["margin"]
+    assert end == pytest.approx(once, rel=1e-9)
+    assert start <= middle <= end
+
+
+def test_the_margin_grows_like_the_logarithm_of_time() -> None:
+    """Slope 1 in log t, after the constant: e^m/m = 2 t/sqrt(n) to leading order."""
+    problem = {"classes": 4, "per_class": 5, "start_margin": 0.1}
+    early, late = (predict("gradient_flow", **problem, time=time).values["margin"] for time in (1e30, 1e60))
+    assert (late - math.log(late) - early + math.log(early)) / (30 * math.log(10)) == pytest.approx(1, abs=1e-3)
+    with pytest.raises(ValueError, match="700"):
+        predict("gradient_flow", **{**problem, "start_margin": 699.0}, time=1e303)
