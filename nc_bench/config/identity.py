@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from hashlib import sha256
 from typing import Any
 
@@ -55,6 +56,8 @@ def _identity(value: Any) -> Any:
         return {key: inner for key, (field, inner) in given.items() if key == "name" or inner != _default(field)}
     if isinstance(value, tuple):
         return [_identity(entry) for entry in value]
+    if value == math.inf:
+        return "inf"  # JSON has no word for it
     return value + 0.0 if isinstance(value, float) else value  # -0.0 is 0.0, as it is in a comparison
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -352,3 +353,13 @@ def test_schema_lists_what_is_allowed() -> None:
     assert schema["$defs"]["Downloaded"]["properties"]["name"]["enum"][:2] == ["mnist", "fashion_mnist"]
     assert schema["properties"]["device"]["pattern"]
     assert yaml.safe_load(dump_config(small())).keys() == schema["properties"].keys()
+
+
+def test_an_infinite_exponent_is_kept_in_file_and_hash(tmp_path: Path) -> None:
+    settings = small().model_dump()
+    settings["constraints"]["features"] = {"radius": 1.0, "p": math.inf}
+    cube = Config.model_validate(settings)
+    settings["constraints"]["features"]["p"] = 2.0
+    assert config_hash(cube) != config_hash(Config.model_validate(settings))
+    (tmp_path / "saved.yaml").write_text(dump_config(cube))
+    assert load_config(tmp_path / "saved.yaml") == cube
