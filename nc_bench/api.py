@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from nc_bench.config import load_config
 from nc_bench.errors import RunError
 from nc_bench.paths import expanded
-from nc_bench.runs import RunTables, read_run
+from nc_bench.runs import RunTables
 from nc_bench.runs.directory import CONFIG
+from nc_bench.verdicts.judging import read_judged_run
 
 if TYPE_CHECKING:
     from nc_bench.training.trained_model import TrainedModel
@@ -38,4 +39,4 @@ def load_run(directory: Any) -> Run:
 
     Raises RunError (a ValueError) naming the file if the directory holds no run or a file is damaged.
     """
-    return Run(**vars(read_run(expanded(directory, error=RunError))))
+    return Run(**vars(read_judged_run(expanded(directory, error=RunError))))

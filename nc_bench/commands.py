@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import sys
 import unicodedata
@@ -30,6 +31,7 @@ def run_command(work: Callable[[], int]) -> int:
 
     An error that `explain` does not know is a bug and is raised, so that Python shows its traceback and exits with 1.
     """
+    _print_anything()
     try:
         try:
             status = work()
@@ -51,6 +53,13 @@ def run_command(work: Callable[[], int]) -> int:
         status, line = explained
         say(line)
         return status
+
+
+def _print_anything() -> None:
+    """Let names of files that are no text, and letters that the terminal does not have, be printed as \\x and \\u."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def explain(error: Exception) -> tuple[int, str] | None:

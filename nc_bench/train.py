@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from nc_bench.commands import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_OK, default_folder, run_command
+from nc_bench.commands import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_OK, default_folder, run_command, say
 from nc_bench.config import Config, ConfigError, config_hash, load_config
+from nc_bench.text import one_line
 
 EXIT = {"complete": EXIT_OK, "diverged": EXIT_DIVERGED, "interrupted": EXIT_INTERRUPTED}
 
@@ -31,10 +33,20 @@ def _train(arguments: argparse.Namespace) -> int:
 
     status = run_training(config, directory, resume=arguments.resume)
     if os.environ.get("RANK", "0") == "0":
-        render_run(directory)
+        _show(render_run, directory)
         if status == "interrupted":
             print(f"interrupted; go on with --resume --out {directory}")
     return EXIT[status]
+
+
+def _show(render_run: Callable[[Path], None], directory: Path) -> None:
+    """Show the run. What cannot be shown is said in one line and changes nothing: the run has ended as it has."""
+    try:
+        render_run(directory)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        say(f"{directory}: the run is kept, but not all of it could be shown: {one_line(error)}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from nc_bench.data.augmentation import Augmentation
 from nc_bench.data.dataset import Dataset
+from nc_bench.data.digest import data_digest, what_differs
 from nc_bench.data.images import Images, select_rows, training_batches
 from nc_bench.data.labels import noisy_labels, random_labels, training_labels, uniform_labels
 from nc_bench.data.load import load_dataset
@@ -12,6 +13,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Images",
+    "data_digest",
     "load_dataset",
     "noisy_labels",
     "random_labels",
@@ -19,4 +21,5 @@ __all__ = [
     "training_batches",
     "training_labels",
     "uniform_labels",
+    "what_differs",
 ]

@@ -19,7 +19,7 @@ class Dataset:
     Inputs that are not held in memory are `Images`, which are read by the batch. Inputs keep the shape of one sample
     (64 numbers, or 1 x 28 x 28 pixels): models flatten themselves. The test split may be empty, and a class may have
     no samples. `class_names`: one for each class, where the data have them; `notes`: what was left out or changed, a
-    line each.
+    line each; `digest`: the SHA-256 of the contents, as `load_dataset` sets it (see `data_digest`).
 
     Raises DataError if the training split is empty, a split's inputs and labels differ in number, the two
     splits' samples differ in shape, a label is no int64 of 0..classes-1, or names are not one for each class.
@@ -33,6 +33,7 @@ class Dataset:
     test_labels: Tensor
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    digest: str | None = None
 
     def __post_init__(self) -> None:
         self._check_split("train", self.train_inputs, self.train_labels)

@@ -9,6 +9,7 @@ from typing import Any
 from nc_bench.config import Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
 from nc_bench.data.archives import load_archive
 from nc_bench.data.dataset import Dataset
+from nc_bench.data.digest import data_digest
 from nc_bench.data.digits import load_digits
 from nc_bench.data.folders import load_folders
 from nc_bench.data.images import Images
@@ -28,6 +29,9 @@ DOWNLOADED: dict[str, tuple[Callable[..., Dataset], str, int]] = {
 }
 """What reads the files of each data set that torchvision knows, torchvision's class for it, and its classes."""
 
+MADE = (GaussianMixture, Noise)
+"""Data that follow from the configuration, so that nothing can change them from outside."""
+
 GIGABYTE = 10**9
 
 
@@ -40,6 +44,7 @@ def load_dataset(settings: Data) -> Dataset:
     Raises DataError for data that is missing, damaged, cannot be fetched or has fewer samples than the settings take.
     """
     data = select(LOADERS[type(settings)](settings), settings)
+    data = dataclasses.replace(data, digest=data_digest(data, made=isinstance(settings, MADE)))
     if not (isinstance(data.train_inputs, Images) and isinstance(data.test_inputs, Images)):
         return data
     train, test = data.train_inputs, data.test_inputs

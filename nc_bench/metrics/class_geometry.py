@@ -74,7 +74,9 @@ def coefficient_of_variation(values: Float64[Tensor, "t m"]) -> PerTrial:
     """Unbiased standard deviation over mean; 0 for a single value."""
     if values.shape[-1] < 2:
         return values.new_zeros(values.shape[:-1])
-    return values.std(-1) / values.mean(-1)
+    # Trial by trial: torch sums the entries of a row in another order where there are other numbers of rows, and a
+    # trial's numbers must not depend on the stack that it is in.
+    return torch.cat([row.std(-1) / row.mean(-1) for row in values.split(1)])
 
 
 def equinorm(rows: Means) -> PerTrial:

@@ -166,11 +166,17 @@ class SecondPass:
             tolerance = None
         predicted = _decide(outputs, tolerance, lambda few: head.outputs(exact[:, few]))
         outputs = head.numbers(outputs)
-        loss, log_loss = cross_entropy(outputs, chunk.labels)
+        # Trial by trial, each in memory of its own, so that neither the order of a sum nor where a logarithm begins its
+        # vectors depends on the stack (see `coefficient_of_variation`).
+        by_trial = [
+            cross_entropy(own.clone(), labels)
+            for own, labels in zip(outputs.split(1), chunk.labels.split(1), strict=True)
+        ]
+        loss, log_loss = (torch.cat(parts) for parts in zip(*by_trial, strict=True))
         weights = -torch.log(self.classes * self.tables.counts.view(-1)[flat])
         sums.loss = self._per_class(loss, flat)
         sums.log_mean_exp = self._per_class(log_mean_exp(outputs, chunk.labels, loss), flat)
-        sums.log_risk_balanced = torch.logsumexp(log_loss + weights, -1)
+        sums.log_risk_balanced = torch.cat([row.clone().logsumexp(-1) for row in (log_loss + weights).split(1)])
         sums.correct = (predicted == chunk.labels).sum(-1).to(torch.float64)
         sums.mismatched = (predicted != nearest).sum(-1).to(torch.float64)
         sums.output_squares = self._per_class(shift.square().sum(-1), flat)

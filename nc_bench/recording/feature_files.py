@@ -14,7 +14,7 @@ from nc_bench.config import ConfigError, Record
 from nc_bench.geometry.simplex import polygon_frame
 from nc_bench.recording.recorder import Recorder, Recording, Split
 from nc_bench.runs.directory import feature_file
-from nc_bench.runs.files import write_bytes
+from nc_bench.runs.files import arrays_digest, write_bytes
 
 SPLITS = ("train", "test")
 
@@ -81,7 +81,8 @@ def write_plane(
 def _write_safetensors(path: Path, content: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in content.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, save(tensors, metadata))
+    digest = arrays_digest({name: tensor.numpy() for name, tensor in tensors.items()}, metadata)
+    write_bytes(path, save(tensors, {**metadata, "sha256": digest}))
 
 
 def _coordinates(plane: Tensor, features: Tensor, centre: Tensor) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -11,29 +14,47 @@ from nc_bench.reports.curves import metric_curves
 from nc_bench.reports.depth import depth_profile
 from nc_bench.reports.plane import simplex_plane
 from nc_bench.reports.style import DPI
-from nc_bench.runs import RunTables
+from nc_bench.runs import RunError, RunTables
 from nc_bench.runs.directory import FIGURES
 from nc_bench.runs.files import write_bytes
+from nc_bench.text import one_line
 
 __all__ = ["depth_profile", "metric_curves", "simplex_plane", "write_figures"]
+
+
+FIGURES_OF_A_RUN: dict[str, Callable[[RunTables], Figure | None]] = {
+    "metric_curves": metric_curves,
+    "depth": depth_profile,
+    "simplex_plane": simplex_plane,
+}
 
 
 def write_figures(run: RunTables) -> list[Path]:
     """Write the run's figures as PNG into its folder `figures`, and give their paths.
 
-    A figure that this run does not have (no plane was recorded) leaves no file of an earlier time behind.
+    A figure that this run does not have (no plane was recorded), or that cannot be drawn (features beyond what a
+    picture can show), leaves no file of an earlier time behind; the latter is said on the standard error.
     RunError for a damaged file of features, OSError where the folder cannot be written.
     """
     folder = run.path / FIGURES
     folder.mkdir(exist_ok=True)
     written = []
-    figures = {"metric_curves": metric_curves(run), "depth": depth_profile(run), "simplex_plane": simplex_plane(run)}
-    for name, figure in figures.items():
+    for name, draw in FIGURES_OF_A_RUN.items():
         path = folder / f"{name}.png"
-        if figure is None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                figure = draw(run)
+                picture = None if figure is None else _png(figure)
+        except (OSError, RunError):
+            raise
+        except Exception as error:
+            print(f"{path}: cannot be drawn ({one_line(error)})", file=sys.stderr)
+            picture = None
+        if picture is None:
             path.unlink(missing_ok=True)
         else:
-            write_bytes(path, _png(figure))
+            write_bytes(path, picture)
             written.append(path)
     return written
 

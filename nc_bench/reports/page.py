@@ -15,7 +15,7 @@ from nc_bench.reports.claim_rows import HEADER, ClaimRow, claim_rows, footnotes
 from nc_bench.reports.description import describe
 from nc_bench.reports.sentence import sentence
 from nc_bench.runs import RunTables
-from nc_bench.runs.files import write_text
+from nc_bench.runs.files import write_bytes
 
 PAGE = "report.html"
 
@@ -73,11 +73,12 @@ def write_page(run: RunTables, figures: Sequence[Path]) -> Path:
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
     path = run.path / PAGE
     content = "\n".join(body)
-    write_text(
-        path,
+    page = (
         f'<!doctype html>\n<html lang="en">\n<head>{head}\n<style>{STYLE}</style></head>\n<body>\n{content}\n'
-        "</body>\n</html>\n",
+        "</body>\n</html>\n"
     )
+    # Names of folders and files need not be text.
+    write_bytes(path, page.encode(errors="backslashreplace"))
     return path
 
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from nc_bench.runs import RunError, RunTables
 from nc_bench.runs.directory import FEATURES, PENULTIMATE
+from nc_bench.runs.files import arrays_digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +85,21 @@ def _plane(path: Path) -> Plane:
     try:
         with safe_open(path, framework="numpy") as file:
             notes = file.metadata()
+            stated, arrays = notes.pop("sha256", None), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if stated not in (None, arrays_digest(arrays, notes)):
+                raise RunError(f"{path}: damaged (its SHA-256 does not match)")
             return Plane(
                 epoch=int(notes["epoch"]),
                 predicted=notes["predicted"] == "true",
-                train=file.get_tensor("train"),
-                train_labels=file.get_tensor("train_labels"),
-                test=file.get_tensor("test"),
-                test_labels=file.get_tensor("test_labels"),
-                vertices=file.get_tensor("vertices"),
+                train=arrays["train"],
+                train_labels=arrays["train_labels"],
+                test=arrays["test"],
+                test_labels=arrays["test_labels"],
+                vertices=arrays["vertices"],
             )
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, RunError):
+            raise
         raise RunError(f"{path}: damaged (not a whole safetensors file: {error})") from None
 
 

@@ -9,8 +9,8 @@ from nc_bench.reports.figures import write_figures
 from nc_bench.reports.page import write_page
 from nc_bench.reports.sentence import sentence
 from nc_bench.reports.table import WIDTH, summary_table
-from nc_bench.runs import read_run
 from nc_bench.runs.directory import TABLE
+from nc_bench.verdicts.judging import read_judged_run
 
 
 def render_run(run_dir: str | Path) -> None:
@@ -19,7 +19,7 @@ def render_run(run_dir: str | Path) -> None:
     Needs no torch. RunError, one line, if the directory holds no run or a file in it is damaged; OSError where it
     cannot be written (the table and the sentence have been printed by then).
     """
-    run = read_run(run_dir)
+    run = read_judged_run(run_dir)
     print(summary_table(run))
     print()
     print(textwrap.fill(sentence(run), WIDTH, break_on_hyphens=False))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from nc_bench.errors import RunError
 
 LOCK = ".lock"
+
+NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+"""What file systems without locks answer: Lustre mounted without flock, some network file systems."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -34,6 +42,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 def lock_folder(folder: Path) -> FileLock:
     """Lock a folder for this process, until the lock is released or the process ends, in whatever way.
 
+    Where the file system has no locks, that is said on the standard error and there is none: a second writer of a run
+    is then found by its rows (see `RunDirectory`).
+
     RunError, naming the folder, if another process has locked it.
     """
     lock = FileLock(folder / LOCK, blocking=False)
@@ -41,6 +52,14 @@ def lock_folder(folder: Path) -> FileLock:
         lock.acquire()
     except Timeout:
         raise RunError(f"{folder}: another process is writing there") from None
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        print(
+            f"{folder / LOCK}: this file system has no locks ({getattr(error, 'strerror', None) or error}), so this "
+            "goes on without; let no other process write there, or put --out on a disk of this machine",
+            file=sys.stderr,
+        )
     return lock
 
 
@@ -61,7 +80,44 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """JSON with NaN and infinity as null."""
-    write_text(path, json.dumps(finite_or_null(content), indent=2) + "\n")
+    write_text(path, json_text(content))
+
+
+def json_text(content: Any) -> str:
+    """The text of a JSON file: NaN and infinity as null."""
+    return json.dumps(finite_or_null(content), indent=2) + "\n"
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def arrays_digest(arrays: Mapping[str, NDArray[Any]], notes: Mapping[str, str]) -> str:
+    """SHA-256 of named arrays and of notes about them, as the file of a picture carries it among its notes."""
+    found = hashlib.sha256(json.dumps(sorted(notes.items())).encode())
+    for name, array in sorted(arrays.items()):
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of the run holds; RunError naming the file and the line if it is damaged."""
+    return parsed_json(path.read_bytes(), path, first_line=1)
+
+
+def parsed_json(content: bytes, path: Path, *, first_line: int) -> Any:
+    """What a piece of a file holds that begins at this line; RunError naming the file and the line if it is no JSON."""
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        line, problem = error.lineno, f"is not JSON: {error.msg}"
+    except UnicodeDecodeError as error:
+        line, problem = 1 + content.count(b"\n", 0, error.start), f"is not UTF-8: {error.reason}"
+    except RecursionError:
+        line, problem = 1, "is nested too deeply"
+    raise RunError(f"{path}: damaged (line {first_line + line - 1} {problem})")
 
 
 def finite_or_null(content: Any) -> Any:

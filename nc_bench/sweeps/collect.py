@@ -9,11 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from nc_bench.runs.directory import PREDICTIONS, ROWS, read_json, read_rows
+from nc_bench.runs.directory import MANIFEST
+from nc_bench.runs.load import run_rows
+from nc_bench.runs.manifest import read_manifest
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.study import Measure, Study
 from nc_bench.verdicts.convergence import COLUMNS, converged
+from nc_bench.verdicts.judging import read_judged_run
 
 COLLAPSE_EPOCH, PREDICTED_RISK = "collapse_epoch", "predicted_risk"
 DERIVED = (COLLAPSE_EPOCH, PREDICTED_RISK)
@@ -46,7 +49,8 @@ class _Trial:
     """What one run directory says, read once for all points that share it."""
 
     def __init__(self, folder: SweepFolder, trial: str, state: State, measures: Mapping[str, Measure]) -> None:
-        rows = read_rows(folder.directory(trial) / ROWS) if state in FINISHED else []
+        path = folder.directory(trial)
+        rows = run_rows(path, read_manifest(path / MANIFEST)).rows if state in FINISHED else []
         by_place: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
         for row in rows:
             by_place.setdefault((row["split"], row["layer"]), {})[row["epoch"]] = row
@@ -58,7 +62,7 @@ class _Trial:
                 last[name] = _collapse_epoch(list(train.values()))
                 continue
             if measure.metric == PREDICTED_RISK:
-                last[name] = _predicted_risk(folder.directory(trial) / PREDICTIONS) if rows else math.nan
+                last[name] = _predicted_risk(path) if rows else math.nan
                 continue
             place = by_place.get((measure.split, measure.layer), {})
             values = [_number(place.get(row["epoch"], {}).get(measure.metric)) for row in self.curve]
@@ -91,8 +95,8 @@ def _collapse_epoch(train: Sequence[Mapping[str, Any]]) -> float:
 
 def _predicted_risk(path: Path) -> float:
     """What theory predicts for the run's risk; NaN where it predicts none."""
-    claims = read_json(path)
-    return next((_number(claim["predicted"]) for claim in claims if claim["name"] == "risk"), math.nan)
+    claims = read_judged_run(path).predictions
+    return next(iter(claims["predicted"][claims["name"] == "risk"]), math.nan)
 
 
 def _number(value: Any) -> float:

@@ -12,8 +12,10 @@ from filelock import FileLock
 
 from nc_bench.config import Config, config_changes, dump_config, load_config
 from nc_bench.errors import RunError, SweepError
-from nc_bench.runs.directory import CONFIG, MANIFEST, read_json, read_rows
-from nc_bench.runs.files import lock_folder, write_json, write_text
+from nc_bench.runs.directory import CONFIG, MANIFEST
+from nc_bench.runs.files import lock_folder, read_json, write_json, write_text
+from nc_bench.runs.manifest import read_manifest
+from nc_bench.runs.rows import read_json_lines
 from nc_bench.sweeps.grid import Grid, trial_id
 
 BASE, TRIALS, FAILURES, TIMINGS = "base.yaml", "trials", "failures", "timings.jsonl"
@@ -45,17 +47,21 @@ class SweepFolder:
         path = self.path / BASE
         if path.exists():
             held = load_config(path)
-            if trial_id(held) != trial_id(grid.base):
+            if trial_id(held, held) != trial_id(grid.base, grid.base):
                 changes = "; ".join(_changes(held, grid.base))
                 raise SweepError(f"{self.path}: holds a sweep of another base ({changes}); choose another --out")
-            self._check_identities()
+            self._check_identities(held)
         elif self.path.exists() and any(self.path.iterdir()):
             raise SweepError(f"{self.path}: holds something that is not a sweep; choose another --out")
 
-    def _check_identities(self) -> None:
+    def _check_identities(self, base: Config) -> None:
         """Raises SweepError if the folder's trials are named by the hashes of another version."""
         config = next((self.path / TRIALS).glob(f"*/{CONFIG}"), None)
-        if config is not None and trial_id(load_config(config)) != config.parent.name:
+        if config is None:
+            return
+        trial = load_config(config)
+        # The data of the base may have been moved since.
+        if config.parent.name not in (trial_id(trial, base), trial_id(trial, trial)):
             raise SweepError(
                 f"{self.path}: was made by an earlier version of nc_bench, whose trials have other identities; "
                 "choose another --out"
@@ -108,13 +114,16 @@ class SweepFolder:
 
     def times(self) -> Sequence[Mapping[str, Any]]:
         """The entries of `log_time`, without a last line that a kill cut off."""
-        return read_rows(self.path / TIMINGS)
+        try:
+            return read_json_lines(self.path / TIMINGS)
+        except RunError:
+            return []  # They only serve to guess how long a sweep takes.
 
     def _state(self, trial: str, failed: set[str]) -> State:
         if trial in failed:
             return State.FAILED
         try:
-            status = read_json(self.directory(trial) / MANIFEST)["status"]
+            status = read_manifest(self.directory(trial) / MANIFEST).get("status", "")
         except FileNotFoundError:
             return State.STARTED if self.directory(trial).exists() else State.PENDING
         except RunError:

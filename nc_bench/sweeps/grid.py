@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -69,7 +70,7 @@ def load_grid(path: Path, overrides: Sequence[str] = (), *, any_size: bool = Fal
             if len(problems) >= MAX_PROBLEMS:
                 break
             continue
-        points.append(Point(cell=place.cell, seed=place.seed, id=trial_id(config), config=config))
+        points.append(Point(cell=place.cell, seed=place.seed, id=trial_id(config, base), config=config))
     if problems:
         raise ConfigError("\n".join(problems))
     columns = tuple(dict.fromkeys(column for place in places for column in place.cell))
@@ -88,13 +89,21 @@ def _with_label_compared(sweep: Sweep, points: Sequence[Point]) -> Sweep:
     return sweep.model_copy(update={"study": sweep.study.model_copy(update={"compare": compare})})
 
 
-def trial_id(config: Config) -> str:
+def trial_id(config: Config, base: Config) -> str:
     """16 hexadecimal digits of the configuration's hash together with its number of epochs.
 
     Equal for trials that end with the same numbers: the hash leaves out device and folders, but a trial that is
-    trained longer is another one.
+    trained longer is another one, and so is one on data in another folder than the `base` of its sweep.
     """
-    return sha256(f"{config_hash(config)}:{config.training.epochs}".encode()).hexdigest()[:16]
+    root, usual = data_root(config), data_root(base)
+    elsewhere = "" if root in (None, usual) else f":{root}"
+    return sha256(f"{config_hash(config)}:{config.training.epochs}{elsewhere}".encode()).hexdigest()[:16]
+
+
+def data_root(config: Config) -> str | None:
+    """The folder that the data are in, without links; None where they are in none."""
+    root = getattr(config.data, "root", None)
+    return None if root is None else os.path.realpath(os.path.expanduser(root))
 
 
 def with_settings(settings: Settings, changes: Settings) -> dict[str, Any]:

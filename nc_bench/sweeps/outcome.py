@@ -14,8 +14,9 @@ import pandas as pd
 
 from nc_bench.config import Config
 from nc_bench.reports.style import DPI
-from nc_bench.runs.directory import MANIFEST, read_json
+from nc_bench.runs.directory import MANIFEST
 from nc_bench.runs.files import write_bytes, write_text
+from nc_bench.runs.manifest import read_manifest
 from nc_bench.sweeps.collect import COLLAPSED_SHARE, collect
 from nc_bench.sweeps.figures import study_figure
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
@@ -173,7 +174,7 @@ def _answer_page(outcome: Outcome, answer: str, command: str) -> str:
 def _first_manifest(grid: Grid, folder: SweepFolder) -> dict[str, Any]:
     paths = (folder.directory(trial) / MANIFEST for trial in grid.trials)
     first = next((path for path in paths if path.exists()), None)
-    return read_json(first) if first else {}
+    return read_manifest(first) if first else {}
 
 
 def _machine(manifest: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import io
 import pickle
 import struct
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ import torch
 from tqdm import tqdm
 
 from nc_bench.runs import RunDirectory, RunError
+from nc_bench.runs.directory import CHECKPOINT
+from nc_bench.runs.rows import Seal
 from nc_bench.training.foreign import foreign_file
 
-FORMAT = 2
+FORMAT = 3
 FIRST_FORMAT = b"nc_bench checkpoint 1\n"
 """How files of format 1 begin, which were no zip files."""
 
@@ -26,7 +29,7 @@ COMMENT = len(LABEL) + 2 * hashlib.sha256().digest_size
 
 
 class DamagedCheckpoint(RunError):
-    """A checkpoint file that is not as it was written; the message names it."""
+    """A checkpoint file that is not as it was written, or is of another run; the message names it."""
 
 
 class ForeignFile(DamagedCheckpoint):
@@ -37,8 +40,9 @@ class ForeignFile(DamagedCheckpoint):
 class Checkpoint:
     """What a run goes on from.
 
-    meta: `config_hash`, `epoch` (full ones), `step`, `seconds` and `recording_seconds` (of wall-clock time so far).
-    state: `model` and `optimizer`, the state_dicts of one trial, as `Ensemble.states` gives them.
+    meta: `config_hash`, `data_digest` and `run` (which run it is of, and when that was `started`), `rows` (the seal of
+    the rows recorded so far), `epoch` (full ones), `step`, `seconds` and `recording_seconds` (of wall-clock time so
+    far). state: `model` and `optimizer`, the state_dicts of one trial, as `Ensemble.states` gives them.
     """
 
     meta: dict[str, Any]
@@ -82,16 +86,38 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(meta=saved["meta"], state={"model": saved["model"], "optimizer": saved["optimizer"]})
 
 
-def newest_checkpoint(run: RunDirectory) -> Checkpoint | None:
-    """The newest checkpoint of a run that is not damaged; damaged ones are named on the standard error.
+def newest_checkpoint(run: RunDirectory, facts: Mapping[str, Any]) -> Checkpoint | None:
+    """The newest checkpoint of a run that is good, with the rows it counts on; others are named on the standard error.
 
-    None where there is no other. Raises RunError as `read_checkpoint` does.
+    `facts`: the `config_hash` and `data_digest` of the run. None where no checkpoint is good. Raises RunError as
+    `read_checkpoint` does, and where checkpoints are good but not the rows that they count on.
     """
-    paths = run.checkpoints()
+    paths, damaged_rows = run.checkpoints(), None
+    if not paths and run.held.get("epochs_done"):
+        tqdm.write(f"{run.path / CHECKPOINT}: is missing; falling back to the start", file=sys.stderr)
     for path in paths:
+        earlier = "the start" if path == paths[-1] else "the checkpoint before it"
         try:
-            return read_checkpoint(path)
+            checkpoint = read_checkpoint(path)
+            _check_is_of(checkpoint.meta, {**facts, "run": run.held.get("run")}, path)
         except DamagedCheckpoint as error:
-            earlier = "the start" if path == paths[-1] else "the checkpoint before it"
             tqdm.write(f"{error}; falling back to {earlier}", file=sys.stderr)
+            continue
+        try:
+            run.go_back(Seal.of(checkpoint.meta["rows"]) if checkpoint.meta["step"] else Seal())
+        except RunError as error:
+            damaged_rows = error
+            if path != paths[-1]:
+                tqdm.write(f"{error}; falling back to {earlier}", file=sys.stderr)
+            continue
+        return checkpoint
+    if damaged_rows is not None:
+        raise RunError(f"{damaged_rows}; no checkpoint goes on from those alone: train the run again in a new --out")
     return None
+
+
+def _check_is_of(meta: Mapping[str, Any], run: Mapping[str, Any], path: Path) -> None:
+    """DamagedCheckpoint if a checkpoint is not of this run; what is not known of the run is None."""
+    for key, what in (("config_hash", "configuration"), ("data_digest", "data"), ("run", "start")):
+        if run[key] is not None and meta[key] != run[key]:
+            raise DamagedCheckpoint(f"{path}: of another run (its {what} is {meta[key][:16]}, not {run[key][:16]})")

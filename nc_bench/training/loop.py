@@ -20,7 +20,8 @@ class Hooks:
     `rows` takes the new rows by trial; `recorded` the epoch, the trials that have rows and what was measured;
     `epoch_done` the epoch and the trials that finished it; `save` writes checkpoints of the trials given; `ended` takes
     a trial and its status when there is no more to come. `stops` gives the epoch at which a trial stops early by the
-    rows recorded so far, inf if it does not. `measured` takes the seconds that a recording took.
+    rows recorded so far, inf if it does not; `last_recorded` its last recorded epoch, if any. `measured` takes the
+    seconds that a recording took.
     """
 
     rows: Callable[[dict[int, list[Row]]], None]
@@ -29,6 +30,7 @@ class Hooks:
     save: Callable[[Sequence[int]], None]
     ended: Callable[[int, str], None]
     stops: Callable[[int], float]
+    last_recorded: Callable[[int], int | None]
     measured: Callable[[float], None]
 
 
@@ -66,6 +68,8 @@ class _Loop:
         ensemble = self.ensemble
         if ensemble.step_count == 0 and 0 in self.wanted:
             self._begin()
+        elif ensemble.step_count % ensemble.steps_per_epoch == 0:
+            self._resume()
         self.saved = time.monotonic()
         while ensemble.step_count < ensemble.total_steps and self.alive and self._take_steps():
             if self._finish_epoch():
@@ -80,6 +84,21 @@ class _Loop:
         if stopped or self.training.epochs == 0:
             self.hooks.save(self.alive)
         self._end(stopped, "complete")
+
+    def _resume(self) -> None:
+        """Do what is left to do at this epoch: an earlier process may have been killed before it did.
+
+        Its last checkpoint may be one with which a trial ended; or this epoch has become the last one, or that of a
+        stop, because fewer epochs or another rule are asked for now.
+        """
+        epoch = self.ensemble.step_count // self.ensemble.steps_per_epoch
+        stopped = self._stopped(epoch)
+        ended = self.alive if epoch == self.training.epochs else stopped
+        due = [trial for trial in ended if self.hooks.last_recorded(trial) != epoch]
+        if due:
+            self._end(_record(self.ensemble, self.recorder, due, self.seconds, self.hooks), "diverged")
+            self.hooks.save(due)
+        self._end(self._stopped(epoch), "complete")
 
     def _take_steps(self) -> bool:
         """The steps of an epoch; false if a signal came between them; the state is then saved."""

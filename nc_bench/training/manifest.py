@@ -14,12 +14,14 @@ import torch
 
 from nc_bench import __version__
 from nc_bench.config import config_hash
+from nc_bench.data import Dataset, data_digest
 from nc_bench.metrics import null_baseline
 from nc_bench.recording import Recorder
 from nc_bench.rng import Stream
 from nc_bench.training.device import device_name
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.optimizers import muon_parameters
+from nc_bench.verdicts.claims import CLAIMS
 
 DEPTH_NULLS = ("nc2_equiangular", "nc2_equinorm")
 """What random class means score, as the manifest states it for every layer."""
@@ -28,15 +30,20 @@ WIDEST_NULL = 4096
 """Beyond this width the Monte Carlo takes too much memory, and its value is below .013 for angles and norms."""
 
 
-def facts_of_trials(ensemble: Ensemble, recorder: Recorder, device: torch.device) -> list[dict[str, Any]]:
+def facts_of_trials(
+    ensemble: Ensemble, recorder: Recorder, dataset: Dataset, device: torch.device
+) -> list[dict[str, Any]]:
     """What does not change while a trial trains, for each: data, model, device, versions."""
-    trials = len(ensemble.configs)
+    trials, null = len(ensemble.configs), null_baseline(ensemble.classes, ensemble.model.width)
     shared = {
         **({"layers": _layers(recorder)} if recorder.stages else {}),
         "classes": ensemble.classes,
+        "class_names": list(dataset.class_names or map(str, range(dataset.classes))),
+        "data_digest": dataset.digest or data_digest(dataset),
         "samples": {"train": ensemble.samples, "test": len(ensemble.test_labels)},
         "input_shape": list(ensemble.input_shape),
         "feature_width": ensemble.model.width,
+        "null": {name: value for name, value in null.items() if name in CLAIMS},
         "parameters": sum(parameter.numel() for parameter in ensemble.model.parameters()) // trials,
         **({"muon_moves": moved} if (moved := muon_parameters(ensemble.model, ensemble.configs)) else {}),
         "processes": ensemble.processes.size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.stationarity import stationarity_residuals
 
 Row = dict[str, Any]
+
+NOT_KEPT = "checkpoints do not keep it, and the run was resumed at this epoch"
 
 
 def rows_of_recording(
@@ -41,8 +44,8 @@ def rows_of_recording(
         reasons = rows[trial][0]["reasons"]
         if reason:
             reasons["stationarity_residual"] = reason
-        if ensemble.step_count == 0:
-            reasons["gradient_norm"] = "no step has been taken yet"
+        if math.isnan(gradient_norms[trial]):
+            reasons["gradient_norm"] = "no step has been taken yet" if ensemble.step_count == 0 else NOT_KEPT
         if test is not None:
             columns = dict.fromkeys(columns) | {"learning_rate": rate}
             rows[trial] += _rows(ensemble, "test", test, trial, clock, columns)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from nc_bench.config import Config
-from nc_bench.data import Dataset, load_dataset
+from nc_bench.data import Dataset, load_dataset, what_differs
 from nc_bench.distributed import SINGLE_PROCESS, Processes, process_group
+from nc_bench.metrics import null_baseline
 from nc_bench.recording import Recorder, recorded_stages
 from nc_bench.recording.feature_files import check_features_can_be_kept
 from nc_bench.recording.stages import Stage
-from nc_bench.runs import RunDirectory
+from nc_bench.runs import RunDirectory, RunError
+from nc_bench.runs.load import FINISHED
+from nc_bench.runs.rows import Seal
 from nc_bench.training.checkpoint import Checkpoint
 from nc_bench.training.device import deterministic, resolve_device
 from nc_bench.training.ensemble import Ensemble
@@ -98,15 +102,17 @@ class _Job:
         stages = recorded_stages(ensemble.model, record, ensemble.inputs)
         recorder = _recorder(ensemble, stages)
         check_features_can_be_kept(recorder, record, ensemble.train_split(), ensemble.test_split())
-        facts = facts_of_trials(ensemble, recorder, device)
+        facts = facts_of_trials(ensemble, recorder, dataset, device)
         statuses, pending = [""] * len(configs), dict[int, Trial]()
         try:
             for index, (config, run) in enumerate(zip(configs, runs, strict=True)):
-                statuses[index] = processes.on_rank0(partial(_lock, run, config, self.resume))
+                statuses[index] = processes.on_rank0(partial(_lock, run, config, facts[index], self.resume))
+                trial = Trial(config, run, facts[index], processes)
                 if statuses[index]:
+                    processes.on_rank0(partial(_make_whole, trial, ensemble))
                     progress.on_finished(statuses[index])
                 else:
-                    pending[index] = Trial(config, run, facts[index], processes)
+                    pending[index] = trial
             with catch_signals() as interrupt:
                 for indices, checkpoints in _at_equal_steps(pending):
                     if len(indices) < len(configs):
@@ -126,19 +132,39 @@ def _recorder(ensemble: Ensemble, stages: Sequence[Stage]) -> Recorder:
     return Recorder(ensemble.model, ensemble.configs, ensemble.classes, stages=stages, processes=ensemble.processes)
 
 
-def _lock(run: RunDirectory, config: Config, resume: bool) -> str:
-    """Lock the directory; the status of the run that it holds if that is over, else ""."""
-    if run.lock(config, resume=resume) and _is_over(run, config):
-        return str(run.manifest()["status"])
-    return ""
+def _lock(run: RunDirectory, config: Config, facts: Mapping[str, Any], resume: bool) -> str:
+    """Lock the directory; the status of the run that it holds if that is over, else "".
+
+    RunError if that run is one on other data.
+    """
+    holds = run.lock(config, resume=resume)
+    if run.damage is not None:
+        tqdm.write(f"{run.damage}; made again from the configuration and the checkpoint", file=sys.stderr)
+    if run.held.get("data_digest", facts["data_digest"]) != facts["data_digest"]:
+        differs = what_differs(run.held, dict(facts))
+        raise RunError(f"{run.path}: the data are others than those of this run, {differs}; choose another --out")
+    return str(run.held["status"]) if holds and _is_over(run, config) else ""
 
 
 def _is_over(run: RunDirectory, config: Config) -> bool:
-    manifest = run.manifest()
-    if manifest.get("status") != "complete":
-        return manifest.get("status") == "diverged"
+    status = run.held.get("status")
+    if status not in FINISHED:
+        return False
+    if "rows" not in run.held:
+        raise RunError(f"{run.path}: was made by an earlier version of nc_bench; choose another --out")
+    try:
+        run.go_back(Seal.of(run.held["rows"]))
+    except RunError as error:
+        tqdm.write(f"{error}; falling back to a checkpoint", file=sys.stderr)
+        return False
     end = min(config.training.epochs, EarlyStop(config.training.stop, run.rows()).epoch)
-    return bool(manifest["epochs_done"] >= end)
+    return status == "diverged" or bool(run.held["epochs_done"] >= end)
+
+
+def _make_whole(trial: Trial, ensemble: Ensemble) -> None:
+    """Write again what a finished run has lost and can be made of its rows."""
+    if lost := trial.run.lost():
+        trial.make_again(lost, null_baseline(ensemble.classes, ensemble.model.width))
 
 
 def _at_equal_steps(trials: dict[int, Trial]) -> list[tuple[list[int], list[Checkpoint]]]:

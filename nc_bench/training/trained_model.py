@@ -15,6 +15,7 @@ from nc_bench.models import Classifier, build_classifier
 from nc_bench.paths import expanded
 from nc_bench.runs import RunDirectory, RunError
 from nc_bench.runs.directory import CHECKPOINT, MANIFEST
+from nc_bench.runs.load import FINISHED
 from nc_bench.training.checkpoint import ForeignFile, read_checkpoint
 from nc_bench.training.ensemble import DTYPES, Ensemble
 
@@ -46,7 +47,11 @@ def load_trained_model(directory: Path, config: Config, manifest: Mapping[str, A
         raise RunError(f"{directory}: holds no {CHECKPOINT}, so there are no weights to load")
     if "input_shape" not in manifest:
         raise RunError(f"{directory / MANIFEST}: no input_shape, so the model cannot be built; train the run again")
-    state = read_checkpoint(checkpoints[0]).state
+    checkpoint = read_checkpoint(checkpoints[0])
+    for key, stated in (("run", manifest.get("run")), ("step", manifest.get("checkpoint_step"))):
+        if manifest.get("status") in FINISHED and checkpoint.meta[key] != stated:
+            raise RunError(f"{checkpoints[0]}: not the checkpoint that this run ended with; its {key} is another")
+    state = checkpoint.state
     model = build_classifier(
         [config],
         input_shape=manifest["input_shape"],

@@ -45,6 +45,7 @@ class TrialGroup:
             save=self._save,
             ended=self._ended,
             stops=lambda index: self.trials[index].early_stop.epoch,
+            last_recorded=lambda index: self.trials[index].recorded_epoch,
             measured=self._measured,
         )
         try:

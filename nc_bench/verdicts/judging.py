@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
-from nc_bench.config import Config
-from nc_bench.runs.directory import PENULTIMATE, RunDirectory, Verdict, rows_to_frame
+from nc_bench.config import Config, load_config
+from nc_bench.runs import RunDirectory, RunTables, read_run
+from nc_bench.runs.directory import CONFIG, PENULTIMATE, PREDICTIONS, Verdict
+from nc_bench.runs.load import FINISHED, predictions_frame
+from nc_bench.runs.rows import rows_to_frame
 from nc_bench.verdicts.claims import CLAIMS, deviation_of, tolerance_of
 from nc_bench.verdicts.convergence import converged
-from nc_bench.verdicts.expectations import Expectation
+from nc_bench.verdicts.expectations import Expectation, expectations
 
 LAW_ROUNDING = 1e-9
 """How far rounding may put risk_balanced below risk_floor."""
@@ -20,12 +25,28 @@ SHARE_ROUNDING = 1e-6
 """How far the rounding of float32 features may put simplex_efficiency above 1."""
 
 
-def judge_run(run: RunDirectory, config: Config, expected: Sequence[Expectation], null: Mapping[str, float]) -> None:
-    """Judge the rows that a run has written, and write metrics.csv and predictions.json into its directory.
+def judge_run(
+    run: RunDirectory, config: Config, expected: Sequence[Expectation], null: Mapping[str, float]
+) -> dict[str, str]:
+    """Judge the rows that a run has written, and write metrics.csv and predictions.json; the SHA-256 of each.
 
     `null`: what random directions give, by metric name. RunError for damaged rows, OSError if it cannot be written.
     """
-    run.finish(judge(config, expected, rows_to_frame(run.rows()), null))
+    return run.finish(judge(config, expected, rows_to_frame(run.rows()), null))
+
+
+def read_judged_run(directory: str | Path) -> RunTables:
+    """As `read_run`; claims of a finished run whose predictions.json is missing or damaged are judged again."""
+    run = read_run(directory)
+    facts = run.manifest
+    lost = PREDICTIONS in facts.get("files", {}) and run.predictions.empty and not run.rows.empty
+    if not lost or facts["status"] not in FINISHED:
+        return run
+    config = load_config(run.path / CONFIG)
+    null = {name: math.nan if value is None else value for name, value in facts["null"].items()}
+    expected = expectations(config, facts["class_counts"], facts["feature_width"])
+    judged = judge(config, expected, run.rows, null)
+    return dataclasses.replace(run, predictions=predictions_frame(judged))
 
 
 def judge(

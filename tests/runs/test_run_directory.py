@@ -17,8 +17,9 @@ from small_runs import network
 
 from nc_bench.config import load_config
 from nc_bench.runs import RunDirectory, RunError
-from nc_bench.runs.directory import Verdict, read_rows, rows_to_frame
+from nc_bench.runs.directory import Verdict
 from nc_bench.runs.files import write_bytes, write_json, write_text
+from nc_bench.runs.rows import Seal, read_rows, rows_to_frame
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,6 +118,7 @@ def test_more_epochs_and_another_device_are_no_other_run(tmp_path: Path, locked:
     longer = network(device="auto", training={"epochs": 9, "checkpoint_seconds": 5})
     run = at(tmp_path)
     assert run.lock(longer, resume=True) is True
+    run.write_config(longer)
     assert load_config(run.path / "config.yaml") == longer
 
 
@@ -169,22 +171,33 @@ def test_rows_keep_every_bit_and_undefined_values_are_null(tmp_path: Path, locke
 
 def test_rows_newer_than_the_checkpoint_are_cut(tmp_path: Path, locked: Open) -> None:
     run = locked(tmp_path)
-    run.append([row(step) for step in (0, 1, 1, 2, 3)])
-    run.cut(1)
-    assert [r["step"] for r in run.rows()] == [0, 1, 1]
-    run.cut(-1)
-    assert run.rows() == []
+    run.append([row(step) for step in (0, 1, 1)])
+    seal = run.seal
+    run.append([row(step) for step in (2, 3)])
+    again = RunDirectory(tmp_path)
+    again.go_back(seal)
+    again.cut()
+    assert [r["step"] for r in again.rows()] == [0, 1, 1]
+    again.append([row(5)])
+    assert [r["step"] for r in again.rows()] == [0, 1, 1, 5]
+    again.go_back(Seal())
+    again.cut()
+    assert again.rows() == []
 
 
 def test_features_of_epochs_whose_rows_are_cut_go_with_them(tmp_path: Path, locked: Open) -> None:
     run = locked(tmp_path)
-    run.append([{"epoch": epoch, "step": 3 * epoch, "split": "train", "layer": "penultimate"} for epoch in (1, 2)])
+    first, second = ({"epoch": e, "step": 3 * e, "split": "train", "layer": "penultimate"} for e in (1, 2))
+    run.append([first])
+    seal = run.seal
+    run.append([second])
     folder = tmp_path / "features"
     folder.mkdir()
     mine = ["plane-00001", "plane-00002", "features-00001-train", "features-00002-test", "features-123456-train"]
     for name in [*mine, "mine-00002", "features-00002-all"]:
         (folder / f"{name}.safetensors").touch()
-    run.cut(5)
+    run.go_back(seal)
+    run.cut()
     left = {path.stem for path in folder.iterdir()}
     assert left == {"plane-00001", "features-00001-train", "mine-00002", "features-00002-all"}
 
@@ -196,11 +209,13 @@ def test_a_last_line_that_was_cut_off_is_no_row_at_any_length(tmp_path: Path, lo
     first = whole.index(b"\n") + 1
     for length in range(first, len(whole)):
         path.write_bytes(whole[:length])
-        assert [r["step"] for r in run.rows()] == [1]
+        assert [r["step"] for r in read_rows(path).rows] == [1]
     path.write_bytes(whole[:-1])
-    run.cut(2)
-    run.append([row(2)])
-    assert [r["step"] for r in run.rows()] == [1, 2]
+    again = RunDirectory(tmp_path)
+    again.go_back(again.seal)
+    again.cut()
+    again.append([row(2)])
+    assert [r["step"] for r in again.rows()] == [1, 2]
 
 
 @pytest.mark.parametrize("damage", [b'{"epoch": 2, "st', b"\xff\xfe", b""])
@@ -274,7 +289,7 @@ def test_rows_that_do_not_fit_are_taken_back(tmp_path: Path) -> None:
     program = (
         "import resource, sys; from pathlib import Path; from nc_bench.runs import RunDirectory\n"
         "run = RunDirectory(Path(sys.argv[1]))\n"
-        "row = {'step': 1, 'text': 'x' * 5000}\n"
+        "row = {'step': 1, 'epoch': 1, 'split': 'test', 'layer': 'x' * 5000}\n"
         "run.append([row])\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))\n"
         "try: run.append([row, row])\n"
@@ -284,7 +299,7 @@ def test_rows_that_do_not_fit_are_taken_back(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["27", "1", "5024"]
+    assert done.stdout.split() == ["27", "1", "5132"]
 
 
 def test_json_has_no_number_that_json_cannot_hold(tmp_path: Path) -> None:

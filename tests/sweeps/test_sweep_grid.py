@@ -59,9 +59,9 @@ def test_points_with_equal_configurations_share_a_trial(tmp_path: Path) -> None:
 def test_a_trial_is_its_numbers_and_its_epochs() -> None:
     config = Config.model_validate(BASE)
     same = Config.model_validate(with_settings(BASE, {"device": "auto", "training.checkpoint_seconds": 5}))
-    assert trial_id(config) == trial_id(same) and len(trial_id(config)) == 16
+    assert trial_id(config, config) == trial_id(same, config) and len(trial_id(config, config)) == 16
     for change in ({"training.epochs": 3}, {"seed": 1}, {"optimizer.lr": 0.06}, {"record": {"every": "log"}}):
-        assert trial_id(Config.model_validate(with_settings(BASE, change))) != trial_id(config)
+        assert trial_id(Config.model_validate(with_settings(BASE, change)), config) != trial_id(config, config)
 
 
 def test_settings_replace_sections_and_leave_the_given_ones_alone() -> None:

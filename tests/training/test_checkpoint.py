@@ -71,9 +71,9 @@ def test_other_formats_are_refused_and_not_taken_for_damage(path: Path, monkeypa
         RunError, match=r"checkpoint\.pt: a checkpoint of format 1, which is no longer read; train"
     ) as one:
         read_checkpoint(path)
-    monkeypatch.setattr("nc_bench.training.checkpoint.FORMAT", 3)
+    monkeypatch.setattr("nc_bench.training.checkpoint.FORMAT", 4)
     path.write_bytes(encode(CHECKPOINT))
     monkeypatch.undo()
-    with pytest.raises(RunError, match=r"a checkpoint of format 3, but this nc_bench reads format 2$") as three:
+    with pytest.raises(RunError, match=r"a checkpoint of format 4, but this nc_bench reads format 3$") as three:
         read_checkpoint(path)
     assert not isinstance(one.value, DamagedCheckpoint) and not isinstance(three.value, DamagedCheckpoint)

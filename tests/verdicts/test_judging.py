@@ -11,7 +11,8 @@ import pytest
 from small_runs import network, table
 
 from nc_bench.config import Config
-from nc_bench.runs.directory import Verdict, rows_to_frame
+from nc_bench.runs.directory import Verdict
+from nc_bench.runs.rows import rows_to_frame
 from nc_bench.verdicts.claims import CLAIMS
 from nc_bench.verdicts.expectations import Expectation, expectations
 from nc_bench.verdicts.judging import judge
