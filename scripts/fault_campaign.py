@@ -15,6 +15,8 @@ import json
 import os
 import random
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -40,6 +42,13 @@ BASE: dict[str, Any] = {
 }
 EARLY = {"training": {**BASE["training"], "epochs": 9, "stop": {"simplex_efficiency": 0.02}}}
 RARE = {"training": {**BASE["training"], "checkpoint_seconds": 1000}}
+
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+    "PYTHONPATH": str(Path(__file__).parents[1]),
+}
 
 GOOD = ("identical", "noticed", "harmless", "made again")
 
@@ -197,12 +206,14 @@ class Campaign:
                     return "other rows are read"
         return "identical"
 
-    def flips(self, job: Job, per_file: int) -> list[Row]:
+    def flips(self, job: Job, per_file: int, names: str = "*") -> list[Row]:
         """Single bits of every file of a finished run, read and then resumed."""
         source, rows = self.fresh(), []
         assert self.run(job, source).status == 0
         (origin,) = job.folders(source)
-        files = sorted(path.relative_to(origin) for path in origin.rglob("*") if path.is_file() and path.stat().st_size)
+        files = sorted(
+            path.relative_to(origin) for path in origin.rglob(names) if path.is_file() and path.stat().st_size
+        )
         for name in files:
             row = Row(attack=f"a bit flips: {name}")
             size = (origin / name).stat().st_size
@@ -272,6 +283,70 @@ class Campaign:
             shutil.rmtree(place)
         return row
 
+    def ranks(self, numbers: Sequence[int]) -> Row:
+        """Two processes that train one run; the one that writes is killed at an operation."""
+        row, job = Row(attack="one of two ranks killed"), JOBS[0]
+        whole = self.fresh()
+        assert _two_ranks(whole, 0) == 0
+        for number in numbers:
+            place = self.fresh()
+            killed = _two_ranks(place, number)
+            outcome = "identical" if killed else "nothing was killed"
+            if killed and (status := _two_ranks(place, 0)):
+                outcome = f"exit status {status}"
+            elif job.numbers(place) != job.numbers(whole):
+                outcome = "other numbers"
+            row.count(outcome, f"operation {number}")
+        return row
+
+    def sweeps(self, seconds: Sequence[float]) -> Row:
+        """A sweep whose processes are all killed after a while, and which is then started again."""
+        row, whole = Row(attack="a sweep and its workers killed"), self.fresh()
+        assert _sweep(whole, None) == 0
+        expected = {path.parent.name: measured(path.parent) for path in whole.rglob("metrics.csv")}
+        for delay in seconds:
+            place = self.fresh()
+            _sweep(place, delay)
+            status = _sweep(place, None)
+            found = {path.parent.name: measured(path.parent) for path in place.rglob("metrics.csv")}
+            outcome = "identical" if found == expected else "other numbers"
+            row.count(outcome if status == 0 else f"exit status {status}", f"after {delay} s")
+        return row
+
+
+def _two_ranks(place: Path, number: int) -> int:
+    """Train under torchrun; rank 0 is killed at the operation of this number (0: none)."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    worker = [sys.executable, __file__, "--rank-of", str(place), "--kill-at", str(number)]
+    with (place / "said").open("w") as said:
+        return subprocess.run([*launcher, *worker], env=ENVIRONMENT, stdout=said, stderr=said).returncode
+
+
+def _as_rank(place: Path, number: int) -> int:
+    if number and os.environ["RANK"] == "0":
+        Operations(place, number, kill).install()
+    return JOBS[0].work(place)
+
+
+def _sweep(place: Path, delay: float | None) -> int:
+    """Run a sweep of four trials, or kill it and all its workers after this many seconds."""
+    config = place / "sweep.yaml"
+    config.write_text(json.dumps({"base": BASE, "axes": {"optimizer.lr": [0.05, 0.02]}, "seeds": 2}))
+    command = [sys.executable, "-m", "nc_bench.sweep", "--config", str(config), "--workers", "2"]
+    with (place / "said").open("w") as said:
+        process = subprocess.Popen(
+            [*command, "--out", str(place / "out")],
+            env=ENVIRONMENT,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(delay)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.wait()
+
 
 def _as_read(folder: Path) -> str:
     """What a reader gets, as text: the numbers, or the one line that says what is damaged."""
@@ -309,6 +384,12 @@ def campaign(place: Path, *, long: bool, only: Sequence[str] = ()) -> Iterator[R
         yield attacks.second_writers(JOBS[0], 6)
     if not only or "flip" in only:
         yield from attacks.flips(JOBS[0], 24 if long else 2)
+    if "ranks" in only or (long and not only):
+        yield attacks.ranks((3, 10, 17, 24, 31, 38))
+    if "sweeps" in only or (long and not only):
+        yield attacks.sweeps((4, 8, 11, 14))
+    if "rows" in only:
+        yield from attacks.flips(JOBS[0], 12, "metrics.jsonl")
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
@@ -323,8 +404,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Attack runs, and show how each attack ended.")
     parser.add_argument("--long", action="store_true", help="every operation, and 24 bits of every file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table as JSON")
-    parser.add_argument("--only", nargs="*", default=(), choices=("kill", "disk", "writers", "flip"))
+    parser.add_argument(
+        "--only", nargs="*", default=(), choices=("kill", "disk", "writers", "flip", "rows", "ranks", "sweeps")
+    )
+    parser.add_argument("--rank-of", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--kill-at", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
+    if arguments.rank_of:
+        return _as_rank(arguments.rank_of, arguments.kill_at)
     # Children are forked: what takes seconds to import is imported here, and nothing is computed.
     import sklearn.datasets
     import sklearn.model_selection  # noqa: F401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from small_runs import NETWORK, TABLE, measured, settings
 
 from nc_bench import load_run
 from nc_bench.config import Config, dump_config
+from nc_bench.reports.figures import FIGURES_OF_A_RUN
 from nc_bench.train import main
 
 ROOT = Path(__file__).parents[1]
@@ -174,3 +176,57 @@ def test_to_resume_without_a_directory_finds_the_newest_run_of_the_same_configur
     assert quiet[-1] == quiet[2]
     main(["--config", str(config), "--resume", "seed=4"])
     assert quiet[-1] not in quiet[:-1]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no\npicture"), OSError(28, "No space left on device"), ValueError()])
+def test_what_cannot_be_shown_changes_no_status(
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+) -> None:
+    def failing(directory: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("nc_bench.reports.render_run", failing)
+    assert main(["--config", str(config), "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith(f"{tmp_path / 'run'}: the run is kept, but not all of it could be shown: ")
+    assert said.count("\n") == 1 and load_run(tmp_path / "run").manifest["status"] == "complete"
+
+
+def test_a_figure_that_cannot_be_drawn_is_left_out_of_the_page(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(run: object) -> None:
+        raise OverflowError("features beyond float32")
+
+    monkeypatch.setitem(FIGURES_OF_A_RUN, "simplex_plane", failing)
+    out = tmp_path / "run"
+    assert main(["--config", str(config), "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert said.err == f"{out / 'figures' / 'simplex_plane.png'}: cannot be drawn (features beyond float32)\n"
+    assert (out / "report.html").exists() and "report.html" in said.out
+
+
+def test_a_picture_that_training_cannot_make_does_not_end_it(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise OverflowError("features beyond float32")
+
+    monkeypatch.setattr("nc_bench.training.trial.keep_picture", failing)
+    out = tmp_path / "run"
+    assert main(["--config", str(config), "--out", str(out)]) == 0
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert first == f"{out}: no picture of the features of epoch 1 (features beyond float32)"
+
+
+def test_an_ascii_terminal_and_a_name_that_is_no_text_change_no_status(config: Path, tmp_path: Path) -> None:
+    out = os.fsencode(tmp_path) + b"/caf\xe9 \xe2\x88\x9e"
+    command = [sys.executable, "-m", "nc_bench.train", "--config", str(config), "--out", out]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"caf\udce9" in done.stdout and os.path.exists(out + b"/report.html")

@@ -250,3 +250,13 @@ def test_a_sweep_file_that_cannot_be_read(tmp_path: Path) -> None:
     path.write_text("base: none.yaml\n")
     with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read: No such file"):
         load_grid(path)
+
+
+def test_data_in_another_folder_make_another_trial(tmp_path: Path) -> None:
+    data = {"name": "image_folder", "image_size": 8, "channels": 1}
+    base = {**BASE, "data": {**data, "root": str(tmp_path / "a")}}
+    path = write_sweep(tmp_path, base=base, axes={"data.root": [str(tmp_path / name) for name in ("a", "b", "c/../b")]})
+    grid = load_grid(path)
+    assert len(grid.points) == 3 and len(grid.trials) == 2
+    moved = load_grid(write_sweep(tmp_path, base={**base, "data": {**data, "root": str(tmp_path / "elsewhere")}}))
+    assert {point.id for point in moved.points} < set(grid.trials)

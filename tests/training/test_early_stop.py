@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_runs import kill, measured, network, run_until, tiny_dataset
+from small_runs import Killed, kill, measured, network, run_until, tiny_dataset
 
 from nc_bench import load_run
 from nc_bench.config import Config, Stop, config_hash
 from nc_bench.reports import sentence
+from nc_bench.runs import RunDirectory
 from nc_bench.training import run_training
+from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.run import run_ensemble
 from nc_bench.training.stopping import EarlyStop
 
@@ -111,6 +114,46 @@ def test_a_resumed_run_stops_where_the_other_did_and_is_over(tmp_path: Path, epo
     longer = small({"terminal_epochs": 3}, epochs=2 * EPOCHS)
     assert run_training(longer, tmp_path / "run", resume=True) == "complete"
     assert (tmp_path / "run" / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("moment", ["finish", "write_manifest"])
+def test_a_run_killed_between_its_last_checkpoint_and_its_end_does_not_train_past_its_stop(
+    tmp_path: Path, moment: str
+) -> None:
+    config = small({"terminal_epochs": 2})
+    run_training(config, tmp_path / "whole")
+    ended = load_run(tmp_path / "whole").manifest
+    assert 1 < ended["epochs_done"] < EPOCHS
+    original, calls = getattr(RunDirectory, moment), []
+
+    def killed(self: RunDirectory, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == (2 if moment == "write_manifest" else 1):
+            raise Killed
+        return original(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(RunDirectory, moment, killed)
+        with pytest.raises(Killed):
+            run_training(config, tmp_path / "run")
+    steps: list[int] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Ensemble, "_step", lambda self, *batch: steps.append(self.step_count))
+        assert run_training(config, tmp_path / "run", resume=True) == "complete"
+    assert not steps and measured(tmp_path / "run") == measured(tmp_path / "whole")
+    manifest = load_run(tmp_path / "run").manifest
+    assert all(manifest[key] == ended[key] for key in ("status", "epochs_done", "stopped_early"))
+
+
+def test_a_rule_that_earlier_epochs_have_met_ends_a_resumed_run_where_it_is(tmp_path: Path) -> None:
+    plain = small(None, record={"every": [1, 2, 3, 4, 5]})
+    run_until(3 * 7 - 1, lambda: signal.raise_signal(signal.SIGTERM), plain, tmp_path)
+    assert load_run(tmp_path).manifest["epochs_done"] == 7 and load_run(tmp_path).rows["epoch"].iloc[-1] == 5
+    stopped = small({"simplex_efficiency": 1e-6}, record={"every": [1, 2, 3, 4, 5]})
+    assert run_training(stopped, tmp_path, resume=True) == "complete"
+    run = load_run(tmp_path)
+    assert run.manifest["epochs_done"] == 7 and run.manifest["stopped_early"] and run.rows["epoch"].iloc[-1] == 7
+    assert run.reasons[7, "train", "penultimate", "gradient_norm"].startswith("checkpoints do not keep it")
 
 
 def test_a_stopped_run_goes_on_under_another_rule(tmp_path: Path) -> None:

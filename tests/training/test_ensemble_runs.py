@@ -152,6 +152,17 @@ def test_a_trial_saved_before_its_first_step_goes_on_beside_new_ones(tmp_path: P
         check_close(tmp_path / "run" / str(index), tmp_path / "whole" / str(index), 1e-10)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_bit_depends_on_the_stack(tmp_path: Path, dtype: str) -> None:
+    configs = trials(dtype=dtype)
+    run_ensemble(configs, folders(tmp_path / "three"))
+    run_ensemble(configs[:2], folders(tmp_path / "two", 2))
+    for index, config in enumerate(configs):
+        run_training(config, tmp_path / "alone" / str(index))
+        for other in ("three", *(["two"] if index < 2 else [])):
+            assert measured(tmp_path / other / str(index)) == measured(tmp_path / "alone" / str(index))
+
+
 def test_interrupted_trials_go_on_together_and_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configs, paths = trials(), folders(tmp_path / "run")
     run_ensemble(configs, folders(tmp_path / "whole"))
