@@ -20,6 +20,7 @@ from nc_bench.commands import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, default_fo
 from nc_bench.sweeps.checks import check_study
 from nc_bench.sweeps.folder import SLURM_LOGS, State, SweepFolder
 from nc_bench.sweeps.grid import Grid, load_grid
+from nc_bench.text import plain
 
 if TYPE_CHECKING:
     from nc_bench.sweeps.clusters import Workers
@@ -81,7 +82,7 @@ def _dry_run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> 
     states = folder.states(grid.trials)
     for point in grid.points[:MAX_TRIALS_SHOWN]:
         labels = ", ".join(f"{column} {value}" for column, value in point.cell.items())
-        print(f"{point.id}  {states[point.id].value:<9} seed {point.seed}  {labels}")
+        print(f"{point.id}  {states[point.id].value:<9} seed {point.seed}  {plain(labels)}")
     if len(grid.points) > MAX_TRIALS_SHOWN:
         print(f"... and {len(grid.points) - MAX_TRIALS_SHOWN:,} more")
     trials = pending(grid.trials, states)
@@ -104,7 +105,7 @@ def _status(grid: Grid, folder: SweepFolder) -> int:
     print(f"{folder.path}: {parts} of {len(states):,} trials")
     failures = folder.failures(trial for trial, state in states.items() if state is State.FAILED)
     for trial, error in list(failures.items())[:MAX_FAILURES_SHOWN]:
-        print(f"  {trial} failed: {error}")
+        print(f"  {trial} failed: {plain(error)}")
     if len(failures) > MAX_FAILURES_SHOWN:
         print(f"  ... and {len(failures) - MAX_FAILURES_SHOWN:,} more failed; --retry-failed tries them again")
     return EXIT_FAILED if failures else EXIT_OK

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 import yaml
+
+BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of what follows, also outside the text that they are in."""
 
 VALUE_LENGTH = 60
 """Characters of a value in a message; longer ones are cut."""
@@ -32,6 +37,23 @@ def shown(value: Any) -> str:
 def shortened(text: str, length: int) -> str:
     """The text if it has at most `length` characters, else its beginning and `...`, together of that length."""
     return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def plain(text: str) -> str:
+    """The text on one line without what moves a cursor or the direction of writing: each of these is a `\ufffd`."""
+    return "".join(
+        "\ufffd" if character in BIDI or unicodedata.category(character) in ("Cc", "Cs") else character
+        for character in " ".join(text.split())
+    )
+
+
+def markdown(text: str) -> str:
+    """The text on one line, so that Markdown shows it as it is: in a table, a heading or a paragraph."""
+    entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+    escaped = re.sub(r"[&<>]", lambda found: entities[found[0]], re.sub(r"([\\`*|~$])", r"\\\1", plain(text)))
+    # An underscore within a word emphasises nothing; a bracket that nothing follows makes no link.
+    escaped = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", escaped)
+    return re.sub(r"\](?=[(\[:])", r"\\]", escaped)
 
 
 def first_line(error: BaseException) -> str:

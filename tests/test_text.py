@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nc_bench.text import did_you_mean, first_line, listed, one_line, shortened, shown
+from nc_bench.text import did_you_mean, first_line, listed, markdown, one_line, shortened, shown
 
 
 def test_a_near_name_is_suggested_and_a_far_one_is_not() -> None:
@@ -51,3 +51,20 @@ def test_an_error_is_one_line() -> None:
     assert first_line(error) == "no compiler"
     assert one_line(error) == "no compiler found here"
     assert first_line(KeyboardInterrupt()) == one_line(KeyboardInterrupt()) == "KeyboardInterrupt"
+
+
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ("a|b", r"a\|b"),
+        ("a\nb\t c", "a b c"),
+        ("<i> & </i>", "&lt;i&gt; &amp; &lt;/i&gt;"),
+        ("snake_case and _emphasis_", r"snake_case and \_emphasis\_"),
+        ("[0.9, 1] of [a](b) and [c]: d", r"[0.9, 1] of [a\](b) and [c\]: d"),
+        ("2*3 `x` $y$ ~z~ \\", r"2\*3 \`x\` \$y\$ \~z\~ \\"),
+        ("\x1b[2J\u202ex", "\ufffd[2J\ufffdx"),
+        ("é 日本 שלום", "é 日本 שלום"),
+    ],
+)
+def test_markdown_shows_text_as_it_is(given: str, expected: str) -> None:
+    assert markdown(given) == expected

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from nc_bench.config.base import Section
 from nc_bench.config.schema import Config
-from nc_bench.text import did_you_mean, listed, shown
+from nc_bench.text import did_you_mean, listed, plain, shown
 
 EXPECTED = {
     "float_type": "should be a number",
@@ -25,6 +25,9 @@ EXPECTED = {
     "string_too_short": "should not be empty",
     "tuple_type": "should be a list",
 }
+
+
+MOST_PROBLEMS = 20
 
 
 class Problem(NamedTuple):
@@ -56,8 +59,16 @@ class _Place(NamedTuple):
 
 
 def problems_of(error: ValidationError, root: type[Section] = Config) -> list[Problem]:
-    """All problems of a `root`, in the order of the fields; the tags of unions do not show in the paths."""
-    return [problem for details in error.errors() if not _follows(details) for problem in _problems(details, root)]
+    """The first MOST_PROBLEMS of a `root`, in the order of the fields, and last how many more there are.
+
+    The tags of unions do not show in the paths.
+    """
+    given = [details for details in error.errors() if not _follows(details)]
+    found = [problem for details in given[:MOST_PROBLEMS] for problem in _problems(details, root)]
+    problems = [Problem(plain(problem.path), plain(problem.text)) for problem in found]
+    if len(given) > MOST_PROBLEMS:
+        problems.append(Problem("...", f"and {len(given) - MOST_PROBLEMS:,} more problems"))
+    return problems
 
 
 def _follows(details: ErrorDetails) -> bool:

@@ -22,6 +22,7 @@ from nc_bench.reports.style import (
     SMALL,
     TEXT,
     VERTICAL_RATIO,
+    drawn,
     headed_figure,
     logarithmic_ticks,
     quiet,
@@ -142,7 +143,9 @@ def _finish(run: RunTables, axes: Axes, panel: Panel) -> None:
     axes.set_ylabel(panel.meaning + (" (log scale)" if panel.logarithmic else ""), fontsize=TEXT, color=INK)
     axes.set_xlabel("epoch", fontsize=TEXT, color=INK)
     if not axes.lines:
-        axes.text(0.5, 0.5, _why_empty(run, panel), transform=axes.transAxes, ha="center", fontsize=TEXT, color=FAINT)
+        axes.text(
+            0.5, 0.5, drawn(_why_empty(run, panel)), transform=axes.transAxes, ha="center", fontsize=TEXT, color=FAINT
+        )
         axes.set_xticks([])
         axes.set_yticks([])
         return

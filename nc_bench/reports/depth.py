@@ -19,6 +19,7 @@ from nc_bench.reports.style import (
     SMALL,
     TEXT,
     VERTICAL_RATIO,
+    drawn,
     headed_figure,
     logarithmic_ticks,
     quiet,
@@ -45,6 +46,8 @@ PANELS = (
         logarithmic=False,
     ),
 )
+
+LONGEST_NAME = 24
 
 MOST_LEVEL_NAMES = 5
 """More layers than this have their names written upwards."""
@@ -83,7 +86,7 @@ def _draw(run: RunTables, axes: Axes, panel: Panel, layers: list[str]) -> None:
     quiet(axes)
     axes.set_title(panel.title, loc="left", fontsize=PANEL, fontweight="bold", color=INK, pad=34)
     axes.set_ylabel(panel.meaning + (" (log scale)" if panel.logarithmic else ""), fontsize=TEXT, color=INK)
-    axes.set_xticks(places, layers)
+    axes.set_xticks(places, [drawn(layer, LONGEST_NAME) for layer in layers])
     if len(layers) > MOST_LEVEL_NAMES:
         axes.tick_params("x", labelrotation=90)
     axes.set_xlim(-0.3, len(layers) - 0.7)

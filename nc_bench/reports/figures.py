@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from nc_bench.reports.curves import metric_curves
 from nc_bench.reports.depth import depth_profile
 from nc_bench.reports.plane import simplex_plane
-from nc_bench.reports.style import DPI
+from nc_bench.reports.style import png
 from nc_bench.runs import RunError, RunTables
 from nc_bench.runs.directory import FIGURES
 from nc_bench.runs.files import write_bytes
@@ -45,7 +44,7 @@ def write_figures(run: RunTables) -> list[Path]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 figure = draw(run)
-                picture = None if figure is None else _png(figure)
+                picture = None if figure is None else png(figure)
         except (OSError, RunError):
             raise
         except Exception as error:
@@ -57,9 +56,3 @@ def write_figures(run: RunTables) -> list[Path]:
             write_bytes(path, picture)
             written.append(path)
     return written
-
-
-def _png(figure: Figure) -> bytes:
-    picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=DPI)
-    return picture.getvalue()

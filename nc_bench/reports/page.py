@@ -16,6 +16,7 @@ from nc_bench.reports.description import describe
 from nc_bench.reports.sentence import sentence
 from nc_bench.runs import RunTables
 from nc_bench.runs.files import write_bytes
+from nc_bench.text import BIDI, plain
 
 PAGE = "report.html"
 
@@ -69,10 +70,11 @@ def write_page(run: RunTables, figures: Sequence[Path]) -> Path:
         "<h2>Configuration</h2>",
         f"<pre>{escape(yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True))}</pre>",
     ]
-    title = escape(f"nc_bench: {run.path.resolve().name}")
+    title = escape(plain(f"nc_bench: {run.path.resolve().name}"))
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
     path = run.path / PAGE
-    content = "\n".join(body)
+    # A character that turns the direction of writing would turn what stands beside it, too.
+    content = "\n".join(body).translate(dict.fromkeys(map(ord, BIDI), "\ufffd"))
     page = (
         f'<!doctype html>\n<html lang="en">\n<head>{head}\n<style>{STYLE}</style></head>\n<body>\n{content}\n'
         "</body>\n</html>\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
+from io import BytesIO
 
 import matplotlib
 import numpy as np
@@ -12,6 +14,8 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
+
+from nc_bench.text import plain, shortened
 
 INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 SERIES = ("#0072B2", "#D55E00", "#009E73")
@@ -36,19 +40,35 @@ def class_colours(classes: int) -> NDArray[np.float64]:
     return np.asarray(matplotlib.colormaps["viridis"](np.linspace(0, 1, classes)))
 
 
+def drawn(text: str, length: int = 1000) -> str:
+    """Text that matplotlib draws as it is, shortened: a `$` is no mathematics, a first `_` hides nothing."""
+    escaped = shortened(plain(text), length).replace("$", r"\$")
+    return f" {escaped}" if escaped.startswith("_") else escaped
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file. A character that the font lacks is drawn as a box, of which nothing has to be said."""
+    picture = BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support .* natively", UserWarning)
+        figure.savefig(picture, format="png", dpi=DPI)
+    return picture.getvalue()
+
+
 def headed_figure(size: tuple[float, float], title: str, subtitle: str, caption: str) -> tuple[Figure, SubFigure]:
     """A page with a title, a subtitle and a caption, and the part of it between them that is to be drawn on.
 
     `size` in inches is that of the whole page; subtitle and caption are wrapped to its width.
     """
     width, height = size
-    subtitle = textwrap.fill(subtitle, int(width * SUBTITLE_COLUMNS))
-    caption = textwrap.fill(caption, int(width * CAPTION_COLUMNS))
+    subtitle = textwrap.fill(drawn(subtitle), int(width * SUBTITLE_COLUMNS))
+    caption = textwrap.fill(drawn(caption), int(width * CAPTION_COLUMNS))
     head, foot = 0.46 + 0.17 * _lines(subtitle), 0.22 + 0.15 * _lines(caption)
     page = Figure(figsize=size, facecolor="white", layout="constrained")
     ratios = [head, height - head - foot, foot]
     top, middle, bottom = page.subfigures(3, 1, squeeze=False, height_ratios=ratios)[:, 0]
-    top.text(MARGIN / width, 1 - 0.13 / head, title, fontsize=TITLE, fontweight="bold", color=INK, va="top")
+    top.text(MARGIN / width, 1 - 0.13 / head, drawn(title), fontsize=TITLE, fontweight="bold", color=INK, va="top")
     top.text(MARGIN / width, 1 - 0.42 / head, subtitle, fontsize=TEXT, color=FAINT, va="top")
     bottom.text(MARGIN / width, 1 - 0.05 / foot, caption, fontsize=SMALL, color=INK, va="top", linespacing=1.35)
     return page, middle

@@ -26,6 +26,8 @@ MAX_WRITTEN = 48
 """Cells of a heat map up to which every cell says its number."""
 
 
+LONGEST_NAME = 40
+
 LEGEND_HANDLE, LEGEND_CHARACTER = 0.6, 0.07
 """Inches that an entry of a legend takes besides its words, and that a character of them takes."""
 
@@ -70,7 +72,7 @@ def _panels(study: Study, table: pd.DataFrame, x: str) -> Figure:
         _finish(axes, study, x, measure)
     for axes in list(grid.flat)[len(measures) :]:
         axes.remove()
-    if others:
+    if others and strokes:
         _legend(body, [stroke for _, stroke in strokes], size[0])
     return page
 
@@ -100,15 +102,15 @@ def _line(axes: Axes, table: pd.DataFrame, x: str, measure: str, stroke: Stroke)
     places = cells[x].to_numpy(np.float64)
     marker = "o" if len(places) <= 12 else ""
     name = ", ".join(filter(None, (stroke.hue, stroke.dash)))
-    (line,) = axes.plot(places, cells["mean"], color=stroke.colour, linestyle=stroke.pattern, label=name)
+    (line,) = axes.plot(places, cells["mean"], color=stroke.colour, linestyle=stroke.pattern, label=_name(name))
     line.set(linewidth=1.6, marker=marker, markersize=3.5)
     axes.fill_between(places, cells["low"], cells["high"], color=stroke.colour, alpha=0.2, linewidth=0)
 
 
 def _finish(axes: Axes, study: Study, x: str, measure: str) -> None:
     style.quiet(axes)
-    axes.set_title(measure, loc="left", fontsize=style.PANEL, fontweight="bold", color=style.INK)
-    axes.set_xlabel(x, fontsize=style.TEXT, color=style.INK)
+    axes.set_title(_name(measure), loc="left", fontsize=style.PANEL, fontweight="bold", color=style.INK)
+    axes.set_xlabel(_name(x), fontsize=style.TEXT, color=style.INK)
     if study.figure.log_x:
         axes.set_xscale("log")
         style.logarithmic_ticks(axes.xaxis)
@@ -129,10 +131,10 @@ def _legend(body: SubFigure, strokes: Sequence[Stroke], width: float) -> None:
     colours = {stroke.hue: Line2D([], [], color=stroke.colour) for stroke in strokes}
     dashes = {stroke.dash: Line2D([], [], color=style.FAINT, linestyle=stroke.pattern) for stroke in strokes}
     entries = colours | {dash: line for dash, line in dashes.items() if dash}
-    columns = int(width // (LEGEND_HANDLE + LEGEND_CHARACTER * max(map(len, entries))))
+    columns = int(width // (LEGEND_HANDLE + LEGEND_CHARACTER * max(len(_name(entry)) for entry in entries)))
     body.legend(
         list(entries.values()),
-        list(entries),
+        [_name(entry) for entry in entries],
         loc="outside upper left",
         ncols=max(1, min(columns, len(entries))),
         fontsize=style.SMALL,
@@ -153,13 +155,13 @@ def _heat_maps(study: Study, runs: pd.DataFrame) -> Figure:
         norm = _norm(means, logarithmic=measure in study.figure.log_y)
         for axes, (_, panel) in zip(line, panels.iterrows(), strict=True):
             image = _heat_map(axes, runs[(runs[list(study.rows)] == panel).all(axis=1)], x, y, measure, norm)
-            axes.set_title(", ".join(map(str, panel)), fontsize=style.TEXT, color=style.INK)
-        line[0].set_ylabel(y, fontsize=style.TEXT)
+            axes.set_title(_name(", ".join(map(str, panel))), fontsize=style.TEXT, color=style.INK)
+        line[0].set_ylabel(_name(y), fontsize=style.TEXT)
         bar = body.colorbar(image, ax=list(line), pad=0.01, aspect=12)
-        bar.set_label(measure, fontsize=style.TEXT)
+        bar.set_label(_name(measure), fontsize=style.TEXT)
         bar.ax.tick_params(labelsize=style.SMALL)
     for axes in grid[-1]:
-        axes.set_xlabel(x, fontsize=style.TEXT)
+        axes.set_xlabel(_name(x), fontsize=style.TEXT)
     return page
 
 
@@ -168,8 +170,8 @@ def _heat_map(axes: Axes, runs: pd.DataFrame, x: str, y: str, measure: str, norm
     values = np.ma.masked_invalid(table.to_numpy(np.float64))
     axes.set_facecolor(style.GRID)
     image = axes.imshow(values, origin="lower", aspect="auto", cmap="viridis", norm=norm)
-    axes.set_xticks(range(len(table.columns)), [_tick(value) for value in table.columns], rotation=90)
-    axes.set_yticks(range(len(table.index)), [_tick(value) for value in table.index])
+    axes.set_xticks(range(len(table.columns)), [_name(_tick(value)) for value in table.columns], rotation=90)
+    axes.set_yticks(range(len(table.index)), [_name(_tick(value)) for value in table.index])
     axes.tick_params(labelsize=style.SMALL - 1, length=2)
     if values.size <= MAX_WRITTEN:
         _write(axes, values, norm)
@@ -196,6 +198,11 @@ def _norm(means: pd.Series, *, logarithmic: bool) -> Normalize:
 
 def _tick(value: Any) -> str:
     return digits(value) if isinstance(value, float) else str(value)
+
+
+def _name(text: str) -> str:
+    """A name of columns, measures or labels in the figure."""
+    return style.drawn(text, LONGEST_NAME)
 
 
 def _title(study: Study) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from nc_bench.config import Config
-from nc_bench.reports.style import DPI
+from nc_bench.reports.style import png
 from nc_bench.runs.directory import MANIFEST
 from nc_bench.runs.files import write_bytes, write_text
 from nc_bench.runs.manifest import read_manifest
@@ -26,6 +26,7 @@ from nc_bench.sweeps.studies import ANSWERS
 from nc_bench.sweeps.studies.evidence import Evidence
 from nc_bench.sweeps.study import Study
 from nc_bench.sweeps.tables import latex_table, markdown_table
+from nc_bench.text import markdown, plain
 from nc_bench.verdicts.convergence import DEFINITION
 
 
@@ -93,11 +94,9 @@ def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) ->
     write_text(results / "table.tex", latex_table(outcome.cells, study.rows))
     if study.compare is not None:
         write_text(results / "differences.csv", outcome.differences.to_csv(index=False, float_format="%.6g"))
-    picture = io.BytesIO()
-    study_figure(study, runs, curves).savefig(picture, format="png", dpi=DPI)
-    write_bytes(results / "figure.png", picture.getvalue())
+    write_bytes(results / "figure.png", png(study_figure(study, runs, curves)))
     write_text(results / "answer.md", _answer_page(outcome, answer, command))
-    return f"{answer}\n{results}: table.md, table.csv, table.tex, figure.png, answer.md"
+    return f"{plain(answer)}\n{results}: table.md, table.csv, table.tex, figure.png, answer.md"
 
 
 def answer_text(outcome: Outcome) -> str:
@@ -133,7 +132,7 @@ def _tables(outcome: Outcome) -> str:
     parts = ["Mean ± standard deviation over seeds [95 % bootstrap interval of the mean], last epoch.\n"]
     if study.best is not None:
         largest = "largest" if study.best.of == "max" else "smallest"
-        which = f"with the {largest} mean of {study.best.measure}, of those that have converged"
+        which = f"with the {largest} mean of {markdown(study.best.measure)}, of those that have converged"
         parts.append(f"Over the settings {which}, at most {study.best.number}, and seeds:\n")
         parts.append(markdown_table(outcome.cells, study.rows))
         parts.append("These settings, best first:\n")
@@ -145,7 +144,7 @@ def _tables(outcome: Outcome) -> str:
     else:
         parts.append(markdown_table(outcome.cells, study.rows))
     if study.compare is not None:
-        parts.append(f"Difference from {study.compare.against} on the same seeds:\n")
+        parts.append(f"Difference from {markdown(str(study.compare.against))} on the same seeds:\n")
         others = [study.compare.column, *(name for name in study.rows if name != study.compare.column)]
         parts.append(markdown_table(outcome.differences, others))
     return "\n".join(parts)
@@ -156,19 +155,26 @@ def _answer_page(outcome: Outcome, answer: str, command: str) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in Counter(runs["state"]).items())
     unconverged = int((~runs["converged"] & (runs["state"] == State.COMPLETE.value)).sum())
     lines = [
-        f"# {study.question}",
+        f"# {markdown(study.question)}",
         "",
-        answer,
+        markdown(answer),
         "",
-        f"Limits: {study.limits}",
+        f"Limits: {markdown(study.limits)}",
         "",
         f"- Runs: {len(runs):,} ({counts}); {unconverged:,} of the complete ones have not converged.",
         f"- Converged: {DEFINITION}. "
         f"collapse_epoch: from when on simplex_efficiency stays at {COLLAPSED_SHARE} or above.",
-        f"- Command: `{command}`",
+        f"- Command: {_code(command)}",
         f"- Machine: {_machine(outcome.manifest)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _code(text: str) -> str:
+    """Text as Markdown's code, between more backticks than it holds in a row."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{plain(text)}{space}{fence}"
 
 
 def _first_manifest(grid: Grid, folder: SweepFolder) -> dict[str, Any]:

@@ -7,15 +7,25 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from nc_bench.text import markdown, plain
+
 DIGITS = 3
 
-LATEX_ESCAPES = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"} | {"\\": r"\textbackslash{}"})
+LATEX_ESCAPES = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"}
+)
 
 
 def markdown_table(cells: pd.DataFrame, by: Sequence[str]) -> str:
     """A row per cell, a column per measure: `mean ± std [low, high]`; `-` where there is no number."""
     header, rows = _grid(cells, by)
-    lines = [header, ["---"] * len(header), *[[*labels, *map(_plain, found)] for labels, found in rows]]
+    lines = [
+        [*map(markdown, header)],
+        ["---"] * len(header),
+        *[[*map(markdown, labels), *map(_plain, found)] for labels, found in rows],
+    ]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
@@ -25,16 +35,18 @@ def latex_table(cells: pd.DataFrame, by: Sequence[str]) -> str:
     lines = [
         rf"\begin{{tabular}}{{{'l' * len(by)}{'r' * (len(header) - len(by))}}}",
         r"\toprule",
-        " & ".join(name.translate(LATEX_ESCAPES) for name in header) + r" \\",
+        " & ".join(map(latex, header)) + r" \\",
         r"\midrule",
-        *[
-            " & ".join([*(label.translate(LATEX_ESCAPES) for label in labels), *map(_latex, found)]) + r" \\"
-            for labels, found in rows
-        ],
+        *[" & ".join([*map(latex, labels), *map(_latex, found)]) + r" \\" for labels, found in rows],
         r"\bottomrule",
         r"\end{tabular}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def latex(text: str) -> str:
+    """The text on one line, so that LaTeX sets it as it is."""
+    return plain(text).translate(LATEX_ESCAPES)
 
 
 def digits(value: float) -> str:

@@ -228,3 +228,14 @@ def test_problems_name_the_file_or_the_command_line(ball: Path) -> None:
         "clip_norm, decoupled_decay, decoupled_head_decay, momentum, nesterov",
         "ball.yaml: training.epochs: -1 given, should be greater than or equal to 0",
     ]
+
+
+def test_very_many_problems_are_counted_and_not_listed(ball: Path) -> None:
+    lines = refusal(written(ball, BALL + "".join(f"key{number}: 1\n" for number in range(5000))))
+    assert len(lines) == 21
+    assert lines[-1] == "ball.yaml: ...: and 4,980 more problems"
+
+
+def test_a_key_is_said_on_one_line_whatever_it_holds(ball: Path) -> None:
+    (line,) = refusal(written(ball, BALL + '"a\\nb\\e[2J\\u202e": 1\n'))
+    assert line.startswith("ball.yaml: a b\ufffd[2J\ufffd: unknown key; known are ")

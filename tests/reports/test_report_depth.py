@@ -91,3 +91,13 @@ def test_the_other_figure_and_the_table_do_not_see_the_inner_layers(make_run: Ma
         for mine, theirs in zip(one.lines, other.lines, strict=True):
             assert np.array_equal(mine.get_xydata(), theirs.get_xydata())
     assert summary_table(plain) == summary_table(deep)
+
+
+def test_layers_of_any_name_are_drawn_without_a_warning(make_run: MakeRun) -> None:
+    names = ("$\\frac$", "_hidden", "שלום\nעולם", "日本語", "w" * 200)
+    run = deepen(make_run(), dict.fromkeys(names, 0.5))
+    assert any(path.stem == "depth" for path in write_figures(run))
+    figure = depth_profile(run)
+    assert figure is not None
+    shown = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert shown[:3] == ["\\$\\frac\\$", " _hidden", "שלום עולם"] and len(shown[4]) == 24

@@ -104,3 +104,10 @@ def test_text_from_the_run_is_never_markup(make_run: MakeRun) -> None:
 def test_a_run_with_nothing_to_show_has_a_page(make_run: MakeRun) -> None:
     _, reader = read(make_run(recorded=False, predictions=[], manifest={"status": "failed", "epochs_done": 0}))
     assert "Nothing was measured." in reader.text and "No claim has been judged" in reader.text
+
+
+def test_text_from_the_run_turns_no_other_text(make_run: MakeRun) -> None:
+    turned = "\u202e\u2066abc\u200f"
+    source, reader = read(make_run(name="a\u202eb", manifest={"command": turned, "device": turned}))
+    assert not re.search("[\u200e\u200f\u202a-\u202e\u2066-\u2069]", source)
+    assert "\ufffd\ufffdabc\ufffd" in reader.text
