@@ -20,6 +20,7 @@ def train_and_record(ensemble: Ensemble) -> None:
         save=_ignore,
         ended=_ignore,
         stops=lambda trial: math.inf,
+        last_recorded=lambda trial: None,
         measured=_ignore,
     )
     ensemble.step_count = 0
