@@ -30,9 +30,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     command, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if command in COMMANDS and command != "schema":
-        status: int = import_module(f"nc_bench.{command}").main(rest)
-        return status
+        return run_command(lambda: _run(command, rest))
     return run_command(lambda: _own(command, rest))
+
+
+def _run(command: str, rest: Sequence[str]) -> int:
+    status: int = import_module(f"nc_bench.{command}").main(rest)
+    return status
 
 
 def _own(command: str, rest: Sequence[str]) -> int:

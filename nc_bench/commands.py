@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import signal
 import sys
+import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from nc_bench.errors import LostProcess, UserError, out_of_memory
 
@@ -34,7 +38,8 @@ def run_command(work: Callable[[], int]) -> int:
     _print_anything()
     try:
         try:
-            status = work()
+            with _sigterm_as_interrupt():
+                status = work()
         except SystemExit:  # as argparse raises it after printing its help
             sys.stdout.flush()
             raise
@@ -42,6 +47,7 @@ def run_command(work: Callable[[], int]) -> int:
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
+        _leave_at_the_next_signal()
         say("interrupted")
         return EXIT_INTERRUPTED
     except Exception as error:
@@ -53,6 +59,32 @@ def run_command(work: Callable[[], int]) -> int:
         status, line = explained
         say(line)
         return status
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does, with one line. Outside of the main thread signals keep their handlers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave_at_the_next_signal() -> None:
+    """From now on Ctrl-C ends this program at once: Python, which tidies up as it exits, would show a traceback."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    is_program = Path(sys.argv[0]).stem == "nc-bench" or (spec is not None and spec.name.startswith("nc_bench."))
+    if is_program and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: os._exit(EXIT_INTERRUPTED))
 
 
 def _print_anything() -> None:

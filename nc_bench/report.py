@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 
 from nc_bench.commands import EXIT_OK, explain, run_command, say
-from nc_bench.reports import render_run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,6 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(directories: Sequence[str]) -> int:
+    # Imported here, like all that takes time, so that Ctrl-C meanwhile ends in one line.
+    from nc_bench.reports import render_run
+
     worst = EXIT_OK
     for number, directory in enumerate(directories):
         if len(directories) > 1:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from nc_bench.commands import EXIT_OK, run_command
 from nc_bench.errors import UserError
-from nc_bench.sweeps.schema import read_sweep
 
 COLUMNS = 100
 
@@ -25,6 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _list(folder: Path) -> int:
+    # Imported here, like all that takes time, so that Ctrl-C meanwhile ends in one line.
+    from nc_bench.sweeps.schema import read_sweep
+
     found = {path: read_sweep(path).study for path in sorted(folder.glob("*.yaml"))}
     studies = {path: study for path, study in found.items() if study is not None}
     if not studies:

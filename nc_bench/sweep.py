@@ -6,24 +6,21 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from nc_bench.commands import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, default_folder, run_command, say
-from nc_bench.sweeps.checks import check_study
-from nc_bench.sweeps.folder import SLURM_LOGS, State, SweepFolder
-from nc_bench.sweeps.grid import Grid, load_grid
 from nc_bench.text import plain
 
 if TYPE_CHECKING:
     from nc_bench.sweeps.clusters import Workers
+    from nc_bench.sweeps.folder import SweepFolder
+    from nc_bench.sweeps.grid import Grid
 
 MAX_FAILURES_SHOWN, MAX_TRIALS_SHOWN = 10, 20
 
@@ -37,6 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
+    # Imported here, like all that takes time, so that Ctrl-C meanwhile ends in one line.
+    from nc_bench.sweeps.checks import check_study
+    from nc_bench.sweeps.folder import SweepFolder
+    from nc_bench.sweeps.grid import load_grid
+
     grid = load_grid(arguments.config, arguments.overrides, any_size=arguments.yes)
     check_study(grid, arguments.config)
     folder = SweepFolder(arguments.out or default_folder(arguments.config))
@@ -60,7 +62,7 @@ def _run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
         trials = pending(grid.trials, folder.states(grid.trials))
         if trials:
             try:
-                with _sigterm_as_interrupt(), _workers(arguments, grid, folder) as workers:
+                with _workers(arguments, grid, folder) as workers:
                     run_trials(trials, folder, workers, stacked=arguments.ensemble)
             except KeyboardInterrupt:
                 say("interrupted; the same command continues the sweep")
@@ -99,6 +101,8 @@ def _dry_run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> 
 
 def _status(grid: Grid, folder: SweepFolder) -> int:
     """Print how many trials are in each state, and the errors of those that failed."""
+    from nc_bench.sweeps.folder import State
+
     states = folder.states(grid.trials)
     counts = Counter(states.values())
     parts = ", ".join(f"{counts[state]:,} {state.value}" for state in State if counts[state])
@@ -113,6 +117,7 @@ def _status(grid: Grid, folder: SweepFolder) -> int:
 
 def _workers(arguments: argparse.Namespace, grid: Grid, folder: SweepFolder) -> AbstractContextManager[Workers]:
     from nc_bench.sweeps.clusters import gpu_count, local_workers, remote_workers
+    from nc_bench.sweeps.folder import SLURM_LOGS
     from nc_bench.sweeps.slurm import slurm_workers
 
     if arguments.scheduler:
@@ -120,20 +125,6 @@ def _workers(arguments: argparse.Namespace, grid: Grid, folder: SweepFolder) -> 
     if arguments.slurm:
         return slurm_workers(arguments.slurm, folder.path / SLURM_LOGS)
     return local_workers(arguments.workers, gpus=0 if grid.base.device == "cpu" else gpu_count())
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the sweep as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _command(arguments: argparse.Namespace) -> str:

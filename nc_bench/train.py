@@ -8,10 +8,13 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nc_bench.commands import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_OK, default_folder, run_command, say
-from nc_bench.config import Config, ConfigError, config_hash, load_config
 from nc_bench.text import one_line
+
+if TYPE_CHECKING:
+    from nc_bench.config import Config
 
 EXIT = {"complete": EXIT_OK, "diverged": EXIT_DIVERGED, "interrupted": EXIT_INTERRUPTED}
 
@@ -25,6 +28,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    # Imported here, like all that takes time, so that Ctrl-C meanwhile ends in one line.
+    from nc_bench.config import load_config
+
     config = load_config(arguments.config, arguments.overrides)
     directory = arguments.out or _default_directory(config, default_folder(arguments.config), arguments.resume)
     # torch takes a second to import: a wrong configuration is refused before that.
@@ -67,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _default_directory(config: Config, folder: Path, resume: bool) -> Path:
     """A new directory named by the time; to resume, the newest one of the same configuration if there is one."""
+    from nc_bench.config import ConfigError, config_hash, load_config
+
     if resume:
         for path in sorted(folder.glob("*/config.yaml"), reverse=True):
             try:
