@@ -8,7 +8,7 @@ from torch import Tensor
 from nc_bench.metrics import class_geometry as geometry
 from nc_bench.metrics.class_tables import ClassTables, HeadTables
 from nc_bench.metrics.names import METRIC_NAMES
-from nc_bench.metrics.risks import risk_values
+from nc_bench.metrics.risks import means_budget, risk_values
 from nc_bench.metrics.sample_sums import SampleSums
 
 Values = dict[str, Tensor]
@@ -16,14 +16,15 @@ Values = dict[str, Tensor]
 
 def assemble(tables: ClassTables, sums: SampleSums) -> Values:
     """Values (t,) by name, in the order of METRIC_NAMES; those of undefined metrics say nothing."""
-    values = mean_values(tables) | _feature_values(tables, sums)
+    values = mean_values(tables) | _feature_values(tables, sums) | means_budget(tables, sums)
     if tables.head is not None:
         values |= weight_values(tables, tables.head)
         values |= _output_values(tables, tables.head, sums)
-        values |= risk_values(tables, tables.head, sums, values["head_opnorm"])
+        values |= risk_values(tables, tables.head, sums)
         for name in ("nc0_row_sum", "head_opnorm"):
             values[name] = values[name] * tables.head.unit
-    values["feature_radius"] = values["feature_radius"] * tables.unit
+    for name in ("feature_radius", "feature_norm"):
+        values[name] = values[name] * tables.unit
     return {name: values[name] for name in METRIC_NAMES if name in values}
 
 
@@ -34,13 +35,16 @@ def _feature_values(tables: ClassTables, sums: SampleSums) -> Values:
     above the cutoff and their directions v_j; nc1_quotient = tr S_W / tr S_B; nc1_cdnv = mean over pairs of
     (V_c + V_c') / (2 |mu_c - mu_c'|^2); nc1_radius = max_i |h_i - mu_{y_i}| / mean_c r_c; ncc_accuracy the share of
     samples nearest to the centre of their class; feature_radius = min(max_i |h_i|, max_i |h_i - mu|).
-    At exact collapse 0, 0, 0, 0, 1 and the radius of the simplex.
+    At exact collapse 0, 0, 0, 0, 1 and the radius of the simplex. nc1_cdnv_directional = mean over ordered pairs
+    i != j of Var_i(<h, mu_i - mu_j>) / |mu_i - mu_j|^4, 0; feature_norm the mean of |h_i|, and feature_norm_std its
+    standard deviation (divisor N) over it.
     """
     samples = tables.counts.sum(-1)
     total = sums.squared_deviation.sum(-1)
     variances = sums.squared_deviation / tables.counts
     squared_distances = 2 * geometry.pairs(tables.distances.square())
     first_second = variances[..., :, None] + variances[..., None, :]
+    number, mean_norm, squares = sums.norms.unbind(-1)
     along = torch.where(tables.spanned, sums.span_squares / tables.singular.square(), 0)
     return {
         "nc1_pinv": along.sum(-1) / samples,
@@ -49,41 +53,62 @@ def _feature_values(tables: ClassTables, sums: SampleSums) -> Values:
         "nc1_radius": sums.largest_deviation / geometry.row_norms(tables.centred_means).mean(-1),
         "ncc_accuracy": sums.nearest_correct / samples,
         "feature_radius": sums.feature_radius,
+        "nc1_cdnv_directional": sums.directional / max(tables.classes * (tables.classes - 1), 1),
+        "feature_norm": mean_norm,
+        "feature_norm_std": (squares / number).sqrt() / mean_norm,
     }
 
 
 def mean_values(tables: ClassTables) -> Values:
-    """NC2 of the class means, and centre_offset = |mu| / mean_c |mu_c|, 0 by E & Wojtowytsch (2021), Cor. 4.2 (3)."""
+    """NC2 of the class means, and centre_offset = |mu| / mean_c |mu_c|, 0 by E & Wojtowytsch (2021), Cor. 4.2 (3).
+
+    gnc2_log_kernel = mean over pairs of -log |u_c - u_c'|, u_c the unit rows of M: -log(2K/(K-1))/2 for a simplex, the
+    smallest value, where its standard deviation is 0. effective_rank_means: K-1 for a simplex.
+    """
     offset = torch.linalg.vector_norm(tables.means.mean(-2), dim=-1)
+    closeness = torch.cat([-torch.log(row.clone()) for row in geometry.pairs(tables.direction_distances).split(1)])
     return {
         "nc2_equinorm": geometry.equinorm(tables.centred_means),
         "nc2_equiangular": geometry.equiangular(tables.centred_means, tables.gram),
         "nc2_equidistant": geometry.coefficient_of_variation(geometry.pairs(tables.distances)),
         "nc2_etf": geometry.etf_error(tables.gram),
         "centre_offset": offset / geometry.row_norms(tables.means).mean(-1),
+        "gnc2_log_kernel": geometry.mean(closeness),
+        "gnc2_log_kernel_std": geometry.standard_deviation(closeness),
+        "effective_rank_means": geometry.effective_rank(tables.singular),
     }
 
 
 def weight_values(tables: ClassTables, head: HeadTables) -> Values:
     """NC2 of the weight W and of Wc = W minus its mean row; NC3 of both with M; what else the weight determines.
 
-    `nc0_row_sum` and `head_opnorm` come in the unit of the weight.
-    nc0_row_sum = |W^T 1|; head_opnorm the largest singular value of Wc; isometry_defect 0 by Cor. 4.2 (4).
+    nc3_etf: how far W M^T is from a multiple of I - 11^T/K; gnc3_similarity_std the standard deviation of
+    cos(w_c, mu_c - mu) over classes; bias_offset = |W mu + b|; nc0_row_sum = |W^T 1|; head_opnorm the largest singular
+    value of Wc, which like nc0_row_sum comes in the unit of the weight; isometry_defect 0 by Cor. 4.2 (4).
     """
-    weight, centred_weight = head.weight, geometry.centred(head.weight)
-    centred_products = geometry.gram(centred_weight)
+    weight, centred_weight, rows = head.weight, head.centred_weight, tables.centred_means
+    products, on_means = geometry.gram(weight), head.on_means
+    misaligned = geometry.misalignments(head.directions, rows)
+    offset = (tables.mean_of_means @ weight.mT)[:, 0] * head.scale[:, None] + head.bias
     return {
         "nc2_equinorm_w": geometry.equinorm(weight),
         "nc2_equinorm_w_centred": geometry.equinorm(centred_weight),
         "nc2_equiangular_w": geometry.equiangular(head.directions, geometry.gram(head.directions)),
-        "nc2_equiangular_w_centred": geometry.equiangular(centred_weight, centred_products),
-        "nc3_duality": geometry.duality(weight, tables.centred_means),
-        "nc3_duality_centred": geometry.duality(centred_weight, tables.centred_means),
-        "nc3_alignment": geometry.misalignment(head.directions, tables.centred_means),
-        "nc3_alignment_centred": geometry.misalignment(centred_weight, tables.centred_means),
+        "nc2_equiangular_w_centred": geometry.equiangular(centred_weight, head.gram),
+        "nc3_duality": geometry.duality(weight, rows),
+        "nc3_duality_centred": geometry.duality(centred_weight, rows),
+        "nc3_alignment": misaligned.mean(-1),
+        "nc3_alignment_centred": geometry.misalignments(centred_weight, rows).mean(-1),
         "nc0_row_sum": torch.linalg.vector_norm(weight.sum(-2), dim=-1),
         "isometry_defect": geometry.isometry_defect(head.weight_on_span),
-        "head_opnorm": geometry.spectral_norm(centred_products),
+        "head_opnorm": geometry.spectral_norm(head.singular),
+        "nc2_etf_w": geometry.etf_error(products),
+        "nc2_etf_w_centred": geometry.etf_error(head.gram),
+        "nc3_etf": geometry.etf_error(on_means + weight.mean(-2, keepdim=True) @ rows.mT),
+        "nc3_etf_centred": geometry.etf_error(on_means),
+        "bias_offset": geometry.length(offset),
+        "bias_offset_centred": geometry.length(offset - offset.mean(-1, keepdim=True)),
+        "gnc3_similarity_std": geometry.standard_deviation(misaligned),
     }
 
 
@@ -99,7 +124,7 @@ def _output_values(tables: ClassTables, head: HeadTables, sums: SampleSums) -> V
     scatter = sums.output_squares.sum(-1) - (tables.counts[..., None] * shift.square()).sum((-2, -1))
     means = head.centred_outputs(shift)
     return {
-        "accuracy": sums.correct / samples,
+        "accuracy": sums.correct.sum(-1) / samples,
         "nc4_mismatch": sums.mismatched / samples,
         "output_collapse": (scatter / samples) / (means.square().sum((-2, -1)) / tables.classes),
     }

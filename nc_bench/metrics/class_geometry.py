@@ -74,9 +74,21 @@ def coefficient_of_variation(values: Float64[Tensor, "t m"]) -> PerTrial:
     """Unbiased standard deviation over mean; 0 for a single value."""
     if values.shape[-1] < 2:
         return values.new_zeros(values.shape[:-1])
-    # Trial by trial: torch sums the entries of a row in another order where there are other numbers of rows, and a
-    # trial's numbers must not depend on the stack that it is in.
-    return torch.cat([row.std(-1) / row.mean(-1) for row in values.split(1)])
+    return standard_deviation(values) / mean(values)
+
+
+def mean(values: Float64[Tensor, "t m"]) -> PerTrial:
+    """Trial by trial: torch sums the entries of a row in another order where there are other numbers of rows, and a
+    trial's numbers must not depend on the stack that it is in.
+    """
+    return torch.cat([row.mean(-1) for row in values.split(1)])
+
+
+def standard_deviation(values: Float64[Tensor, "t m"]) -> PerTrial:
+    """The unbiased one, trial by trial as `mean`; 0 for a single value."""
+    if values.shape[-1] < 2:
+        return values.new_zeros(values.shape[:-1])
+    return torch.cat([row.std(-1) for row in values.split(1)])
 
 
 def equinorm(rows: Means) -> PerTrial:
@@ -134,14 +146,49 @@ def duality(weight: Means, rows: Means) -> PerTrial:
     return torch.linalg.matrix_norm(weight / frobenius(weight) - rows / frobenius(rows))
 
 
-def misalignment(weight: Means, rows: Means) -> PerTrial:
-    """mean_c (1 - cos(w_c, mu_c - mu)), each as half the squared difference of unit vectors; 0 when aligned."""
-    return (unit_rows(weight) - unit_rows(rows)).square().sum(-1).mean(-1) / 2
+def misalignments(weight: Means, rows: Means) -> Float64[Tensor, "t k"]:
+    """1 - cos(w_c, mu_c - mu) per class, as half the squared difference of unit vectors; 0 when aligned."""
+    return (unit_rows(weight) - unit_rows(rows)).square().sum(-1) / 2
 
 
-def spectral_norm(products: Gram) -> PerTrial:
-    """Largest singular value of the rows whose inner products these are, to a relative eps."""
-    return torch.linalg.eigvalsh(products)[..., -1].clamp(min=0).sqrt()
+def singular_values(rows: Means, products: Gram) -> Float64[Tensor, "t r"]:
+    """The min(K-1, d) singular values of centred rows, largest first, given their inner products.
+
+    From the smaller of the two Gram matrices; where the smallest would lose too many digits, from the rows.
+    """
+    classes, width = rows.shape[-2:]
+    kept = min(classes - 1, width)
+    squares = torch.linalg.eigvalsh(products if classes <= width else rows.mT @ rows)
+    squares = squares[..., squares.shape[-1] - kept :].flip(-1).clamp(min=0)
+    values = squares.sqrt()
+    if kept > 0 and bool((poor := squares[..., -1] <= 1e-8 * squares[..., 0]).any()):
+        exact = torch.linalg.svdvals(rows[poor])[..., :kept]
+        # The largest keeps all its digits, and is the same number whatever the others are.
+        values[poor] = torch.cat([values[poor][..., :1], exact[..., 1:]], -1)
+    return values
+
+
+def spectral_norm(singular: Float64[Tensor, "t r"]) -> PerTrial:
+    """The largest singular value; 0 where there is none."""
+    return singular[..., 0] if singular.shape[-1] > 0 else singular.sum(-1)
+
+
+def length(vectors: Float64[Tensor, "t k"]) -> PerTrial:
+    """Euclidean norm, also of numbers whose squares leave the range of float64."""
+    unit = unit_for(vectors.abs().amax(-1))
+    return torch.linalg.vector_norm(vectors / unit[:, None], dim=-1) * unit
+
+
+def direction_distances(rows: Means, products: Gram) -> Gram:
+    """|u_c - u_c'| of the unit rows u, given the inner products of the rows."""
+    norms = row_norms(rows)
+    return pair_distances(unit_rows(rows), products / norms[..., :, None] / norms[..., None, :])
+
+
+def effective_rank(singular: Float64[Tensor, "t r"]) -> PerTrial:
+    """exp(-sum p log p), p the singular values over their sum: their number where they are equal."""
+    shares = singular / singular.sum(-1, keepdim=True)
+    return torch.exp(-torch.cat([torch.special.xlogy(row, row).sum(-1) for row in shares.split(1)]))
 
 
 def singular_directions(

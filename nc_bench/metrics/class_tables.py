@@ -21,10 +21,10 @@ class ClassTables:
     """Class means and what they determine alone, in float64, for t trials.
 
     unit (t,): what all lengths here are measured in, a power of two; counts (t, K); means (t, K, d), a row of zeros for
-    an empty class; centred_means, the rows mu_c - mu of M; gram = M M^T (t, K, K); distances |mu_c - mu_c'| (t, K, K);
-    left, singular, basis: the singular value decomposition of M in r = min(K-1, d) directions; cutoff (t,), the length
-    up to which a difference of means is rounding, and spanned (t, r), the directions above it; measurable (t,), whether
-    the means are usable numbers.
+    an empty class; centred_means, the rows mu_c - mu of M; gram = M M^T (t, K, K); distances |mu_c - mu_c'| (t, K, K),
+    and direction_distances those of the unit rows of M; left, singular, basis: the singular value decomposition of M in
+    r = min(K-1, d) directions; cutoff (t,), the length up to which a difference of means is rounding, and spanned
+    (t, r), the directions above it; measurable (t,), whether the means are usable numbers.
 
     centres (t, K, d), relative to mu: the class centres that nearest-centre decisions use where they are not the
     means, else None; centres_known (t,), whether they are usable numbers. head: `HeadTables`, if there is a head.
@@ -46,6 +46,7 @@ class ClassTables:
         self.centred_means = geometry.centred(self.means)
         self.gram = geometry.gram(self.centred_means)
         self.distances = geometry.pair_distances(self.centred_means, self.gram)
+        self.direction_distances = geometry.direction_distances(self.centred_means, self.gram)
         self.left, self.singular, self.basis = geometry.singular_directions(self.centred_means, self.gram)
         self.cutoff = geometry.rank_cutoff(self.means)
         self.spanned = self.singular > self.cutoff[:, None]
@@ -66,7 +67,9 @@ class HeadTables:
     """A last linear layer together with the class means, in float64, for t trials.
 
     usable (t,): whether weight and bias are finite; unit (t,): what the weight is measured in; weight (t, K, d), zero
-    where not usable; directions (t, K, d): its rows, each in a unit of its own; without_bias (t,).
+    where not usable; bias (t, K), zero if there is none, and without_bias (t,); directions (t, K, d): the rows of the
+    weight, each in a unit of its own; centred_weight, the rows of Wc; gram = Wc Wc^T; singular (t, min(K-1, d)), the
+    singular values of Wc.
 
     scale (t,): one product of a feature and a weight in their units, as a number. Outputs are in units of `outer`, and
     a product of a feature and a weight in their units is `inner` of these, so that scale = inner * outer: outputs that
@@ -74,8 +77,9 @@ class HeadTables:
 
     logits: the `Head` without the part that is common to all classes, its weight in its unit and its bias in units of
     outer; longest_weight (t,): the norm of its longest row; weight_on_span (t, K, r) = Wc V, V the basis of the span of
-    M; class_outputs (t, K, K): row c is the output at mu_c, up to one number for all classes; relative_outputs (t, K,
-    K): the same without what mu and the bias add to each row, before `inner` (with an output map: after everything).
+    M; on_means (t, K, K) = Wc M^T; class_outputs (t, K, K): row c is the output at mu_c, up to one number for all
+    classes; relative_outputs (t, K, K): the same without what mu and the bias add to each row, before `inner` (with an
+    output map: after everything).
     """
 
     def __init__(self, head: Head, tables: ClassTables) -> None:
@@ -83,8 +87,12 @@ class HeadTables:
         head = head.zeroed_unless(self.usable)
         self.unit = geometry.unit_for(head.weight.abs().amax((-2, -1)))
         self.weight = head.weight / self.unit[:, None, None]
+        self.bias = head.weight.new_zeros(head.weight.shape[:-1]) if head.bias is None else head.bias
         self.directions = head.weight / geometry.unit_for(head.weight.abs().amax(-1, keepdim=True))
-        self.weight_on_span = geometry.centred(self.weight) @ tables.basis.mT
+        self.centred_weight = geometry.centred(self.weight)
+        self.gram = geometry.gram(self.centred_weight)
+        self.singular = geometry.singular_values(self.centred_weight, self.gram)
+        self.weight_on_span = self.centred_weight @ tables.basis.mT
         self.scale = tables.unit * self.unit
         self.logits = replace(head, weight=self.weight).without_common_part()
         self.longest_weight = geometry.row_norms(self.logits.weight).amax(-1)
@@ -93,7 +101,9 @@ class HeadTables:
             # The bias and the offset of the features, often far larger, do not tell classes apart.
             self.relative_outputs = tables.centred_means @ self.logits.weight.mT
             self.class_outputs = self.scaled(self.relative_outputs) + self.outputs(tables.mean_of_means)
+            self.on_means = self.relative_outputs.mT
         else:
+            self.on_means = self.centred_weight @ tables.centred_means.mT
             self.relative_outputs = self.class_outputs = self.outputs(tables.means)
 
     def _choose_units(self) -> None:

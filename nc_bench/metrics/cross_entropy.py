@@ -29,6 +29,14 @@ def cross_entropy(
     return loss, torch.where(small, exponent - exponent.exp() / 2, loss.log())
 
 
+def losses(
+    outputs: Float64[Tensor, "t n k"], labels: Int64[Tensor, "t n"]
+) -> tuple[Float64[Tensor, "t n"], Float64[Tensor, "t n"], Float64[Tensor, "t n"]]:
+    """`cross_entropy`, its logarithm, and `log_mean_exp` of every sample."""
+    loss, log_loss = cross_entropy(outputs, labels)
+    return loss, log_loss, log_mean_exp(outputs, labels, loss)
+
+
 def log_mean_exp(
     outputs: Float64[Tensor, "t n k"], labels: Int64[Tensor, "t n"], loss: Float64[Tensor, "t n"]
 ) -> Float64[Tensor, "t n"]:
@@ -51,6 +59,22 @@ def equal_log_mean_exp(margin: Float64[Tensor, "t"], classes: int) -> Float64[Te
     share = 1 / classes
     own, others = _exp_beyond_linear((1 - share) * margin), _exp_beyond_linear(-share * margin)
     return torch.log1p(share * own + (1 - share) * others)
+
+
+def equal_risk_drop(
+    smaller: Float64[Tensor, "t"], larger: Float64[Tensor, "t"], scale: Float64[Tensor, "t"], classes: int
+) -> Float64[Tensor, "t"]:
+    """By how much log(1 + (K-1) e^-m) falls from the smaller margin to the larger, both to be multiplied by `scale`.
+
+    From the difference of the margins where that is small, so that it is exact however close the two are.
+    """
+    if classes == 1:
+        return torch.zeros_like(smaller)
+    most, rise = math.log(classes - 1), (larger - smaller) * scale
+    first, second = most - smaller * scale, most - larger * scale
+    zero = torch.zeros_like(first)
+    apart = torch.logaddexp(zero, first) - torch.logaddexp(zero, second)
+    return torch.where(rise.abs() < 1, torch.log1p(torch.expm1(rise) * torch.sigmoid(second)), apart)
 
 
 def _exp_beyond_linear(x: Float64[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+BUDGET_PARTS = ("within", "pairs", "alignment", "isometry", "simplex", "norm")
+"""Where the norm budget goes: efficiency_* multiply to simplex_efficiency, gap_* add up to risk_gap."""
+
 METRIC_NAMES = (
     "nc1_pinv",
     "nc1_quotient",
@@ -33,6 +36,23 @@ METRIC_NAMES = (
     "simplex_efficiency",
     "accuracy",
     "ncc_accuracy",
+    "nc2_etf_w",
+    "nc2_etf_w_centred",
+    "nc3_etf",
+    "nc3_etf_centred",
+    "bias_offset",
+    "bias_offset_centred",
+    "nc1_cdnv_directional",
+    "gnc2_log_kernel",
+    "gnc2_log_kernel_std",
+    "gnc3_similarity_std",
+    "effective_rank_means",
+    "feature_norm",
+    "feature_norm_std",
+    "risk_of_means",
+    "jensen_gap",
+    *(f"efficiency_{part}" for part in BUDGET_PARTS),
+    *(f"gap_{part}" for part in BUDGET_PARTS),
 )
 """Every metric of the features and the last linear layer."""
 
@@ -57,6 +77,20 @@ HEAD_NAMES = frozenset(
         "risk_gap",
         "simplex_efficiency",
         "accuracy",
+        "nc2_etf_w",
+        "nc2_etf_w_centred",
+        "nc3_etf",
+        "nc3_etf_centred",
+        "bias_offset",
+        "bias_offset_centred",
+        "gnc3_similarity_std",
+        "risk_of_means",
+        "jensen_gap",
+        "efficiency_within",
+        "efficiency_pairs",
+        "efficiency_alignment",
+        "efficiency_isometry",
+        *(f"gap_{part}" for part in BUDGET_PARTS),
     }
 )
 """Those that need the weight: without it they are not measured."""

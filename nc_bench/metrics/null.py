@@ -25,6 +25,13 @@ NULL_NAMES = (
     "nc3_alignment_centred",
     "centre_offset",
     "isometry_defect",
+    "nc2_etf_w",
+    "nc2_etf_w_centred",
+    "nc3_etf",
+    "nc3_etf_centred",
+    "gnc2_log_kernel",
+    "gnc2_log_kernel_std",
+    "gnc3_similarity_std",
 )
 """Metrics that say nothing unless they are below the value of random class means and weights."""
 

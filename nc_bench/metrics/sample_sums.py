@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
@@ -15,15 +16,19 @@ from nc_bench.metrics.gather import Gather
 class SampleSums:
     """Sums and maxima over samples; they add up over chunks, and over processes.
 
-    Of the features h_i with class mean mu_y: |h_i - mu_y|^2 per class; its part along each direction of the span of the
-    centred means; the largest |h_i - mu_y|, |h_i| and |h_i - mu|; how many are nearest to the centre of their class.
+    Of the features h_i with class mean mu_y: |h_i - mu_y|^2 per class; <h_i - mu_y, mu_y - mu_c>^2 / |mu_y - mu_c|^4
+    over the size of class y, summed over c; number, mean and sum of squared deviations of the lengths |h_i|; the square
+    of h_i - mu_y along each direction of the span of the centred means; the largest |h_i - mu_y|, |h_i| and
+    |h_i - mu|; how many are nearest to the centre of their class.
     Of the outputs z_i, 0 without a head: the loss per class, and the logarithm of `risk_balanced`; per class
     log((1/K) sum_j exp((P z_i)_j)), by which, less (P z_i)_y, the loss is above log K; how many are classified
-    correctly, and how many not as the nearest centre says; P (z_i - the class's output) summed per class, a single 0
-    for a linear head, of which the class means say it, and its square per class.
+    correctly, per class, and how many not as the nearest centre says; P (z_i - the class's output) summed per class, a
+    single 0 for a linear head, of which the class means say it, and its square per class.
     """
 
     squared_deviation: Float64[Tensor, "t k"]
+    directional: Float64[Tensor, "t"]
+    norms: Float64[Tensor, "t 3"]
     span_squares: Float64[Tensor, "t r"]
     largest_deviation: Float64[Tensor, "t"]
     largest_norm: Float64[Tensor, "t"]
@@ -32,7 +37,7 @@ class SampleSums:
     loss: Float64[Tensor, "t k"]
     log_risk_balanced: Float64[Tensor, "t"]
     log_mean_exp: Float64[Tensor, "t k"]
-    correct: Float64[Tensor, "t"]
+    correct: Float64[Tensor, "t k"]
     mismatched: Float64[Tensor, "t"]
     output_shift: Float64[Tensor, "t #k #k"]
     output_squares: Float64[Tensor, "t k"]
@@ -69,7 +74,16 @@ class SampleSums:
         return total
 
 
-_COMBINE = {
+def _pooled(first: Float64[Tensor, "t 3"], second: Float64[Tensor, "t 3"]) -> Float64[Tensor, "t 3"]:
+    """Number, mean and sum of squared deviations of two sets as one (Chan, Golub & LeVeque 1979)."""
+    (number, mean, squares), (more, its_mean, its_squares) = first.unbind(-1), second.unbind(-1)
+    total, apart = number + more, its_mean - mean
+    share = more / total
+    return torch.stack([total, mean + share * apart, squares + its_squares + number * share * apart.square()], -1)
+
+
+_COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "norms": _pooled,
     "largest_deviation": torch.maximum,
     "largest_norm": torch.maximum,
     "largest_centred_norm": torch.maximum,

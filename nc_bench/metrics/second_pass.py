@@ -19,7 +19,7 @@ from torch import Tensor
 from nc_bench.geometry.moments import flat_labels
 from nc_bench.metrics.class_geometry import in_range, row_norms
 from nc_bench.metrics.class_tables import ClassTables, HeadTables
-from nc_bench.metrics.cross_entropy import cross_entropy, log_mean_exp
+from nc_bench.metrics.cross_entropy import losses
 from nc_bench.metrics.sample_sums import SampleSums
 
 FLOAT32_TABLES = (1e-10, 1e15)
@@ -53,6 +53,9 @@ class SecondPass:
             apart = torch.cdist(tables.centred_means, self._centres, compute_mode="donot_use_mm_for_euclid_dist")
         self._half_squares = apart.square() / 2
         self._longest_centre = row_norms(self._centres).amax(-1)
+        # 1 / |mu_c - mu_c'|^2, for the spread of one class in the direction of another.
+        self._inverse_squares = torch.where(tables.distances > 0, 1 / tables.distances.square(), 0.0)
+        self._inverse_counts = 1 / tables.counts
         self._ordinary = bool((tables.unit == 1).all())
         self._fits: bool | Bool[Tensor, "t"] | None = None
         self._factors: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
@@ -82,8 +85,11 @@ class SecondPass:
         norms = squares + 2 * (with_own + with_mean_of_means) + self._mean_squares.view(-1)[flat]
         nearest = self._nearest(chunk, with_means if tables.centres is None else chunk.products[..., -self.classes :])
         none = squares.new_zeros(squares.shape[0])
+        lengths = torch.linalg.vector_norm(chunk.features, dim=-1)
         sums = SampleSums(
             squared_deviation=self._per_class(squares, flat),
+            directional=self._directional(chunk, with_means),
+            norms=_moments(lengths),
             span_squares=span.square().sum(-2, dtype=torch.float64),
             largest_deviation=squares.amax(-1).sqrt(),
             largest_norm=norms.amax(-1).clamp(min=0).sqrt(),
@@ -92,7 +98,7 @@ class SecondPass:
             loss=self._per_class(torch.zeros_like(squares), flat),
             log_risk_balanced=none - math.inf,
             log_mean_exp=self._per_class(torch.zeros_like(squares), flat),
-            correct=none,
+            correct=self._per_class(torch.zeros_like(squares), flat),
             mismatched=none,
             output_shift=none[:, None, None],
             output_squares=self._per_class(torch.zeros_like(squares), flat),
@@ -138,6 +144,13 @@ class SecondPass:
             self._factors[precision] = (side_by_side, to_means)
         return self._factors[precision]
 
+    def _directional(self, chunk: _Chunk, with_means: Float[Tensor, "t n k"]) -> Float64[Tensor, "t"]:
+        """sum_i (1/n_y) sum_c <h_i - mu_y, mu_y - mu_c>^2 / |mu_y - mu_c|^4, given <h_i - mu_y, mu_c - mu>."""
+        factors = _of_class(self._inverse_squares.to(with_means.dtype), chunk.flat)
+        factors *= with_means.gather(-1, chunk.labels[..., None]) - with_means
+        squares = torch.linalg.vector_norm(factors, dim=-1, dtype=torch.float64).square()
+        return (squares * self._inverse_counts.view(-1)[chunk.flat]).sum(-1)
+
     def _nearest(self, chunk: _Chunk, with_centres: Float[Tensor, "t n k"]) -> Int64[Tensor, "t n"]:
         """argmin_c |h - m_c|^2, which is argmin_c |mu_y - m_c|^2 / 2 - (h - mu_y) . m_c for the centres m."""
         scores = with_centres - _of_class(self._half_squares, chunk.flat)
@@ -167,17 +180,16 @@ class SecondPass:
         predicted = _decide(outputs, tolerance, lambda few: head.outputs(exact[:, few]))
         outputs = head.numbers(outputs)
         # Trial by trial, each in memory of its own, so that neither the order of a sum nor where a logarithm begins its
-        # vectors depends on the stack (see `coefficient_of_variation`).
+        # vectors depends on the stack (see `class_geometry.mean`).
         by_trial = [
-            cross_entropy(own.clone(), labels)
-            for own, labels in zip(outputs.split(1), chunk.labels.split(1), strict=True)
+            losses(own.clone(), labels) for own, labels in zip(outputs.split(1), chunk.labels.split(1), strict=True)
         ]
-        loss, log_loss = (torch.cat(parts) for parts in zip(*by_trial, strict=True))
+        loss, log_loss, beyond = (torch.cat(parts) for parts in zip(*by_trial, strict=True))
         weights = -torch.log(self.classes * self.tables.counts.view(-1)[flat])
         sums.loss = self._per_class(loss, flat)
-        sums.log_mean_exp = self._per_class(log_mean_exp(outputs, chunk.labels, loss), flat)
+        sums.log_mean_exp = self._per_class(beyond, flat)
         sums.log_risk_balanced = torch.cat([row.clone().logsumexp(-1) for row in (log_loss + weights).split(1)])
-        sums.correct = (predicted == chunk.labels).sum(-1).to(torch.float64)
+        sums.correct = self._per_class((predicted == chunk.labels).to(torch.float64), flat)
         sums.mismatched = (predicted != nearest).sum(-1).to(torch.float64)
         sums.output_squares = self._per_class(shift.square().sum(-1), flat)
 
@@ -191,7 +203,14 @@ class SecondPass:
         return sums.view(trials, self.classes, *rest)
 
 
-def _of_class(table: Float64[Tensor, "t k m"], flat: Int64[Tensor, "t n"]) -> Float64[Tensor, "t n m"]:
+def _moments(values: Float64[Tensor, "t n"]) -> Float64[Tensor, "t 3"]:
+    """Number, mean, and sum of squared deviations from the mean."""
+    mean = values.mean(-1)
+    number = torch.full_like(mean, values.shape[-1])
+    return torch.stack([number, mean, (values - mean[:, None]).square().sum(-1)], -1)
+
+
+def _of_class(table: Float[Tensor, "t k m"], flat: Int64[Tensor, "t n"]) -> Float[Tensor, "t n m"]:
     """The row of the table that belongs to every sample's class."""
     return table.reshape(-1, table.shape[-1])[flat]
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nc_bench.metrics import class_geometry as geometry
 from nc_bench.metrics.class_tables import ClassTables, HeadTables
+from nc_bench.metrics.risks import risk_of_means
 from nc_bench.metrics.sample_sums import SampleSums
 from nc_bench.text import listed
 
@@ -20,6 +21,7 @@ _ROWS = (*_MEANS, "radius")
 _HEAD = ("head",)
 _CENTRED_HEAD = (*_HEAD, "one_class", "centred_rows")
 _RISK_FLOOR = (*_FEATURES, *_HEAD)
+_BUDGET = (*_MEANS, *_HEAD, "between", "centred_weight")
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "nc1_pinv": (*_MEANS, "between"),
@@ -52,6 +54,33 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "simplex_efficiency": (*_RISK_FLOOR, "one_class", "budget", "resolved"),
     "accuracy": ("finite", *_HEAD, "decidable"),
     "ncc_accuracy": (*_FEATURES, "centres"),
+    "nc2_etf_w": (*_HEAD, "one_class", "weight"),
+    "nc2_etf_w_centred": (*_HEAD, "one_class", "centred_weight"),
+    "nc3_etf": (*_MEANS, *_HEAD, "between", "weight", "products"),
+    "nc3_etf_centred": (*_MEANS, *_HEAD, "between", "centred_weight", "span"),
+    "bias_offset": (*_FEATURES, *_HEAD),
+    "bias_offset_centred": (*_FEATURES, *_HEAD),
+    "nc1_cdnv_directional": (*_MEANS, "pairs"),
+    "gnc2_log_kernel": (*_ROWS, "directions"),
+    "gnc2_log_kernel_std": (*_ROWS, "directions"),
+    "gnc3_similarity_std": (*_ROWS, *_HEAD, "rows"),
+    "effective_rank_means": (*_MEANS, "between"),
+    "feature_norm": ("finite",),
+    "feature_norm_std": ("finite", "norm"),
+    "risk_of_means": (*_RISK_FLOOR, "linear"),
+    "jensen_gap": (*_RISK_FLOOR, "linear"),
+    "efficiency_within": (*_BUDGET, "linear", "resolved", "separated"),
+    "efficiency_pairs": (*_BUDGET, "linear", "resolved", "separated"),
+    "efficiency_alignment": _BUDGET,
+    "efficiency_isometry": _BUDGET,
+    "efficiency_simplex": (*_MEANS, "between"),
+    "efficiency_norm": (*_MEANS, "between"),
+    "gap_within": (*_RISK_FLOOR, "linear"),
+    "gap_pairs": (*_RISK_FLOOR, "linear"),
+    "gap_alignment": _RISK_FLOOR,
+    "gap_isometry": _RISK_FLOOR,
+    "gap_simplex": _RISK_FLOOR,
+    "gap_norm": _RISK_FLOOR,
 }
 """Conditions under which a metric is defined; "samples" stands for every class being present."""
 
@@ -103,6 +132,9 @@ def _feature_conditions(tables: ClassTables, sums: SampleSums) -> dict[str, Cond
     rank, directions = tables.spanned.sum(-1), tables.classes - 1
     close = tables.distances <= tables.cutoff[:, None, None]
     close.diagonal(dim1=-2, dim2=-1).fill_(False)
+    rounding = tables.cutoff[:, None, None] * (1 / norms[..., :, None] + 1 / norms[..., None, :])
+    one_direction = tables.direction_distances <= rounding
+    one_direction.diagonal(dim1=-2, dim2=-1).fill_(False)
     directionless = norms <= tables.cutoff[:, None]
     empty = tables.counts == 0
     measurable = tables.measurable
@@ -129,6 +161,11 @@ def _feature_conditions(tables: ClassTables, sums: SampleSums) -> dict[str, Cond
             broken=rank < directions,
             reason=lambda t: f"the class means span {int(rank[t])} dimensions, not {directions}",
         ),
+        "directions": Condition(
+            broken=one_direction.any(-1).any(-1),
+            reason=lambda t: f"{_classes(one_direction[t].any(-1))} with their means in one direction",
+        ),
+        "norm": Condition(broken=sums.norms[:, 1] == 0, reason=lambda _: "all features are zero"),
         "origin": Condition(
             broken=(tables.means == 0).all(-1).all(-1), reason=lambda _: "all class means are at the origin"
         ),
@@ -140,11 +177,14 @@ def _feature_conditions(tables: ClassTables, sums: SampleSums) -> dict[str, Cond
 
 
 def _head_conditions(tables: ClassTables, head: HeadTables, sums: SampleSums) -> dict[str, Condition]:
-    weight, centred_weight = head.weight, geometry.centred(head.weight)
+    weight, centred_weight = head.weight, head.centred_weight
     cutoff = geometry.rank_cutoff(weight)
     zero = (head.directions == 0).all(-1)
     equal = geometry.row_norms(centred_weight) <= cutoff[:, None]
     on_span = geometry.frobenius(head.weight_on_span)[:, 0, 0]
+    products = geometry.frobenius(head.on_means + weight.mean(-2, keepdim=True) @ tables.centred_means.mT)[:, 0, 0]
+    longest_mean = geometry.row_norms(tables.centred_means).amax(-1)
+    products_cutoff = cutoff * longest_mean + tables.cutoff * geometry.row_norms(weight).amax(-1)
     bounded = head.logits.output_map is not None
     beyond = ~sums.loss.isfinite().all(-1) if bounded else torch.zeros_like(head.usable)
     outputs = geometry.row_norms(head.centred_outputs(sums.output_shift / tables.counts[..., None])).amax(-1)
@@ -161,6 +201,17 @@ def _head_conditions(tables: ClassTables, head: HeadTables, sums: SampleSums) ->
         ),
         "span": Condition(
             broken=on_span <= cutoff, reason=lambda _: "the weight is zero on the span of the class means"
+        ),
+        "products": Condition(
+            broken=products <= products_cutoff, reason=lambda _: "the weight is zero on the class means"
+        ),
+        "linear": Condition(
+            broken=torch.full_like(head.usable, bounded),
+            reason=lambda _: "the outputs are bounded, so they are not linear in the features",
+        ),
+        "separated": Condition(
+            broken=risk_of_means(tables, head, sums).scaled_margin() <= 0,
+            reason=lambda _: "risk_of_means is log K or more: the class means are not separated on average",
         ),
         "outputs": Condition(
             broken=outputs <= head.output_cutoff(tables),

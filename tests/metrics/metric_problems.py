@@ -56,6 +56,7 @@ def small_problem(seed: int = 0, classes: int = 4, width: int = 6, each: int = 5
     random = np.random.default_rng(seed)
     labels = np.arange(classes * each) % classes
     means, weight = random.standard_normal((2, classes, width))
+    weight += means
     features = means[labels] + 0.3 * random.standard_normal((len(labels), width))
     return Problem(features=features, labels=labels, weight=weight, bias=random.standard_normal(classes))
 
@@ -111,6 +112,10 @@ def tolerances(problem: Problem, expected: Mapping[str, float]) -> dict[str, flo
     budget = expected["feature_radius"] * expected["head_opnorm"]
     risk_error = (relative + logit_error) * expected["risk_balanced"]
     floor_error = relative * (1 + 2 * budget) * expected["risk_floor"]
+    if "risk_of_means" in expected:
+        allowed |= budget_tolerances(expected, problem.classes, relative, risk_error + floor_error + logit_error, lost)
+        allowed["bias_offset"] += logit_error
+        allowed["bias_offset_centred"] += logit_error
     slack = 1e-12 * (1 + expected["risk_balanced"]) + logit_error
     return allowed | {
         "risk": (relative + logit_error) * expected["risk"] + SMALLEST,
@@ -119,6 +124,21 @@ def tolerances(problem: Problem, expected: Mapping[str, float]) -> dict[str, flo
         "risk_gap": risk_error + floor_error + SMALLEST,
         "simplex_efficiency": relative * abs(expected["simplex_efficiency"]) + slack / budget,
     }
+
+
+def budget_tolerances(
+    expected: Mapping[str, float], classes: int, relative: float, error: float, lost: float
+) -> dict[str, float]:
+    """For the parts of the collapse budget, `error` being that of a risk or of a logit."""
+    risk = expected["risk_of_means"]
+    error += (relative + lost) * (1 + expected["risk_balanced"] + risk)
+    names = [name for name in expected if name.startswith("gap_")]
+    allowed = dict.fromkeys([*names, "jensen_gap", "risk_of_means"], error + SMALLEST)
+    margin = abs(np.log(classes - 1) - risk - np.log(max(-np.expm1(-risk), SMALLEST)))
+    for part in ("within", "pairs", "alignment"):
+        value = expected[f"efficiency_{part}"]
+        allowed[f"efficiency_{part}"] = (relative + lost) * (1 + abs(value)) + 10 * error * (1 + abs(value)) / margin
+    return allowed
 
 
 SMALLEST = 1e-300

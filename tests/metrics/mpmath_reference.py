@@ -6,7 +6,7 @@ For small, well-posed problems: every class present, distinct means, no zero row
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 from typing import Any
 
 import numpy as np
@@ -45,12 +45,20 @@ def _metrics(features: Rows, labels: list[int], weight: Rows, bias: Row | None) 
     nearest = [row.index(max(row)) for row in scores]
     bias = bias or [mp.mpf(0)] * classes
     predicted = [row.index(max(row)) for row in (with_bias(row, bias) for row in products)]
+    lengths = [norm(h) for h in features]
+    offset = with_bias([dot(w, middle) for w in weight], bias or [mp.mpf(0)] * classes)
+    mean_outputs = [[dot(w, m) for w in weight] for m in means]
     return (
         within(members, means, rows)
         | geometry(rows, centred, weight)
         | output_collapse(products, labels, classes)
         | risks(products, bias, labels, classes, radius * opnorm)
+        | collapse_budget(products, mean_outputs, bias, labels, rows, centred, radius)
         | {
+            "bias_offset": norm(offset),
+            "bias_offset_centred": norm([z - mean(offset) for z in offset]),
+            "feature_norm": mean(lengths),
+            "feature_norm_std": mp.sqrt(mean((x - mean(lengths)) ** 2 for x in lengths)) / mean(lengths),
             "centre_offset": norm(middle) / mean(map(norm, means)),
             "feature_radius": radius,
             "head_opnorm": opnorm,
@@ -78,6 +86,10 @@ def within(members: Sequence[Rows], means: Rows, rows: Rows) -> dict[str, Any]:
         "nc1_cdnv": mean((variances[c] + variances[e]) / (2 * length**2) for (c, e), length in apart.items()),
         "nc1_radius": mp.sqrt(max(map(max, squares))) / mean(map(norm, rows)),
         "nc2_equidistant": variation(list(apart.values())),
+        "nc1_cdnv_directional": mean(
+            mean(dot(x, difference(rows[c], rows[e])) ** 2 for x in deviations[c]) / apart[min(c, e), max(c, e)] ** 4
+            for c, e in permutations(range(classes), 2)
+        ),
     }
 
 
@@ -90,8 +102,15 @@ def geometry(rows: Rows, centred: Rows, weight: Rows) -> dict[str, Any]:
         found[f"nc3_duality{suffix}"] = frobenius(
             [difference(scaled(w, matrix), scaled(m, rows)) for w, m in zip(matrix, rows, strict=True)]
         )
+        found[f"nc2_etf_w{suffix}"] = etf_error(matrix, matrix)
+        found[f"nc3_etf{suffix}"] = etf_error(matrix, rows)
         found[f"nc3_alignment{suffix}"] = mean(1 - cosine(w, m) for w, m in zip(matrix, rows, strict=True))
     _, lengths, right = singular_directions(rows)
+    units = [[x / norm(row) for x in row] for row in rows]
+    closeness = [-mp.log(norm(difference(u, v))) for u, v in combinations(units, 2)]
+    found["gnc2_log_kernel"], found["gnc2_log_kernel_std"] = mean(closeness), deviation(closeness)
+    found["gnc3_similarity_std"] = deviation([cosine(w, m) for w, m in zip(weight, rows, strict=True)])
+    found["effective_rank_means"] = mp.exp(-sum(s / sum(lengths) * mp.log(s / sum(lengths)) for s in lengths))
     if len(lengths) == len(rows) - 1:
         stretch = singular_values([[dot(w, v) for v in right] for w in centred])[: len(rows) - 1]
         found["isometry_defect"] = (stretch[0] - stretch[-1]) / mean(stretch)
@@ -126,6 +145,30 @@ def risks(products: Rows, bias: Row, labels: list[int], classes: int, budget: An
             "risk_gap": balanced - floor,
             "simplex_efficiency": share * equal_margin(balanced, classes) / budget,
         }
+
+
+def collapse_budget(
+    products: Rows, mean_outputs: Rows, bias: Row, labels: list[int], rows: Rows, centred: Rows, radius: Any
+) -> dict[str, Any]:
+    """The six efficiencies and the six gaps, as products and differences of the margins in between."""
+    classes, s, sigma = len(rows), singular_values(centred), singular_values(rows)
+    trace = sum(dot(w, m) for w, m in zip(centred, rows, strict=True))
+    budget = radius * s[0] * mp.sqrt(mp.mpf(classes) / (classes - 1))
+    with mp.workdps(DIGITS + 2 * max(map(size_in_digits, [budget, *bias, *(z for row in products for z in row)]))):
+        lines = [trace, dot(s, sigma), s[0] * sum(sigma), s[0] * norm(sigma) * mp.sqrt(classes - 1)]
+        margins = [x / (classes - 1) for x in lines] + [budget]
+        losses = [cross_entropy(with_bias(z, bias), y) for z, y in zip(products, labels, strict=True)]
+        balanced = mean(mean(x for x, y in zip(losses, labels, strict=True) if y == c) for c in range(classes))
+        of_means = mean(cross_entropy(with_bias(z, bias), c) for c, z in enumerate(mean_outputs))
+        between = equal_margin(of_means, classes)
+        values = {"risk_of_means": of_means, "jensen_gap": balanced - of_means, "gap_within": balanced - of_means}
+        values["gap_pairs"] = of_means - equal_risk(margins[0], classes)
+        values["efficiency_within"] = equal_margin(balanced, classes) / between
+        values["efficiency_pairs"] = between / margins[0]
+        for part, (small, large) in zip(("alignment", "isometry", "simplex", "norm"), pairwise(margins), strict=True):
+            values[f"efficiency_{part}"] = small / large
+            values[f"gap_{part}"] = equal_risk(small, classes) - equal_risk(large, classes)
+    return values
 
 
 def cross_entropy(outputs: Row, label: int) -> Any:

@@ -8,6 +8,10 @@ from metric_problems import Problem, class_means, disagreements, problems, short
 from numpy_reference import rank_cutoff, reference_metrics
 
 from nc_bench import collapse_metrics
+from nc_bench.metrics import METRIC_NAMES
+
+FIRST_SET = METRIC_NAMES[: METRIC_NAMES.index("ncc_accuracy") + 1]
+"""What `numpy_reference` computes; tests/metrics/mpmath_reference.py has all."""
 
 
 @settings(max_examples=50, deadline=None)
@@ -16,8 +20,10 @@ def test_float64_features(problem: Problem) -> None:
     measured = collapse_metrics(*problem.arguments())
     expected = reference_metrics(*problem.arguments())
     assert disagreements(measured, problem, expected) == {}
-    assert set(measured) == set(expected) | set(measured.reasons)
-    assert set(measured.reasons) <= {"isometry_defect"}
+    assert set(FIRST_SET) == set(expected) | (set(measured.reasons) & set(FIRST_SET))
+    # One dimension has two directions for more means, and means need not be separated.
+    may_be_undefined = {"isometry_defect", "efficiency_within", "efficiency_pairs"}
+    assert set(measured.reasons) <= may_be_undefined | {"gnc2_log_kernel", "gnc2_log_kernel_std"}
 
 
 @settings(max_examples=50, deadline=None)

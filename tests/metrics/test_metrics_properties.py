@@ -15,14 +15,20 @@ some = settings(max_examples=15, deadline=None)
 # Turning or moving features rounds them, by more than the scatter of a collapsed class far from the origin allows.
 roundable = problems(smallest_scatter=1e-3, largest_offset=1.0)
 
-RADIUS_NAMES = {"feature_radius", "risk_floor", "risk_gap", "simplex_efficiency"}
+RADIUS_NAMES = {"feature_radius", "risk_floor", "risk_gap", "simplex_efficiency", "efficiency_norm", "gap_norm"}
+RADIUS_NAMES |= {"feature_norm", "feature_norm_std"}
 SAMPLE_WEIGHTED = {"nc1_pinv", "nc1_quotient", "output_collapse", "risk", "accuracy", "ncc_accuracy", "nc4_mismatch"}
+SAMPLE_WEIGHTED |= {"feature_norm", "feature_norm_std"}
 HEAD_CENTRED = set(METRIC_NAMES) - {
     "nc2_equinorm_w",
     "nc2_equiangular_w",
     "nc3_duality",
     "nc3_alignment",
     "nc0_row_sum",
+    "nc2_etf_w",
+    "nc3_etf",
+    "gnc3_similarity_std",
+    "bias_offset",
 }
 
 
@@ -53,13 +59,12 @@ def test_translations_with_the_bias_that_undoes_them_change_no_centred_metric(
 
 @some
 @given(problems(), st.integers(-60, 60))
-def test_what_features_gain_in_scale_and_the_weight_loses_changes_two_norms_only(
-    problem: Problem, doublings: int
-) -> None:
+def test_what_features_gain_in_scale_and_the_weight_loses_changes_norms_only(problem: Problem, doublings: int) -> None:
     scale = 2.0**doublings
     scaled = problem.changed(features=problem.features * scale, weight=problem.weight / scale)
     before, after = measured(problem), measured(scaled)
     after["feature_radius"] /= scale
+    after["feature_norm"] /= scale
     after["head_opnorm"] *= scale
     after["nc0_row_sum"] *= scale
     assert disagreements(after, problem, before) == {}

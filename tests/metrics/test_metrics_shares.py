@@ -36,7 +36,7 @@ def problem(dtype: torch.dtype, samples: int) -> tuple[Tensor, Tensor, Head]:
     features = (
         means.gather(1, labels[..., None].expand(-1, -1, 6)) + torch.tensor([1.0, 0.1, 1e-3])[:, None, None] * noise
     )
-    weight = torch.randn(3, 4, 6, generator=random, dtype=torch.float64)
+    weight = means + torch.randn(3, 4, 6, generator=random, dtype=torch.float64)
     return features.to(dtype), labels, Head(weight=weight, bias=torch.ones(3, 4, dtype=torch.float64))
 
 
@@ -63,7 +63,9 @@ def test_shares_of_any_size_give_the_metrics_of_all(dtype: torch.dtype, toleranc
         for mine, expected in zip(seen, whole, strict=True):
             assert list(mine) == list(expected) and mine.reasons == expected.reasons == {}
             for name, value in expected.items():
-                assert mine[name] == pytest.approx(value, rel=tolerance, abs=0), name
+                # The difference of two risks is as exact as they are.
+                rounding = tolerance if name.startswith(("jensen", "gap")) else 0
+                assert mine[name] == pytest.approx(value, rel=tolerance, abs=rounding), name
 
 
 def test_all_processes_get_the_same_bits() -> None:

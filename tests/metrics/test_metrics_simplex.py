@@ -14,9 +14,13 @@ from nc_bench import collapse_metrics
 from nc_bench.metrics import METRIC_NAMES
 
 ZERO = [name for name in METRIC_NAMES if name.startswith(("nc0", "nc1", "nc2", "nc3", "nc4"))]
-ZERO += ["centre_offset", "output_collapse", "isometry_defect", "risk_gap"]
+ZERO += ["centre_offset", "output_collapse", "isometry_defect", "risk_gap", "jensen_gap", "gnc2_log_kernel_std"]
+ZERO += ["bias_offset", "bias_offset_centred", "gnc3_similarity_std", "feature_norm_std"]
+ZERO += [name for name in METRIC_NAMES if name.startswith("gap_")]
 ONE = ["simplex_efficiency", "accuracy", "ncc_accuracy"]
+ONE += [name for name in METRIC_NAMES if name.startswith("efficiency_")]
 UNCENTRED = {"nc2_equinorm_w", "nc2_equiangular_w", "nc3_duality", "nc3_alignment", "nc0_row_sum"}
+UNCENTRED |= {"nc2_etf_w", "nc3_etf", "bias_offset", "gnc3_similarity_std"}
 SIZES = [(2, 1), (2, 5), (3, 2), (3, 8), (10, 9), (10, 10), (10, 40)]
 EXPONENTS = [1e-3, 1.0, 18.0, 40.0, 300.0, 800.0, 5000.0]
 
@@ -50,7 +54,7 @@ def test_what_softmax_does_not_see_moves_only_the_uncentred_head_metrics(classes
     metrics = collapse_metrics(*shifted.arguments())
     assert {name: metrics[name] for name in ZERO if name not in UNCENTRED and not abs(metrics[name]) < 1e-13} == {}
     assert {name: metrics[name] for name in ONE if not abs(metrics[name] - 1) < 1e-13} == {}
-    assert all(metrics[name] > 1e-3 for name in UNCENTRED)
+    assert all(metrics[name] > 1e-3 for name in UNCENTRED - {"nc3_etf", "gnc3_similarity_std"})
 
 
 @pytest.mark.parametrize(("classes", "width"), [(2, 2), (3, 5), (10, 10)])
@@ -58,7 +62,7 @@ def test_a_simplex_away_from_the_origin_is_a_simplex(classes: int, width: int) -
     """An orthogonal frame: what non-negative features reach. Its centred radius makes the floor tight."""
     turn = rotation(width, np.random.default_rng(2))
     metrics = collapse_metrics(*collapsed(5 * turn[:classes], turn[:classes]).arguments())
-    away = {"centre_offset", *UNCENTRED}
+    away = {"centre_offset", "bias_offset_centred", *UNCENTRED}
     assert {name: metrics[name] for name in ZERO if name not in away and not abs(metrics[name]) < 1e-13} == {}
     assert {name: metrics[name] for name in ONE if not abs(metrics[name] - 1) < 1e-13} == {}
     assert metrics["centre_offset"] == pytest.approx(1 / math.sqrt(classes), rel=1e-12)

@@ -25,9 +25,15 @@ WEIGHT_ALONE = {
     "nc2_equiangular_w",
     "nc2_equiangular_w_centred",
     "head_opnorm",
+    "nc2_etf_w",
+    "nc2_etf_w_centred",
 }
 FEATURES_ALONE = set(METRIC_NAMES) - HEAD_NAMES
 DECISIONS = {"accuracy", "ncc_accuracy", "nc4_mismatch", "risk", "risk_balanced", "risk_floor", "risk_gap"}
+DECISIONS |= {"risk_of_means", "jensen_gap", "bias_offset", "bias_offset_centred"}
+DECISIONS |= {name for name in METRIC_NAMES if name.startswith("gap_")}
+PRODUCTS = {"nc3_etf", "nc3_etf_centred"}
+BUDGET = {f"efficiency_{part}" for part in ("within", "pairs", "alignment", "isometry")}
 NORMS = {"feature_radius", "head_opnorm", "nc0_row_sum"}
 
 
@@ -75,8 +81,11 @@ def assert_possible(metrics: Mapping[str, float]) -> None:
     """What a defined value cannot be, whatever was measured."""
     found = {name: value for name, value in metrics.items() if not math.isnan(value)}
     shares = {"accuracy", "ncc_accuracy", "nc4_mismatch"}
-    signed = {"simplex_efficiency", "risk_gap", "output_collapse"}
+    signed = {"simplex_efficiency", "risk_gap", "output_collapse", "jensen_gap", "gnc2_log_kernel"}
+    signed |= {name for name in METRIC_NAMES if name.startswith(("gap_", "efficiency_"))}
     assert all(value >= 0 for name, value in found.items() if name not in signed)
+    efficiencies = [value for name, value in found.items() if name.startswith("efficiency_")]
+    assert all(value <= 1 + 1e-6 for value in efficiencies)
     assert all(found[name] <= 1 for name in shares & set(found))
     assert found.get("nc3_duality", 0) <= 2 + 1e-12 and found.get("nc3_alignment", 0) <= 2 + 1e-12
     assert found.get("centre_offset", 0) <= 1 + 1e-12
@@ -123,7 +132,7 @@ def test_features_that_a_bias_hides_completely() -> None:
     trial = small_problem()
     metrics = measured(trial.changed(features=1e-200 * trial.features, weight=1e-200 * trial.weight))
     reason = "the features times the weight are too small next to the bias"
-    assert metrics.reasons == {"simplex_efficiency": reason}
+    assert metrics.reasons == dict.fromkeys(["simplex_efficiency", "efficiency_within", "efficiency_pairs"], reason)
 
 
 def test_a_value_beyond_float64_is_nan_with_a_reason() -> None:
@@ -139,7 +148,7 @@ def test_an_empty_class() -> None:
     trial = small_problem()
     present = trial.labels != 1
     metrics = measured(trial.changed(features=trial.features[present], labels=trial.labels[present]))
-    assert defined(metrics) == WEIGHT_ALONE | {"risk", "accuracy"}
+    assert defined(metrics) == WEIGHT_ALONE | {"risk", "accuracy", "feature_norm", "feature_norm_std"}
     assert set(metrics.reasons.values()) == {"class 1 without samples"}
 
 
@@ -153,7 +162,7 @@ def test_many_empty_classes_are_counted() -> None:
 def test_one_class_only() -> None:
     trial = small_problem(classes=1)
     metrics = measured(trial)
-    assert defined(metrics) == (DECISIONS | NORMS | {"centre_offset"})
+    assert defined(metrics) == (DECISIONS | NORMS | {"centre_offset", "feature_norm", "feature_norm_std"})
     assert set(metrics.reasons.values()) == {"there is only one class"}
     assert (metrics["accuracy"], metrics["risk"], metrics["risk_gap"]) == (1, 0, 0)
 
@@ -168,14 +177,15 @@ def test_one_sample_only(with_head: bool) -> None:
 
 def test_one_sample_in_each_class_has_no_scatter() -> None:
     metrics = measured(small_problem(each=1))
-    assert [metrics[name] for name in METRIC_NAMES if name.startswith("nc1")] == [0, 0, 0, 0]
+    assert [metrics[name] for name in METRIC_NAMES if name.startswith("nc1")] == [0] * 5
     assert metrics["output_collapse"] == 0 and metrics.reasons == {}
 
 
 def test_features_that_are_all_zero() -> None:
     trial = small_problem()
     metrics = measured(trial.changed(features=np.zeros_like(trial.features)))
-    assert defined(metrics) == WEIGHT_ALONE | DECISIONS | {"feature_radius"}
+    assert defined(metrics) == WEIGHT_ALONE | DECISIONS | {"feature_radius", "feature_norm"}
+    assert metrics.reasons["feature_norm_std"] == "all features are zero"
     assert metrics.reasons["centre_offset"] == "all class means are at the origin"
     assert metrics.reasons["nc1_quotient"] == "all class means coincide"
     assert metrics.reasons["simplex_efficiency"] == "feature_radius times head_opnorm is zero"
@@ -187,7 +197,8 @@ def test_features_that_are_all_zero() -> None:
 def test_features_that_are_all_equal_differ_by_rounding_only(offset: float) -> None:
     trial = small_problem()
     metrics = measured(trial.changed(features=np.full_like(trial.features, offset)))
-    assert defined(metrics) == WEIGHT_ALONE | DECISIONS | {"feature_radius", "centre_offset"}
+    lengths = {"feature_radius", "centre_offset", "feature_norm", "feature_norm_std"}
+    assert defined(metrics) == WEIGHT_ALONE | DECISIONS | lengths
     assert metrics["centre_offset"] == pytest.approx(1, rel=1e-12)
     assert metrics.reasons["isometry_defect"] == "the class means span 0 dimensions, not 3"
 
@@ -199,8 +210,11 @@ def test_merged_classes(offset: float) -> None:
     features = trial.features + offset
     features[trial.labels == 2] = features[trial.labels == 1]
     metrics = measured(trial.changed(features=features))
-    assert metrics.reasons == {
-        "nc1_cdnv": "classes 1 and 2 sharing a mean",
+    assert {name: why for name, why in metrics.reasons.items() if name not in BUDGET} == {
+        **dict.fromkeys(["nc1_cdnv", "nc1_cdnv_directional"], "classes 1 and 2 sharing a mean"),
+        **dict.fromkeys(
+            ["gnc2_log_kernel", "gnc2_log_kernel_std"], "classes 1 and 2 with their means in one direction"
+        ),
         "isometry_defect": "the class means span 2 dimensions, not 3",
     }
 
@@ -211,8 +225,9 @@ def test_a_class_at_the_mean_of_the_class_means() -> None:
     trial = Problem(features=vertices[labels], labels=labels, weight=np.eye(4, 2) + 1, bias=None)
     metrics = measured(trial)
     angles = {"nc2_equiangular", "nc3_alignment", "nc3_alignment_centred"}
+    angles |= {"gnc2_log_kernel", "gnc2_log_kernel_std", "gnc3_similarity_std"}
     assert {metrics.reasons[name] for name in angles} == {"class 3 with its mean at the mean of the class means"}
-    assert set(metrics.reasons) == angles | {"isometry_defect"}
+    assert set(metrics.reasons) - BUDGET == angles | {"isometry_defect"}
 
 
 def test_a_weight_of_zeros() -> None:
@@ -233,7 +248,8 @@ def test_a_weight_of_equal_rows_sees_no_classes(offset: float, dtype: type) -> N
     features: NDArray[Any] = (trial.features + offset).astype(dtype)
     metrics = measured(trial.changed(features=features, weight=np.tile(row, (4, 1))))
     centred = {name for name in METRIC_NAMES if name.endswith(("w_centred", "duality_centred", "alignment_centred"))}
-    assert set(metrics.reasons) == centred | {"isometry_defect", "output_collapse", "simplex_efficiency"}
+    centred |= {"nc3_etf_centred"}
+    assert set(metrics.reasons) == centred | {"isometry_defect", "output_collapse", "simplex_efficiency"} | BUDGET
     assert metrics.reasons["nc3_duality_centred"] == "all rows of the weight are equal"
     assert metrics["head_opnorm"] < 1e-14
     assert metrics["risk_balanced"] >= math.log(4)
@@ -244,7 +260,8 @@ def test_one_row_of_the_weight_zero_or_at_the_mean_row() -> None:
     weight = trial.weight.copy()
     weight[2] = 0
     metrics = measured(trial.changed(weight=weight))
-    assert metrics.reasons == dict.fromkeys(["nc2_equiangular_w", "nc3_alignment"], "class 2 with a zero weight row")
+    names = ["nc2_equiangular_w", "nc3_alignment", "gnc3_similarity_std"]
+    assert metrics.reasons == dict.fromkeys(names, "class 2 with a zero weight row")
     weight[2] = weight[[0, 1, 3]].mean(0)
     metrics = measured(trial.changed(weight=weight))
     names = ["nc2_equiangular_w_centred", "nc3_alignment_centred"]
@@ -257,8 +274,10 @@ def test_a_weight_that_does_not_act_on_the_class_means() -> None:
     features, weight = trial.features.copy(), trial.weight.copy()
     features[:, 3:], weight[:, :3] = 0, 0
     metrics = measured(trial.changed(features=features, weight=weight))
-    assert metrics.reasons == {
+    assert {name: why for name, why in metrics.reasons.items() if name not in BUDGET} == {
         "isometry_defect": "the weight is zero on the span of the class means",
+        "nc3_etf_centred": "the weight is zero on the span of the class means",
+        "nc3_etf": "the weight is zero on the class means",
         "output_collapse": "all classes have the same mean output",
     }
 
@@ -269,4 +288,8 @@ def test_outputs_that_all_lie_on_one_point_of_an_output_map() -> None:
     head = Head(weight=torch.as_tensor(trial.weight)[None], output_map=torch.ones_like)
     metrics = measure_features(features, labels, classes=4, head=head).metrics[0]
     assert_accounted(metrics)
-    assert metrics.reasons == {"output_collapse": "all classes have the same mean output"}
+    bounded = "the outputs are bounded, so they are not linear in the features"
+    of_means = {"risk_of_means", "jensen_gap", "gap_within", "gap_pairs", "efficiency_within", "efficiency_pairs"}
+    assert metrics.reasons == dict.fromkeys(of_means, bounded) | {
+        "output_collapse": "all classes have the same mean output"
+    }
