@@ -169,7 +169,8 @@ class FolderOfImages(_Stored):
 
     name: Literal["image_folder", "imagenet"] = Field(
         description="image_folder: root/train and root/test, in each a folder of images for every class; imagenet: "
-        "root/train and root/val, as torchvision unpacks ImageNet."
+        "root/train and root/val, as torchvision unpacks ImageNet. Classes are numbered in the order of their names as "
+        "text, or as numbers where all names are whole numbers (1, 2, 10). Names that begin with a dot are left out."
     )
     image_size: ImageSide | None = Field(
         default=None,

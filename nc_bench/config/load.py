@@ -13,20 +13,22 @@ from nc_bench.config.problems import problems_of
 from nc_bench.config.schema import Config
 from nc_bench.config.yaml_text import MAX_BYTES, parse_yaml
 from nc_bench.errors import ConfigError
+from nc_bench.paths import expanded
 
 COMMAND_LINE = "command line"
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(path: Any, overrides: Sequence[str] = ()) -> Config:
     """The configuration in a YAML file, with `dotted.key=value` overrides applied in their order.
 
-    An override's value is YAML: a number, text, a list, a mapping that replaces the whole section, or null.
+    `~` in the path is the home folder. An override's value is YAML: a number, text, a list, a mapping that replaces the
+    whole section, or null.
     Sections that are missing or null are made. `optimizer.name=adam` keeps the other keys of `optimizer`.
 
     Raises ConfigError, one line per problem, each naming the file (or the command line) and the dotted path:
     the file cannot be read, is not YAML, repeats a key, holds unknown keys, wrong or contradictory values.
     """
-    written = read_mapping(Path(path))
+    written = read_mapping(expanded(path, error=ConfigError))
     settings = dict(written)
     for override in overrides:
         apply_override(settings, override)

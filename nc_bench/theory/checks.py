@@ -7,7 +7,7 @@ The functions named after a kind of value return it in a plain Python type. The 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from numbers import Integral, Real
 
 MOST = 2**53
@@ -108,6 +108,9 @@ def _short(value: object) -> str:
 
 
 def _items(name: str, value: object) -> tuple[object, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError(f"{name} must be a sequence of numbers, got {value!r}")
-    return tuple(value)
+    try:
+        if isinstance(value, str | bytes | Mapping | Set) or not isinstance(value, Iterable):
+            raise TypeError
+        return tuple(value)
+    except TypeError:  # an array without axes says that it can be iterated over
+        raise ValueError(f"{name} must be a sequence of numbers, got {_short(value)}") from None
