@@ -265,7 +265,7 @@ def predicted(setting: str, values: dict[str, Any]) -> None:
     assert prediction.applies == bool(prediction.values) and prediction.applies != bool(prediction.reason)
     for name, value in prediction.values.items():
         numbers = value if isinstance(value, tuple) else (value,)
-        assert not any(math.isnan(number) for number in numbers), f"{name} is {value}"
+        assert not any(isinstance(number, float) and math.isnan(number) for number in numbers), f"{name} is {value}"
 
 
 @st.composite
