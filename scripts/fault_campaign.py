@@ -1,6 +1,6 @@
 """Attacks on runs: kills at every file operation, bits that flip, disks that fill, second writers. Prints a table.
 
-    python scripts/fault_campaign.py [--long] [--json FILE] [--only NAME ...]
+    python scripts/fault_campaign.py [--long] [--cases N] [--json FILE] [--only NAME ...]
 
 Every attack ends in one of: identical (resumed, the run has the numbers of one that nobody touched, bit for bit),
 noticed (one line that names the file), harmless (what flipped is read by nobody), made again. All else is a failure,
@@ -115,8 +115,8 @@ def measured(folder: Path) -> list[str]:
 class Campaign:
     """A folder for the attacked runs, and how they look when nobody touches them."""
 
-    def __init__(self, place: Path, *, long: bool) -> None:
-        self.place, self.long, self.random = place, long, random.Random(0)
+    def __init__(self, place: Path, *, long: bool, cases: int | None) -> None:
+        self.place, self.long, self.cases, self.random = place, long, cases, random.Random(0)
         self.whole: dict[str, list[list[str]]] = {}
         self.number = 0
 
@@ -159,7 +159,8 @@ class Campaign:
 
     def some(self, count: int, most: int) -> list[int]:
         """Numbers from 1 to count: all in the long form, else at most so many at even distances."""
-        if self.long or count <= most:
+        most = self.cases or most
+        if (self.long and not self.cases) or count <= most:
             return list(range(1, count + 1))
         step = count / most
         start = self.random.random() * step
@@ -372,9 +373,9 @@ def _quietly(work: Callable[[], int]) -> int:
         return 99
 
 
-def campaign(place: Path, *, long: bool, only: Sequence[str] = ()) -> Iterator[Row]:
+def campaign(place: Path, *, long: bool, only: Sequence[str] = (), cases: int | None = None) -> Iterator[Row]:
     """The rows of the table, as they come."""
-    attacks = Campaign(place, long=long)
+    attacks = Campaign(place, long=long, cases=cases)
     if not only or "kill" in only:
         for job in JOBS if long else JOBS[::2]:
             yield attacks.faults(job, kill, "killed at a file operation", 8)
@@ -383,11 +384,11 @@ def campaign(place: Path, *, long: bool, only: Sequence[str] = ()) -> Iterator[R
     if not only or "writers" in only:
         yield attacks.second_writers(JOBS[0], 6)
     if not only or "flip" in only:
-        yield from attacks.flips(JOBS[0], 24 if long else 2)
+        yield from attacks.flips(JOBS[0], cases or (24 if long else 2))
     if "ranks" in only or (long and not only):
-        yield attacks.ranks((3, 10, 17, 24, 31, 38))
+        yield attacks.ranks((10, 24, 38, 3, 17, 31)[:cases])
     if "sweeps" in only or (long and not only):
-        yield attacks.sweeps((4, 8, 11, 14))
+        yield attacks.sweeps((8, 12, 4, 15)[:cases])
     if "rows" in only:
         yield from attacks.flips(JOBS[0], 12, "metrics.jsonl")
 
@@ -403,6 +404,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Attack runs, and show how each attack ended.")
     parser.add_argument("--long", action="store_true", help="every operation, and 24 bits of every file")
+    parser.add_argument("--cases", type=int, metavar="N", help="at most so many cases of each attack")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table as JSON")
     parser.add_argument(
         "--only", nargs="*", default=(), choices=("kill", "disk", "writers", "flip", "rows", "ranks", "sweeps")
@@ -422,7 +424,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     start, rows = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder:
-        for row in campaign(Path(folder), long=arguments.long, only=arguments.only):
+        for row in campaign(Path(folder), long=arguments.long, only=arguments.only, cases=arguments.cases):
             rows.append(row)
             print(f"{time.monotonic() - start:6.0f} s  {row.attack}: {dict(row.outcomes)}", file=sys.stderr)
             for failure in row.failures:
