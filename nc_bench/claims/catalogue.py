@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nc_bench.claims import (
+    ball_variants,
     decay,
     final_layer,
     frozen_head,
@@ -23,6 +24,7 @@ def claims() -> list[Claim]:
         final_layer,
         penultimate,
         nonnegative,
+        ball_variants,
         decay,
         frozen_head,
         imbalance,

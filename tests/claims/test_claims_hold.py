@@ -11,6 +11,7 @@ import pytest
 
 from nc_bench import theory, verify
 from nc_bench.claims import (
+    ball_variants,
     catalogue,
     decay,
     final_layer,
@@ -25,20 +26,28 @@ from nc_bench.claims import (
 )
 from nc_bench.claims.claim import check
 from nc_bench.theory import (
+    ball_losses,
     balls,
     collapsed,
     dispatch,
     layer_peeled,
+    mixed_bounds,
+    narrow,
+    squared_error,
+    unequal_ball,
+    unequal_frame,
     weight_decay,
 )
 from nc_bench.theory import frozen_head as frozen_theory
 from nc_bench.theory import imbalance as imbalance_theory
+from nc_bench.theory import penultimate as ball_theory
 from nc_bench.theory import seli as seli_theory
 from nc_bench.theory import two_layer as two_layer_theory
 
 QUICK = (final_layer, penultimate, nonnegative, decay, frozen_head, seli, three_neurons)
-SLOW = (imbalance, two_layer, laws)
+SLOW = (imbalance, two_layer, laws, ball_variants)
 THEORY_MODULES = (
+    ball_theory,
     balls,
     collapsed,
     dispatch,
@@ -48,6 +57,12 @@ THEORY_MODULES = (
     seli_theory,
     two_layer_theory,
     weight_decay,
+    ball_losses,
+    mixed_bounds,
+    narrow,
+    squared_error,
+    unequal_ball,
+    unequal_frame,
 )
 
 
@@ -93,16 +108,16 @@ def slip(module: ModuleType, right: str, wrong: str, claim: str) -> Mutation:
 
 QUICK_SLIPS = [
     # final layer: sign, exponents
-    slip(balls, "beta = -radius", "beta = radius", "final_layer_beta"),
-    slip(balls, "alpha = radius * math.exp(-share / p)", "alpha = radius * math.exp(-share * p)", "final_layer_alpha"),
+    slip(balls, ", -radius * math.exp(", ", radius * math.exp(", "final_layer_beta"),
+    slip(balls, "return radius * math.exp(-share / p)", "return radius * math.exp(-share * p)", "final_layer_alpha"),
     slip(balls, "math.log(classes - 1) / (p - 1)", "math.log(classes - 1) / p", "final_layer_risk_p1.5"),
     slip(balls, "risk_at(classes, alpha - beta)", "risk_at(classes, alpha + beta)", "final_layer_risk_class_weights"),
     # penultimate layer: factor, exponent, norm
-    slip(balls, "1.0 if nonnegative else math.sqrt(", "1.0 if nonnegative else (", "penultimate_risk_balanced"),
-    slip(balls, "1.0 if nonnegative else", "1.01 if nonnegative else", "nonnegative_risk_bias"),
-    slip(balls, "margin=radius * head_norm * stretch", "margin=radius * stretch", "learning_head_risk_in_a_ball"),
-    slip(balls, "margin=radius * head_norm", "margin=1.0001 * radius * head_norm", "penultimate_risk_large_radius"),
-    slip(balls, "feature_norm=radius,", "feature_norm=2 * radius,", "penultimate_distance"),
+    slip(ball_theory, "nonnegative else math.sqrt(", "nonnegative else (", "penultimate_risk_balanced"),
+    slip(ball_theory, "head_norm * (1.0 if", "head_norm * (1.01 if", "nonnegative_risk_bias"),
+    slip(ball_theory, "radius * head_norm * (1.0", "radius * (1.0", "learning_head_risk_in_a_ball"),
+    slip(ball_theory, "margin = radius", "margin = 1.0001 * radius", "penultimate_risk_large_radius"),
+    slip(ball_theory, "margin=margin, feature_norm=", "margin=margin, feature_norm=2 * ", "penultimate_distance"),
     slip(balls, "head_opnorm * math.sqrt(classes / (", "head_opnorm * (1 / classes / (", "risk_floor_every_iterate"),
     slip(balls, "cap = math.sqrt(min", "cap = (min", "simplex_efficiency_narrow"),
     # what all collapsed optima share
@@ -112,7 +127,12 @@ QUICK_SLIPS = [
         "log1p(classes * math.exp(-margin))",
         "final_layer_risk_p2",
     ),
-    slip(collapsed, "math.exp(-margin)", "math.exp(-2 * margin)", "layer_peeled_risk"),
+    slip(
+        collapsed,
+        "log1p((classes - 1) * math.exp(-margin))",
+        "log1p((classes - 1) * math.exp(-2 * margin))",
+        "layer_peeled_risk",
+    ),
     slip(collapsed, "0.0 if orthogonal else -1 / (", "0.0 if orthogonal else 1 / (", "penultimate_cosine"),
     slip(collapsed, "radius * math.sqrt(2.0) / shrink", "radius * math.sqrt(2.0)", "penultimate_distance"),
     slip(collapsed, "1 / math.sqrt(classes) if", "1 / classes if", "nonnegative_centre_offset"),
@@ -162,6 +182,40 @@ QUICK_SLIPS = [
     ),
 ]
 SLOW_SLIPS = [
+    # other losses, widths, weights and sets of bounded features, other decays
+    slip(narrow, "math.sqrt(size / (size - 1)))", "math.sqrt(size / (size + 1)))", "penultimate_narrow_simplices"),
+    slip(narrow, "math.sqrt(2 / classes)", "math.sqrt(1 / classes)", "penultimate_narrow_polygon"),
+    slip(collapsed, "** gamma * math", "** (gamma + 1) * math", "penultimate_focal"),
+    slip(ball_losses, "smoothing * reached * (classes - 1)", "smoothing * reached * classes", "penultimate_smoothed"),
+    slip(ball_losses, "(1 - smoothing) / smoothing", "/ smoothing", "penultimate_smoothed_inside"),
+    slip(ball_losses, "** 2 / 2", "** 2", "penultimate_mse"),
+    slip(ball_losses, "goal = shrink if bias", "goal = shrink**2 if bias", "penultimate_mse_bias"),
+    slip(
+        unequal_ball,
+        "lengths = _lengths(groups, bias, budget)",
+        "lengths = _lengths(groups, bias, 1.01 * budget)",
+        "penultimate_unequal_bias",
+    ),
+    slip(
+        unequal_frame,
+        "np.eye(count) * budget / self.groups.sizes",
+        "np.eye(count) * budget",
+        "penultimate_unequal_nonnegative",
+    ),
+    slip(mixed_bounds, '"head_energy", head_energy)) * stretch', '"head_energy", head_energy))', "mixed_bounds_head"),
+    slip(
+        mixed_bounds,
+        'math.sqrt(checks.positive("feature_energy"',
+        '(checks.positive("feature_energy"',
+        "mixed_bounds_features",
+    ),
+    slip(mixed_bounds, "width ** (0.5 - 1 / p)", "width ** (0.5 + 1 / p - 0.1)", "feature_lp_ball_cube"),
+    slip(weight_decay, "share**gamma * (share + gamma", "share**gamma * (share - gamma", "decay_objective_focal"),
+    slip(
+        squared_error, "(singular - kept) ** 2 / (2 * samples)", "(singular - kept) ** 2 / samples", "mse_decay_counts"
+    ),
+    slip(squared_error, "rows - sizes / sizes.sum()", "rows - 1 / len(sizes)", "mse_decay_free_bias"),
+    slip(squared_error, "(1 + bias_decay) / bias_decay", "1 / bias_decay", "mse_decay_decayed_bias"),
     slip(
         imbalance_theory,
         "math.sqrt(feature_decay)) ** 2",
@@ -185,7 +239,8 @@ def mutated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     mutation: Mutation = request.param
     source = inspect.getsource(mutation.module)
     assert source.count(mutation.right) == 1, f"{mutation.right!r} stands {source.count(mutation.right)} times"
-    changed = dict(vars(mutation.module))
+    originals = dict(vars(mutation.module))
+    changed = dict(originals)
     exec(compile(source.replace(mutation.right, mutation.wrong), mutation.module.__file__ or "", "exec"), changed)
     own: list[tuple[str, Callable[..., object]]] = [
         (name, value)
@@ -194,7 +249,7 @@ def mutated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     ]
     for name, value in own:
         for user in THEORY_MODULES:
-            if hasattr(user, name):
+            if getattr(user, name, None) is originals[name]:
                 monkeypatch.setattr(user, name, value)
         if name in dispatch.SETTINGS:
             monkeypatch.setitem(dispatch.SETTINGS, name, value)
