@@ -27,6 +27,8 @@ MAX_WRITTEN = 48
 
 
 LONGEST_NAME = 40
+LARGEST = 1e290
+"""Largest value that is drawn, and one over the smallest of logarithmic colours."""
 
 LEGEND_HANDLE, LEGEND_CHARACTER = 0.6, 0.07
 """Inches that an entry of a legend takes besides its words, and that a character of them takes."""
@@ -45,10 +47,15 @@ class Stroke:
 def study_figure(study: Study, runs: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """The figure that the study asks for, of its runs and curves (see `collect`)."""
     if study.figure.kind == "heat_map":
-        return _heat_maps(study, runs)
+        return _heat_maps(study, _drawable(study, runs))
     if study.figure.kind == "lines":
-        return _panels(study, runs, str(study.figure.x))
-    return _panels(study, curves, "epoch")
+        return _panels(study, _drawable(study, runs), str(study.figure.x))
+    return _panels(study, _drawable(study, curves), "epoch")
+
+
+def _drawable(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """The table without the values that are too large for matplotlib, whose axes reach beyond what they show."""
+    return table.assign(**{name: table[name].where(table[name].abs() <= LARGEST) for name in study.figure.measures})
 
 
 def _panels(study: Study, table: pd.DataFrame, x: str) -> Figure:
@@ -111,10 +118,10 @@ def _finish(axes: Axes, study: Study, x: str, measure: str) -> None:
     style.quiet(axes)
     axes.set_title(_name(measure), loc="left", fontsize=style.PANEL, fontweight="bold", color=style.INK)
     axes.set_xlabel(_name(x), fontsize=style.TEXT, color=style.INK)
-    if study.figure.log_x:
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines] or [np.zeros(0)])
+    if study.figure.log_x and len(values):
         axes.set_xscale("log")
         style.logarithmic_ticks(axes.xaxis)
-    values = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines] or [np.zeros(0)])
     if (
         measure in study.figure.log_y
         and len(values)
@@ -188,10 +195,11 @@ def _write(axes: Axes, values: np.ma.MaskedArray[Any, Any], norm: Normalize) -> 
 
 
 def _norm(means: pd.Series, *, logarithmic: bool) -> Normalize:
-    values = means.dropna().to_numpy(np.float64)
+    values = means.to_numpy(np.float64)
+    values = values[np.isfinite(values)]
     if len(values) == 0:
         return Normalize(0, 1)
-    if logarithmic and values.min() > 0:
+    if logarithmic and values.min() >= 1 / LARGEST:
         return LogNorm(values.min(), values.max())
     return Normalize(values.min(), values.max())
 

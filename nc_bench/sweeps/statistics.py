@@ -19,6 +19,9 @@ RESAMPLES = 10_000
 MAX_ENUMERATED = 5
 """Up to this many values all n^n resamples are taken (3,125 for five), so that the interval is not random."""
 
+HUGE = 2.0**500
+"""Squares of larger numbers, and sums of them, may be infinite."""
+
 STATISTICS = ("runs", "mean", "std", "low", "high")
 
 
@@ -39,17 +42,20 @@ class Summary:
 
 
 def summarise(values: Sequence[float] | NDArray[np.float64]) -> Summary:
-    """Mean, standard deviation and bootstrap interval of the values that are not NaN."""
+    """Mean, standard deviation and bootstrap interval of the values that are finite."""
     numbers = np.asarray(values, dtype=np.float64)
-    numbers = numbers[~np.isnan(numbers)]
+    numbers = numbers[np.isfinite(numbers)]
     if len(numbers) == 0:
         return Summary(runs=0, mean=np.nan, std=np.nan, low=np.nan, high=np.nan)
     if len(numbers) == 1:
         return Summary(runs=1, mean=float(numbers[0]), std=np.nan, low=np.nan, high=np.nan)
+    # A power of two changes no digit, and keeps sums and squares of the largest numbers finite.
+    scale = HUGE**1.2 if float(np.abs(numbers).max()) > HUGE else 1.0
+    numbers = numbers / scale
     low, high = bootstrap_interval(numbers)
-    return Summary(
-        runs=len(numbers), mean=float(numbers.mean()), std=float(numbers.std(ddof=1)), low=float(low), high=float(high)
-    )
+    found = (float(numbers.mean()), float(numbers.std(ddof=1)), low, high)
+    mean, std, low, high = (scale * number for number in found)
+    return Summary(runs=len(numbers), mean=mean, std=std, low=low, high=high)
 
 
 def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -1,8 +1,9 @@
-"""Labels of any characters stay labels: in tables, in the answer, in figures and on the terminal."""
+"""Labels of any characters, and numbers of any size: in tables, in the answer, in figures and on the terminal."""
 
 from __future__ import annotations
 
 import re
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -120,3 +121,32 @@ def test_a_dry_run_prints_every_trial_on_its_line(
     assert said.splitlines()[-1].startswith("time not estimated: ")
     for line in said.splitlines()[: len(LABELS)]:
         assert re.match(r"[0-9a-f]{16}  ", line), "a name for a folder on every system"
+
+
+VALUES: dict[str, list[float]] = {
+    "none": [np.nan],
+    "zero": [0.0],
+    "one": [1.0],
+    "negative": [-1.0, 0.0],
+    "huge": [1e300, 1.7e308],
+    "subnormal": [1e-320, 5e-324],
+    "far apart": [1e-300, 1e300],
+    "both signs": [-1.7e308, 1.7e308],
+    "infinite": [np.inf, 1.0],
+}
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize("kind", ["curves", "lines", "heat_map"])
+def test_a_figure_of_any_numbers_is_drawn_without_a_warning(tmp_path: Path, kind: str, values: list[float]) -> None:
+    figure = {"kind": kind, "measures": ["m"], "x": "r", "y": "arm", "log_x": kind != "heat_map", "log_y": ["m"]}
+    study = {**STUDY, "measures": {"m": {"metric": "risk"}}, "rows": ["arm", "r"], "compare": None, "figure": figure}
+    if kind == "heat_map":
+        study |= {"rows": ["arm"], "best": {"measure": "m"}}
+    axes = {"optimizer.lr": {"values": [0.1, 0.2], "label": "r"}}
+    grid = load_grid(write_sweep(tmp_path, arms={"a": {}, "b": {}}, axes=axes, seeds=2, study=study))
+    measured = cycle(values)
+    runs = pd.DataFrame([{**point.cell, "seed": point.seed, "m": next(measured)} for point in grid.points])
+    curves = pd.concat([runs.assign(epoch=epoch) for epoch in (0, 1, 10)])
+    assert grid.sweep.study is not None
+    assert png(study_figure(grid.sweep.study, runs, curves)).startswith(b"\x89PNG")

@@ -138,3 +138,14 @@ def test_tables_say_where_there_is_no_number() -> None:
     cells = cell_statistics(RUNS[3:4], ["arm"], ["x", "y"])
     assert markdown_table(cells, ["arm"]).splitlines()[2] == "| a | 5 | - |"
     assert latex_table(cells, ["arm"]).splitlines()[4] == r"a & $5$ & -- \\"
+
+
+@pytest.mark.parametrize("scale", [1e300, 1.2e308, 1e-300])
+def test_statistics_of_very_large_and_very_small_numbers(scale: float) -> None:
+    found, usual = summarise([scale, 1.25 * scale, 0.5 * scale]), summarise([1.0, 1.25, 0.5])
+    for name in ("mean", "std", "low", "high"):
+        assert getattr(found, name) == pytest.approx(scale * getattr(usual, name), rel=1e-12), name
+
+
+def test_a_value_that_is_not_finite_is_left_out_without_a_warning() -> None:
+    assert summarise([1.0, math.inf, 3.0, math.nan]) == summarise([1.0, 3.0])
