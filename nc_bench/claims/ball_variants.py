@@ -119,6 +119,8 @@ def _decayed() -> list[Claim]:
     about = partial(predicted_claim, value="objective", tolerance=OBJECTIVE_TOLERANCE)
     problem = {**DECAYS, "classes": 3, "per_class": 2, "loss": "focal", "focal_gamma": 2.0}
     focal = {**MSE, "loss": "focal", "focal_gamma": 2.0}
+    # Decay of the bias above q/(1-q) = .044: between simplex and orthogonal frame.
+    decayed_bias = {"loss": "mse", "weight_decay": 0.1, "feature_decay": 1e-3, "decay_biases": True}
     return [
         about(
             "decay_objective_focal",
@@ -145,8 +147,8 @@ def _decayed() -> list[Claim]:
             "mse_decay_decayed_bias",
             "class sizes 2:2:2, the bias decayed like the head; best of 3 starts",
             setting="weight_decay_mse",
-            problem={**DECAYS, "counts": EVEN, "bias": DECAYS["head_decay"]},
-            obtained=_minimum(unconstrained(4, objective={**MSE, "decay_biases": True}, bias=True), EVEN),
+            problem={"counts": EVEN, "head_decay": 0.1, "feature_decay": 1e-3, "bias": 0.1},
+            obtained=_minimum(unconstrained(4, objective=decayed_bias, bias=True), EVEN),
         ),
     ]
 

@@ -187,7 +187,7 @@ SLOW_SLIPS = [
     slip(narrow, "math.sqrt(2 / classes)", "math.sqrt(1 / classes)", "penultimate_narrow_polygon"),
     slip(collapsed, "** gamma * math", "** (gamma + 1) * math", "penultimate_focal"),
     slip(ball_losses, "smoothing * reached * (classes - 1)", "smoothing * reached * classes", "penultimate_smoothed"),
-    slip(ball_losses, "(1 - smoothing) / smoothing", "/ smoothing", "penultimate_smoothed_inside"),
+    slip(ball_losses, "* (1 - smoothing) / smoothing", "/ smoothing", "penultimate_smoothed_inside"),
     slip(ball_losses, "** 2 / 2", "** 2", "penultimate_mse"),
     slip(ball_losses, "goal = shrink if bias", "goal = shrink**2 if bias", "penultimate_mse_bias"),
     slip(
