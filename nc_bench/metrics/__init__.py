@@ -9,7 +9,8 @@ from nc_bench.metrics.head import Head
 from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
 from nc_bench.metrics.null import NULL_NAMES, null_baseline
 from nc_bench.metrics.precision import full_precision
-from nc_bench.metrics.two_pass import CollapseMetrics, Measurement, TwoPassMetrics
+from nc_bench.metrics.result import CollapseMetrics
+from nc_bench.metrics.two_pass import Measurement, TwoPassMetrics
 
 __all__ = [
     "HEAD_NAMES",

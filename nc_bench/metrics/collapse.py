@@ -12,7 +12,8 @@ from nc_bench.geometry.arrays import Array, check_arrays, check_labels, classes_
 from nc_bench.metrics.gather import Gather, no_gather
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.precision import full_precision
-from nc_bench.metrics.two_pass import CollapseMetrics, Measurement, TwoPassMetrics
+from nc_bench.metrics.result import CollapseMetrics
+from nc_bench.metrics.two_pass import Measurement, TwoPassMetrics
 
 CHUNK_ELEMENTS = 2**19
 """Float64 numbers in one chunk (4 MiB): small enough for the cache, large enough for the matrix products."""
@@ -25,6 +26,8 @@ def collapse_metrics(
     bias: Array | None = None,
     *,
     classes: Any = None,
+    minimum_samples: int = 1,
+    absent: str = "nan",
 ) -> CollapseMetrics:
     """Neural-collapse metrics of one set of features, as plain floats.
 
@@ -36,6 +39,10 @@ def collapse_metrics(
     and 1e-6 for float32 ones, also at deep collapse (float32 with less where deviations from the class means are nearly
     orthogonal to what they are multiplied with).
 
+    Classes with samples, but fewer than `minimum_samples`, are left out, with their rows of `weight`;
+    classes without samples make what needs every class NaN (absent="nan") or are left out too ("skip"). The result's
+    `left_out` says which, with their counts, and `per_class["class"]` which are left.
+
     At exact collapse on a simplex centred at 0 with weight = its vertices: every nc*, `centre_offset`,
     `output_collapse`, `isometry_defect` and `risk_gap` is 0, `simplex_efficiency`, `accuracy` and
     `ncc_accuracy` 1. Undefined values (an empty class, one class, a zero mean, a non-finite feature) are NaN and
@@ -43,8 +50,13 @@ def collapse_metrics(
     Sources: E & Wojtowytsch (2021), section 1 and Cor. 4.2; Papyan, Han & Donoho (2020).
 
     Raises ValueError, one line, for what is no array of numbers or is masked, sparse or complex, wrong shapes,
-    mismatched lengths, labels out of range, no samples, a bias without weight.
+    mismatched lengths, labels out of range, no samples, a bias without weight, no class that has enough samples, or an
+    unknown `absent`.
     """
+    if absent not in ("nan", "skip"):
+        raise ValueError(f'absent must be "nan" or "skip", got {absent!r}')
+    if isinstance(minimum_samples, bool) or not isinstance(minimum_samples, int) or minimum_samples < 1:
+        raise ValueError(f"minimum_samples must be a positive integer, got {minimum_samples!r}")
     features, labels = tensor_of("features", features), tensor_of("labels", labels)
     check_arrays(features, labels)
     if len(features) == 0:
@@ -53,8 +65,19 @@ def collapse_metrics(
     head = _checked_head(weight, bias, features)
     count = _number_of_classes(labels, head, classes)
     check_labels(labels, count)
-    measured = measure_features(features[None], labels[None], classes=count, head=head)
-    return measured.metrics[0]
+    counts = torch.bincount(labels, minlength=count)
+    kept = (counts >= minimum_samples) | ((counts == 0) & (absent == "nan"))
+    if not bool((kept & (counts > 0)).any()):
+        raise ValueError(f"no class has {minimum_samples} samples or more")
+    if bool(kept.all()):
+        return measure_features(features[None], labels[None], classes=count, head=head).metrics[0]
+    own = kept[labels]
+    features, labels = features[own], (kept.cumsum(0) - 1)[labels[own]]
+    part = None if head is None else head.of_classes(kept)
+    metrics = measure_features(features[None], labels[None], classes=int(kept.sum()), head=part).metrics[0]
+    metrics.per_class["class"] = kept.nonzero()[:, 0].cpu().numpy()
+    metrics.left_out = {c: int(counts[c]) for c in (~kept).nonzero()[:, 0].tolist()}
+    return metrics
 
 
 def measure_features(

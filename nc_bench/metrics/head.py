@@ -39,6 +39,10 @@ class Head:
         bias = None if self.bias is None else torch.where(usable[:, None], self.bias, 0)
         return replace(self, weight=zeroed_unless(usable, self.weight), bias=bias)
 
+    def of_classes(self, kept: Bool[Tensor, "k"]) -> Head:
+        """A head with these classes only."""
+        return replace(self, weight=self.weight[:, kept], bias=None if self.bias is None else self.bias[:, kept])
+
     def without_common_part(self) -> Head:
         """A head whose outputs differ by one number for all classes: softmax does not see it, rounding does.
 

@@ -14,19 +14,10 @@ from nc_bench.metrics.class_geometry import unit_for
 from nc_bench.metrics.class_tables import ClassTables
 from nc_bench.metrics.gather import Gather, no_gather
 from nc_bench.metrics.head import Head
+from nc_bench.metrics.result import CollapseMetrics, class_columns
 from nc_bench.metrics.sample_sums import SampleSums
 from nc_bench.metrics.second_pass import SecondPass
 from nc_bench.metrics.undefined import conditions, mask_undefined
-
-
-class CollapseMetrics(dict[str, float]):
-    """Metric values by name; `reasons` says for every NaN why the metric is undefined."""
-
-    reasons: dict[str, str]
-
-    def __init__(self, values: dict[str, float], reasons: dict[str, str]) -> None:
-        super().__init__(values)
-        self.reasons = reasons
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +80,13 @@ class TwoPassMetrics:
         values = assemble(tables, sums)
         table, reasons = mask_undefined(values, conditions(tables, sums))
         rows = [dict(zip(values, row, strict=True)) for row in table.tolist()]
-        metrics = [CollapseMetrics(row, why) for row, why in zip(rows, reasons, strict=True)]
+        matrices = {"means": tables.centred_means}
+        if tables.head is not None:
+            matrices["weight"] = tables.head.centred_weight
+        metrics = [
+            CollapseMetrics(row, why, columns, {name: matrix[trial] for name, matrix in matrices.items()})
+            for trial, (row, why, columns) in enumerate(zip(rows, reasons, class_columns(tables, sums), strict=True))
+        ]
         return Measurement(metrics=metrics, class_means=self._first.means(empty=torch.nan))
 
     def _tables(self) -> ClassTables:

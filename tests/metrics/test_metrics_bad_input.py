@@ -16,7 +16,9 @@ from nc_bench.metrics import METRIC_NAMES
 
 RANDOM = np.random.default_rng(0)
 FEATURES, LABELS = RANDOM.standard_normal((6, 3)), np.array([0, 1, 2, 0, 1, 2])
-WEIGHT, BIAS = RANDOM.standard_normal((3, 3)), RANDOM.standard_normal(3)
+# Rows along the class means, so that every metric is defined.
+WEIGHT = FEATURES[:3] + FEATURES[3:] + 0.1 * RANDOM.standard_normal((3, 3))
+BIAS = 0.1 * RANDOM.standard_normal(3)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+"""What a measurement returns: values by name, reasons, and tables over classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nc_bench.metrics import class_geometry as geometry
+from nc_bench.metrics.class_tables import ClassTables
+from nc_bench.metrics.sample_sums import SampleSums
+
+MOST_CLASSES = 1000
+"""Classes up to which tables of all pairs are made."""
+
+Table = NDArray[Any]
+
+
+class CollapseMetrics(dict[str, float]):
+    """Metric values by name; `reasons` says for every NaN why the metric is undefined.
+
+    per_class: columns by name, one entry per class: class (its label), count, mean_norm |mu_c - mu|, variance V_c, and
+    with a head weight_norm |w_c|, cosine cos(w_c, mu_c - mu), risk and accuracy; NaN where a class has no value.
+    left_out: the classes that were left out, with their number of samples.
+    """
+
+    def __init__(
+        self,
+        values: dict[str, float],
+        reasons: dict[str, str],
+        per_class: Mapping[str, Table] | None = None,
+        rows: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(values)
+        self.reasons = reasons
+        self.per_class: dict[str, Table] = dict(per_class or {})
+        self.left_out: dict[int, int] = {}
+        self._rows = dict(rows or {})
+
+    @property
+    def cosines(self) -> dict[str, Table]:
+        """(K, K) cosines between the rows of M ("means") and, with a head, of Wc ("weight").
+
+        -1/(K-1) off the diagonal for a simplex; NaN for a row of zeros. ValueError for more than 1000 classes.
+        """
+        classes = len(next(iter(self._rows.values())))
+        if classes > MOST_CLASSES:
+            raise ValueError(f"tables of cosines are made for up to {MOST_CLASSES} classes, and there are {classes}")
+        units = {name: geometry.unit_rows(rows[None])[0] for name, rows in self._rows.items()}
+        return {name: (rows @ rows.mT).cpu().numpy() for name, rows in units.items()}
+
+
+def class_columns(tables: ClassTables, sums: SampleSums) -> list[dict[str, Table]]:
+    """`CollapseMetrics.per_class` of every trial."""
+    unit = tables.unit[:, None]
+    columns = {
+        "count": tables.counts,
+        "mean_norm": geometry.row_norms(tables.centred_means) * unit,
+        "variance": sums.squared_deviation / tables.counts * unit * unit,
+    }
+    head = tables.head
+    if head is not None:
+        columns |= {
+            "weight_norm": geometry.row_norms(head.weight) * head.unit[:, None],
+            "cosine": 1 - geometry.misalignments(head.directions, tables.centred_means),
+            "risk": sums.loss / tables.counts,
+            "accuracy": sums.correct / tables.counts,
+        }
+    known = {name: torch.ones_like(tables.counts, dtype=torch.bool) for name in columns}
+    for name in known.keys() - {"count", "weight_norm"}:
+        known[name] &= (tables.counts > 0) & tables.measurable[:, None]
+    if head is not None:
+        for name in ("weight_norm", "cosine", "risk", "accuracy"):
+            known[name] &= head.usable[:, None]
+    columns = {name: torch.where(known[name], column, torch.nan) for name, column in columns.items()}
+    arrays = {name: column.cpu().numpy() for name, column in columns.items()}
+    labels = np.arange(tables.classes)
+    return [
+        {"class": labels} | {name: column[trial] for name, column in arrays.items()}
+        for trial in range(len(tables.counts))
+    ]
