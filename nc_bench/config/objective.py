@@ -96,6 +96,11 @@ class Objective(Section):
         return self.loss == "exponential"
 
     @property
+    def is_squared_error(self) -> bool:
+        """Whether the loss is the squared error, rescaled or not."""
+        return self.loss == "mse"
+
+    @property
     def is_rescaled(self) -> bool:
         """Whether the squared error is not the plain one."""
         return (self.mse_true_weight, self.mse_target) != (1, 1)
@@ -130,7 +135,7 @@ class Objective(Section):
             problems.append("objective.focal_gamma: missing (2 in Lin et al. 2017)")
         if self.focal_gamma is not None and not focal:
             problems.append("objective.focal_gamma: needs objective.loss: focal")
-        if self.loss != "mse":
+        if not self.is_squared_error:
             for name, value in (("mse_true_weight", self.mse_true_weight), ("mse_target", self.mse_target)):
                 problems += [f"objective.{name}: needs objective.loss: mse"] * (value != 1)
         return problems

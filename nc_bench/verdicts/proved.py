@@ -155,7 +155,7 @@ def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | 
     decays = {"head_decay": objective.decay_of_head, "feature_decay": objective.feature_decay}
     uneven = len(set(counts)) > 1
     signed = not config.model.has_nonnegative_features
-    if objective.loss == "mse" and signed and (uneven or decayed_bias):
+    if objective.is_squared_error and signed and (uneven or decayed_bias):
         bias = objective.decay_of_head if decayed_bias else "free" if biased else None
         weights = objective.class_weights
         return predict(
