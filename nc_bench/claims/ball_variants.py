@@ -171,6 +171,6 @@ def _best_minimum(config: Config, counts: tuple[int, ...]) -> float:
 
 
 def _bounded(width: int, radius: float, *, head_bound: dict[str, Any] | None = None, **rest: Any) -> Config:
-    features = {"radius": radius, **{key: rest.pop(key) for key in ("p", "set") if key in rest}}
+    features: dict[str, Any] = {"radius": radius, **{key: rest.pop(key) for key in ("p", "set") if key in rest}}
     constraints = {"features": features, "head": head_bound or {"radius": 1.0}}
     return unconstrained(width, constraints=constraints, feature_rate=4, **rest)
