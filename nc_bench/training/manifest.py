@@ -39,6 +39,7 @@ def facts_of_trials(
         **({"layers": _layers(recorder)} if recorder.stages else {}),
         "classes": ensemble.classes,
         "class_names": list(dataset.class_names or map(str, range(dataset.classes))),
+        **({"data_notes": list(dataset.notes)} if dataset.notes else {}),
         "data_digest": dataset.digest or data_digest(dataset),
         "samples": {"train": ensemble.samples, "test": len(ensemble.test_labels)},
         "input_shape": list(ensemble.input_shape),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -167,4 +168,7 @@ def test_a_run_says_what_its_data_leave_out(tmp_path: Path, capsys: pytest.Captu
         training={"epochs": 1, "batch_size": 40},
     )
     assert run_training(config, tmp_path / "run") == "complete"
-    assert f"{tmp_path / 'data' / 'train'}: left out 1 file (.txt 1)" in capsys.readouterr().err
+    said = f"{tmp_path / 'data' / 'train'}: left out 1 file (.txt 1)"
+    assert said in capsys.readouterr().err
+    (note,) = json.loads((tmp_path / "run" / "manifest.json").read_text())["data_notes"]
+    assert note.startswith(said)
