@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from nc_bench.errors import UserError
 
 
-def expanded(path: str | os.PathLike[str], *, key: str = "", error: type[UserError] = UserError) -> Path:
+def expanded(path: Any, *, key: str = "", error: type[UserError] = UserError) -> Path:
     """The path with `~` and `~name` replaced by home folders.
 
     Raises `error`, one line that begins with `key` where it is given: no text or path, or no such home folder.
     """
     place = f"{key}: " if key else ""
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | bytes | os.PathLike):
         raise error(f"{place}should be a path, not {type(path).__name__}")
     text = os.fsdecode(path)
     if not text.strip() or "\0" in text:

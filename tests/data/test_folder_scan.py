@@ -16,6 +16,8 @@ from PIL import Image
 from small_runs import network
 
 from nc_bench.data.folder_scan import class_order
+from nc_bench.errors import UserError
+from nc_bench.paths import expanded
 from nc_bench.training import run_training
 
 
@@ -154,9 +156,15 @@ def test_a_name_that_would_break_the_line_is_escaped(tmp_path: Path) -> None:
     assert "a\\nb.png: cannot be read as an image" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("root", ["~nobody-of-this-name/data", "a\0b", "  "])
+@pytest.mark.parametrize("root", ["~nobody-of-this-name/data", "  "])
 def test_a_root_that_is_no_path_is_one_line(root: str) -> None:
     assert refusal(root).startswith("data.root: ")
+
+
+@pytest.mark.parametrize("path", ["a\0b", "", " ", 3, None, b"a\0b"])
+def test_what_is_no_path_is_one_line(path: Any) -> None:
+    with pytest.raises(UserError, match=r"^key: should be a path, not \S.*$"):
+        expanded(path, key="key")
 
 
 def test_a_run_says_what_its_data_leave_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
