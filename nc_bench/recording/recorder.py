@@ -24,7 +24,9 @@ FEATURE_BUDGET = 2**31
 """Bytes of features kept in memory between the two passes of a measurement; beyond it they are computed again."""
 
 BATCH_ELEMENTS = 2**22
-"""Numbers in one evaluation batch, counted over trials and the widest of input and features."""
+"""Numbers of one trial in one evaluation batch, counted over the widest of input and features.
+
+The number of trials does not enter: in batches of another size a stacked trial would get other last bits than alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +157,7 @@ class Recorder:
         mine, own_labels = select_rows(split.inputs, share), split.labels[:, share]
         trials = len(split.labels)
         width = max(math.prod(split.inputs.shape[1:]), *self.widths.values())
-        rows = max(1, BATCH_ELEMENTS // (trials * width))
+        rows = max(1, BATCH_ELEMENTS // width)
         outputs = {stage.module: stage.features for stage in self.stages.values()}
         with FeatureTap(self.model, self.model.head, outputs=outputs) as tap:
             for inputs, labels in zip(mine.split(rows), own_labels.split(rows, 1), strict=True):

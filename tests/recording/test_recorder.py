@@ -119,8 +119,8 @@ def test_features_computed_twice_give_the_same_numbers(
 ) -> None:
     configs = [small(seed=seed, constraints={"outputs": outputs}) for seed in (0, 1)]
     ensemble = trained(*configs)
-    # Three samples of both trials in a batch: the 5 inputs are wider than the 4 features.
-    monkeypatch.setattr(recorder, "BATCH_ELEMENTS", 3 * 2 * 5)
+    # Three samples in a batch: the 5 inputs are wider than the 4 features.
+    monkeypatch.setattr(recorder, "BATCH_ELEMENTS", 3 * 5)
     kept, recomputed = Recorder(ensemble.model, configs, 3), Recorder(ensemble.model, configs, 3, budget=0)
     train, test = splits(ensemble)
     for split, centres in ((train, None), (test, kept.record(train).centres)):
@@ -215,6 +215,26 @@ def test_residuals_on_a_sphere_count_to_both_sides(factor: float) -> None:
         ensemble.model.backbone.features[0, 5] *= factor
     residual = recorder.record(ensemble.train_split()).residuals["feature_residual"]
     assert residual == [pytest.approx(abs(factor - 1), rel=1e-12)]
+
+
+@pytest.mark.parametrize("budget", [0, 2**20])
+def test_a_trial_is_measured_in_the_same_batches_alone_and_stacked(
+    budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(recorder, "BATCH_ELEMENTS", 7 * 5)
+    forward = Classifier.forward
+    monkeypatch.setattr(Classifier, "forward", lambda model, x: sizes.append(x.shape[1]) or forward(model, x))
+    configs = [small(seed=seed) for seed in (0, 1, 2)]
+    stacked = trained(*configs, epochs=1)
+    sizes.clear()
+    together = Recorder(stacked.model, configs, 3, budget=budget).record(stacked.train_split())
+    in_stack = list(sizes)
+    alone = trained(configs[1], epochs=1)
+    sizes.clear()
+    single = Recorder(alone.model, configs[1:2], 3, budget=budget).record(alone.train_split())
+    assert sizes == in_stack and len(sizes) > 1
+    assert single.penultimate.metrics[0] == pytest.approx(together.penultimate.metrics[1], rel=0, abs=0, nan_ok=True)
 
 
 @pytest.mark.parametrize("budget", [0, 2**20])

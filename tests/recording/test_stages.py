@@ -96,7 +96,7 @@ def test_features_computed_twice_give_the_same_numbers(rows: int, trials: int, l
     ensemble = trained(*(config(layers, seed=seed) for seed in range(trials)))
     train = ensemble.train_split()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(recorder, "BATCH_ELEMENTS", rows * trials * 8)
+        patched.setattr(recorder, "BATCH_ELEMENTS", rows * 8)
         kept, twice = recorder_of(ensemble).record(train), recorder_of(ensemble, budget=0).record(train)
     assert list(kept.layers) == list(twice.layers) == ["penultimate", *sorted(layers, key=depth)]
     for name, layer in kept.layers.items():
