@@ -224,7 +224,12 @@ def test_a_trial_is_measured_in_the_same_batches_alone_and_stacked(
     sizes: list[int] = []
     monkeypatch.setattr(recorder, "BATCH_ELEMENTS", 7 * 5)
     forward = Classifier.forward
-    monkeypatch.setattr(Classifier, "forward", lambda model, x: sizes.append(x.shape[1]) or forward(model, x))
+
+    def counted(model: Classifier, inputs: Tensor) -> Tensor:
+        sizes.append(inputs.shape[1])
+        return forward(model, inputs)
+
+    monkeypatch.setattr(Classifier, "forward", counted)
     configs = [small(seed=seed) for seed in (0, 1, 2)]
     stacked = trained(*configs, epochs=1)
     sizes.clear()
