@@ -164,15 +164,24 @@ def write_run(
 
 
 def write_plane(
-    run: Run, *, epoch: int, classes: int, spread: float, tested: bool = True, predicted: bool = True
+    run: Run,
+    *,
+    epoch: int,
+    classes: int,
+    spread: float,
+    tested: bool = True,
+    predicted: bool = True,
+    scales: tuple[float, float] = (1.0, 1.0),
 ) -> None:
-    """Points around the vertices of a regular polygon, in the run's folder of features."""
+    """Points around the vertices of a regular polygon, in the run's folder of features; `scales` multiply both."""
     random = np.random.default_rng(epoch)
     angles = 2 * np.pi * np.arange(classes) / classes
     vertices = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
     labels = np.arange(4 * classes) % classes
     points = (vertices[labels] + spread * random.normal(size=(len(labels), 2))).astype(np.float32)
     shown = len(labels) if tested else 0
+    with np.errstate(all="ignore"):
+        points, vertices = (part * np.float32(scale) for part, scale in zip((points, vertices), scales, strict=True))
     content = {
         "train": points,
         "train_labels": labels,

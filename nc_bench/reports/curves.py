@@ -17,11 +17,13 @@ from nc_bench.reports.queries import claim, curve, null_value
 from nc_bench.reports.style import (
     FAINT,
     INK,
+    LARGEST,
     PANEL,
     SERIES,
     SMALL,
     TEXT,
     VERTICAL_RATIO,
+    drawable,
     drawn,
     headed_figure,
     logarithmic_ticks,
@@ -115,7 +117,7 @@ def _drawable(
     run: RunTables, split: str, name: str, logarithmic: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     epochs, values = curve(run, split, name)
-    keep = np.isfinite(values) & ((values > 0) | (not logarithmic))
+    keep = drawable(values, logarithmic=logarithmic)
     return epochs[keep], values[keep]
 
 
@@ -126,14 +128,14 @@ def _risk_levels(run: RunTables, axes: Axes) -> None:
     if len(floor):
         axes.plot(epochs, floor, color=FAINT, linewidth=1, label="floor of the norms reached (risk_floor)")
     predicted = float(claim(run, "risk").get("predicted", math.nan))
-    if predicted > 0:
+    if drawable(np.array([predicted]), logarithmic=True).all():
         axes.axhline(predicted, color=INK, linewidth=1, linestyle="-.", label=f"predicted minimum {number(predicted)}")
 
 
 def _nulls(run: RunTables, axes: Axes) -> None:
     for (name, _), colour in zip(SIMPLEX.metrics, SERIES, strict=True):
         level = null_value(run, name)
-        if level > 0 and axes.lines:
+        if axes.lines and drawable(np.array([level]), logarithmic=True).all():
             axes.axhline(level, color=colour, linewidth=1.2, linestyle=":")
 
 
@@ -152,7 +154,7 @@ def _finish(run: RunTables, axes: Axes, panel: Panel) -> None:
     if panel.logarithmic:
         axes.set_yscale("log")
         logarithmic_ticks(axes.yaxis, most_ratio=VERTICAL_RATIO)
-    if typed_config(run).record.every == "log":
+    if typed_config(run).record.every == "log" and _has_positive_epochs(axes):
         axes.set_xscale("log")
     legend = axes.legend(
         loc="lower left",
@@ -167,8 +169,14 @@ def _finish(run: RunTables, axes: Axes, panel: Panel) -> None:
     legend.set_in_layout(False)  # it stands in the space that the title's pad leaves, and must not narrow the panel
 
 
+def _has_positive_epochs(axes: Axes) -> bool:
+    return any((np.asarray(line.get_xdata()) > 0).any() for line in axes.lines)
+
+
 def _why_empty(run: RunTables, panel: Panel) -> str:
     names = [name for name, _ in panel.metrics]
+    if any(not np.isnan(curve(run, split, name)[1]).all() for name in names for split in ("train", "test")):
+        return f"0 or beyond {LARGEST:g}" if panel.logarithmic else f"beyond {LARGEST:g}"
     keys = [key for key in run.reasons if key[1:3] == ("train", PENULTIMATE) and key[3] in names]
     return f"undefined: {run.reasons[keys[-1]]}" if keys else "not measured"
 

@@ -19,6 +19,7 @@ from nc_bench.reports.style import (
     SMALL,
     TEXT,
     VERTICAL_RATIO,
+    drawable,
     drawn,
     headed_figure,
     logarithmic_ticks,
@@ -73,7 +74,7 @@ def _draw(run: RunTables, axes: Axes, panel: Panel, layers: list[str]) -> None:
         label: str | None = f"{words} ({name})"
         for split, line, faded in (("train", "-", 1.0), ("test", "--", 0.6)):
             values = last_by_layer(run, split, name)
-            shown = np.isfinite(values) & ((values > 0) | (not panel.logarithmic))
+            shown = drawable(values, logarithmic=panel.logarithmic)
             if shown.any():
                 where = np.where(shown, values, np.nan)
                 axes.plot(
@@ -81,8 +82,8 @@ def _draw(run: RunTables, axes: Axes, panel: Panel, layers: list[str]) -> None:
                 )
                 label = None
         null = _null(run, layers, name)
-        if np.isfinite(null).any():
-            axes.plot(places, null, ":", color=colour, linewidth=1.2)
+        if (shown := drawable(null, logarithmic=panel.logarithmic)).any():
+            axes.plot(places, np.where(shown, null, np.nan), ":", color=colour, linewidth=1.2)
     quiet(axes)
     axes.set_title(panel.title, loc="left", fontsize=PANEL, fontweight="bold", color=INK, pad=34)
     axes.set_ylabel(panel.meaning + (" (log scale)" if panel.logarithmic else ""), fontsize=TEXT, color=INK)
@@ -91,7 +92,9 @@ def _draw(run: RunTables, axes: Axes, panel: Panel, layers: list[str]) -> None:
         axes.tick_params("x", labelrotation=90)
     axes.set_xlim(-0.3, len(layers) - 0.7)
     if not axes.lines:
-        axes.text(0.5, 0.5, "undefined at every layer", transform=axes.transAxes, ha="center", fontsize=TEXT)
+        axes.text(
+            0.5, 0.5, "undefined, 0 or too large at every layer", transform=axes.transAxes, ha="center", fontsize=TEXT
+        )
         return
     if panel.logarithmic:
         axes.set_yscale("log")

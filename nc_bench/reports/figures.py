@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,10 +40,8 @@ def write_figures(run: RunTables) -> list[Path]:
     for name, draw in FIGURES_OF_A_RUN.items():
         path = folder / f"{name}.png"
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                figure = draw(run)
-                picture = None if figure is None else png(figure)
+            figure = draw(run)
+            picture = None if figure is None else png(figure)
         except (OSError, RunError):
             raise
         except Exception as error:

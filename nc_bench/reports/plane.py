@@ -27,16 +27,16 @@ class View:
     """One panel: points (N, 2) with their labels, and the vertices they belong to."""
 
     title: str
-    points: NDArray[np.float32]
+    points: NDArray[np.float64]
     labels: NDArray[np.int64]
-    vertices: NDArray[np.float32]
+    vertices: NDArray[np.float64]
 
 
 def simplex_plane(run: RunTables) -> Figure | None:
     """Features on the plane of the simplex, at the first and the last recorded epoch of it; None if there is none.
 
     Panels: training samples at the first and at the last recorded epoch, test samples at the last, as far as there
-    are any. Open rings: the vertices. All panels share one scale.
+    are any. Open rings: the vertices. All panels share one scale. ValueError, one line, for vertices beyond float32.
     """
     recorded = planes(run)
     if not recorded:
@@ -55,15 +55,19 @@ def simplex_plane(run: RunTables) -> Figure | None:
 def _views(recorded: Sequence[Plane]) -> list[View]:
     first, last = recorded[0], recorded[-1]
     shown = [first, last] if first.epoch != last.epoch else [last]
-    views = [
-        View(title=_when("training samples", p), points=p.train, labels=p.train_labels, vertices=p.vertices)
-        for p in shown
-    ]
+    views = [_view(_when("training samples", plane), plane, plane.train, plane.train_labels) for plane in shown]
     if len(last.test):
-        views.append(
-            View(title=_when("test samples", last), points=last.test, labels=last.test_labels, vertices=last.vertices)
-        )
+        views.append(_view(_when("test samples", last), last, last.test, last.test_labels))
     return views
+
+
+def _view(title: str, plane: Plane, points: NDArray[np.float32], labels: NDArray[np.int64]) -> View:
+    """In float64: lengths of float32 vectors beyond 1e19 overflow."""
+    if not np.isfinite(plane.vertices).all():
+        raise ValueError(f"at epoch {plane.epoch} the corners of the simplex are beyond float32")
+    return View(
+        title=title, points=points.astype(np.float64), labels=labels, vertices=plane.vertices.astype(np.float64)
+    )
 
 
 def _when(samples: str, plane: Plane) -> str:
@@ -73,7 +77,7 @@ def _when(samples: str, plane: Plane) -> str:
 def _reach(view: View) -> float:
     points = view.points[np.isfinite(view.points).all(axis=1)]
     farthest = np.abs(points).max() if len(points) else 0.0
-    return float(max(farthest * 1.05, np.linalg.norm(view.vertices, axis=1).max() * 1.25))
+    return float(max(farthest * 1.05, np.linalg.norm(view.vertices, axis=1).max() * 1.25)) or 1.0
 
 
 def _draw(axes: Axes, view: View, reach: float) -> None:
@@ -96,7 +100,7 @@ def _draw(axes: Axes, view: View, reach: float) -> None:
     axes.set_ylim(-reach, reach)
 
 
-def _named_rings(axes: Axes, vertices: NDArray[np.float32]) -> None:
+def _named_rings(axes: Axes, vertices: NDArray[np.float64]) -> None:
     """Rings that stay visible on top of their points, each with the number of its class outside."""
     x, y = vertices[:, 0], vertices[:, 1]
     rings = axes.scatter(x, y, s=150, facecolors="none", edgecolors=INK, linewidths=1.1, zorder=3)

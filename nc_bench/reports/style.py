@@ -26,6 +26,9 @@ DPI = 150
 VERTICAL_RATIO = 300
 """Ratio of the ends of a vertical axis of a run's figures up to which 2 and 5 are named beside the powers of ten."""
 
+LARGEST = 1e100
+"""Numbers beyond it, and on a logarithmic axis those below its inverse, are not drawn: matplotlib's sums overflow."""
+
 FEW_CLASSES = 10
 
 MARGIN = 0.14
@@ -44,6 +47,12 @@ def drawn(text: str, length: int = 1000) -> str:
     """Text that matplotlib draws as it is, shortened: a `$` is no mathematics, a first `_` hides nothing."""
     escaped = shortened(plain(text), length).replace("$", r"\$")
     return f" {escaped}" if escaped.startswith("_") else escaped
+
+
+def drawable(values: NDArray[np.float64], *, logarithmic: bool) -> NDArray[np.bool_]:
+    """Which of the values an axis can show."""
+    shown = np.isfinite(values) & (np.abs(values) <= LARGEST)
+    return shown & (values >= 1 / LARGEST) if logarithmic else shown
 
 
 def png(figure: Figure) -> bytes:

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from made_runs import CLAIMED, prediction, write_plane
+from made_runs import CLAIMED, LAST, prediction, write_plane
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nc_bench import Run
-from nc_bench.reports import metric_curves, simplex_plane, write_figures
+from nc_bench.reports import depth_profile, metric_curves, simplex_plane, write_figures
 from nc_bench.runs import RunError
 
 MakeRun = Callable[..., Run]
@@ -132,6 +133,47 @@ def test_exact_collapse_is_no_obstacle(make_run: MakeRun) -> None:
 def test_epochs_recorded_logarithmically_are_shown_so(make_run: MakeRun) -> None:
     assert panels_of(metric_curves(make_run(name="log", config={"record": {"every": "log"}})))[0].get_xscale() == "log"
     assert panels_of(metric_curves(make_run(name="all")))[0].get_xscale() == "linear"
+
+
+@pytest.mark.parametrize("value", [0.0, 1.7e308, -1e308, float("inf")])
+def test_no_value_makes_the_curves_warn_or_fail(make_run: MakeRun, value: float) -> None:
+    """Curves that end at the value, constant ones, the epoch 0 alone, and levels: a warning is an error here."""
+    names = dict.fromkeys(LAST, value)
+    judged = [prediction("risk", 0.05, predicted=value), prediction("nc2_equiangular", 0.1, null=value)]
+    run = make_run(last=names, predictions=judged, config={"record": {"every": "log"}})
+    constant, mixed = run.rows.assign(**names), run.rows.copy()
+    for place, other in enumerate((0.0, 5e-324, 1e-300, 1.0, 1e300, 1.7e308)):
+        mixed.loc[mixed.index[place], list(LAST)] = other
+    for rows in (constant, mixed, constant[constant["epoch"] == 1].assign(epoch=0)):
+        drawn(metric_curves(Run(**{**run.__dict__, "rows": rows})))
+    inner = pd.concat([constant.assign(layer="inner"), mixed])
+    drawn(depth_profile(Run(**{**run.__dict__, "rows": inner})))
+
+
+def test_what_cannot_be_drawn_is_not_called_unmeasured(make_run: MakeRun) -> None:
+    zero, large = dict.fromkeys(LAST, 0.0), dict.fromkeys(LAST, 1e300)
+    panels = panels_of(metric_curves(make_run(name="zero", last=zero, test=zero, predictions=[])))
+    assert [words(axes) for axes in panels] == [["0 or beyond 1e+100"]] * 3 + [[]]
+    panels = panels_of(metric_curves(make_run(name="large", last=large, test=large, predictions=[])))
+    assert [words(axes) for axes in panels] == [["0 or beyond 1e+100"]] * 3 + [["beyond 1e+100"]]
+
+
+@pytest.mark.parametrize("points", [0.0, 1e30, float("inf")])
+@pytest.mark.parametrize("vertices", [0.0, 1e-45, 3e38])
+def test_planes_of_any_size(make_run: MakeRun, points: float, vertices: float) -> None:
+    run = make_run()
+    write_plane(run, epoch=300, classes=4, spread=0.1, scales=(points, vertices))
+    (train, _) = drawn(simplex_plane(run))
+    assert np.isfinite(train.get_xlim()).all() and train.get_xlim()[0] < train.get_xlim()[1]
+
+
+def test_a_simplex_beyond_float32_is_said(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run()
+    write_plane(run, epoch=300, classes=4, spread=0.1, scales=(1.0, float("inf")))
+    assert [path.name for path in write_figures(run)] == ["metric_curves.png"]
+    said = capsys.readouterr().err
+    path = run.path / "figures" / "simplex_plane.png"
+    assert said == f"{path}: cannot be drawn (at epoch 300 the corners of the simplex are beyond float32)\n"
 
 
 @pytest.mark.parametrize("classes", [2, 10, 15, 100])
