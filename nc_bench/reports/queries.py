@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from nc_bench.runs import RunError, RunTables
 from nc_bench.runs.directory import FEATURES, PENULTIMATE
-from nc_bench.runs.files import arrays_digest
+from nc_bench.runs.files import read_arrays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,25 +81,19 @@ def planes(run: RunTables) -> list[Plane]:
 
 
 def _plane(path: Path) -> Plane:
+    arrays, notes = read_arrays(path)
     try:
-        with safe_open(path, framework="numpy") as file:
-            notes = file.metadata()
-            stated, arrays = notes.pop("sha256", None), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if stated not in (None, arrays_digest(arrays, notes)):
-                raise RunError(f"{path}: damaged (its SHA-256 does not match)")
-            return Plane(
-                epoch=int(notes["epoch"]),
-                predicted=notes["predicted"] == "true",
-                train=arrays["train"],
-                train_labels=arrays["train_labels"],
-                test=arrays["test"],
-                test_labels=arrays["test_labels"],
-                vertices=arrays["vertices"],
-            )
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, RunError):
-            raise
-        raise RunError(f"{path}: damaged (not a whole safetensors file: {error})") from None
+        return Plane(
+            epoch=int(notes["epoch"]),
+            predicted=notes["predicted"] == "true",
+            train=arrays["train"],
+            train_labels=arrays["train_labels"],
+            test=arrays["test"],
+            test_labels=arrays["test_labels"],
+            vertices=arrays["vertices"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: damaged (holds no picture: {error})") from None
 
 
 def _rows(run: RunTables, split: str, layer: str = PENULTIMATE) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from nc_bench.errors import RunError
 
@@ -94,12 +95,25 @@ def digest(content: bytes) -> str:
 
 
 def arrays_digest(arrays: Mapping[str, NDArray[Any]], notes: Mapping[str, str]) -> str:
-    """SHA-256 of named arrays and of notes about them, as the file of a picture carries it among its notes."""
+    """SHA-256 of named arrays and of notes about them, as every file of arrays carries it among its notes."""
     found = hashlib.sha256(json.dumps(sorted(notes.items())).encode())
     for name, array in sorted(arrays.items()):
         found.update(f"{name} {array.dtype.str} {array.shape}".encode())
         found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()
+
+
+def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """The arrays and the notes of a safetensors file; RunError, one line, if it is damaged or its SHA-256 differs."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            notes = dict(file.metadata() or {})
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: damaged (not a whole safetensors file: {error})") from None
+    if notes.pop("sha256", None) not in (None, arrays_digest(arrays, notes)):
+        raise RunError(f"{path}: damaged (its SHA-256 does not match)")
+    return arrays, notes
 
 
 def read_json(path: Path) -> Any:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from numpy.typing import NDArray
 
 from nc_bench.errors import RunError
 from nc_bench.runs.directory import CONFIG, MANIFEST, PREDICTIONS, ROWS, VERDICT_COLUMNS, feature_file
-from nc_bench.runs.files import digest, parsed_json
+from nc_bench.runs.files import digest, parsed_json, read_arrays
 from nc_bench.runs.manifest import read_manifest
 from nc_bench.runs.rows import Rows, Seal, read_rows, rows_to_frame
 
@@ -31,7 +32,7 @@ class RunTables:
     rows: a table with one row per recorded epoch, split and layer: the metrics by name, then further columns,
     NaN where undefined. predictions: one row per claim (empty until the run has ended). reasons: for every NaN
     metric (epoch, split, layer, name) why it is undefined. features: where the features of a recorded (epoch, split)
-    are kept, if `record.features` asked for them: safetensors with `features.LAYER` (N, d) and `labels` (N,).
+    are kept, if `record.features` asked for them: safetensors, which `load_features` checks and reads.
     """
 
     path: Path
@@ -41,6 +42,17 @@ class RunTables:
     predictions: pd.DataFrame
     reasons: dict[tuple[int, str, str, str], str]
     features: dict[tuple[int, str], Path]
+
+    def load_features(self, epoch: int, split: str) -> dict[str, NDArray[Any]]:
+        """The features kept at an epoch of a split: `features.LAYER` (N, d) by layer, and `labels` (N,).
+
+        Raises RunError (a ValueError), one line, if none are kept there, or the file's SHA-256 does not match.
+        """
+        if (epoch, split) not in self.features:
+            kept = ", ".join(f"{at} ({of})" for at, of in sorted(self.features)) or "none; set record.features"
+            raise RunError(f"{self.path}: keeps no features of epoch {epoch} ({split}); kept are: {kept}")
+        arrays, _ = read_arrays(self.features[epoch, split])
+        return arrays
 
 
 def read_run(directory: str | Path) -> RunTables:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -16,6 +18,7 @@ from small_runs import kill, network, run_until, table, tiny_dataset
 from nc_bench import collapse_metrics, load_run
 from nc_bench.config import Config, ConfigError
 from nc_bench.recording import Recorder
+from nc_bench.runs import RunError
 from nc_bench.training import run_training
 from nc_bench.training.run import run_ensemble
 
@@ -43,7 +46,10 @@ def test_what_is_kept_is_what_was_measured(tmp_path: Path) -> None:
         assert set(tensors) == {"features.layer1", "features.penultimate", "labels"}
         assert torch.equal(tensors["labels"], DATA.train_labels if split == "train" else DATA.test_labels)
         with safe_open(path, framework="numpy") as file:
-            assert file.metadata() == {"epoch": str(epoch), "step": str(3 * epoch), "split": split}
+            notes = file.metadata()
+        assert len(notes.pop("sha256")) == 64 and notes == {"epoch": str(epoch), "step": str(3 * epoch), "split": split}
+        loaded = run.load_features(epoch, split)
+        assert set(loaded) == set(tensors) and all(np.array_equal(loaded[name], tensors[name]) for name in tensors)
         for layer in ("layer1", "penultimate"):
             features = tensors[f"features.{layer}"]
             assert features.shape[1] == {"layer1": 8, "penultimate": 4}[layer] and features.dtype == torch.float64
@@ -51,6 +57,25 @@ def test_what_is_kept_is_what_was_measured(tmp_path: Path) -> None:
             for name, value in collapse_metrics(features, tensors["labels"], classes=3).items():
                 if name != "ncc_accuracy":
                     assert rows[name].item() == pytest.approx(value, rel=1e-11, abs=1e-13)
+
+
+def test_features_whose_bits_flip_are_not_read(tmp_path: Path) -> None:
+    """At the start, among the notes, in the middle and at the end of a file."""
+    run_training(small(), tmp_path)
+    run = load_run(tmp_path)
+    path = run.features[4, "train"]
+    whole = path.read_bytes()
+    for place in (0, whole.index(b"split") + 8, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(RunError, match=rf"^{re.escape(str(path))}: damaged \(.*\)$"):
+            run.load_features(4, "train")
+    path.write_bytes(whole[:-1])
+    with pytest.raises(RunError, match=r"damaged \(not a whole safetensors file: .*\)$"):
+        run.load_features(4, "train")
+    with pytest.raises(
+        RunError, match=r"keeps no features of epoch 1 \(train\); kept are: 0 \(test\), 0 \(train\), 2 "
+    ):
+        run.load_features(1, "train")
 
 
 def contents(directory: Path) -> dict[str, Any]:
