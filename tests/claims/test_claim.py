@@ -108,7 +108,7 @@ def test_the_prediction_and_its_source_are_those_of_the_theory() -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "problem", "reason"),
     [
-        ("penultimate_ball", "risk", {**BALL, "width": 5}, "penultimate_ball predicts no risk: width 5 is too small"),
+        ("penultimate_ball", "risk", {**BALL, "width": 3}, "penultimate_ball predicts no risk: width 3 is too small"),
         ("penultimate_ball", "rsik", BALL, "penultimate_ball predicts no rsik: not one of its numbers"),
         ("seli", "head_norm_ratio_k", {"counts": (3, 1)}, "not one of its numbers"),
     ],
