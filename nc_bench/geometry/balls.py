@@ -136,11 +136,13 @@ def project_mean_square(rows: Float[Tensor, "*trials n d"], radius: float | Tens
 
 def row_limit(radius: float | Tensor, like: Tensor) -> Tensor:
     """The radius in the type and on the device of ``like``, with a last axis of length 1."""
+    largest = torch.finfo(like.dtype).max
     if isinstance(radius, Tensor):
-        return radius.to(like).unsqueeze(-1)
+        # A radius beyond the type would be infinite there, and its ratio to anything NaN.
+        return radius.to(like).unsqueeze(-1).clamp(max=largest)
     if not 0 < radius < math.inf:
         raise ValueError(f"radius must be a positive number, got {radius}")
-    return like.new_full((1,), radius)
+    return like.new_full((1,), min(radius, largest))
 
 
 def rounding_slack(dtype: torch.dtype) -> float:
