@@ -32,6 +32,14 @@ HEADERS_AT_ONCE = 8
 ORIENTATION = 0x0112
 """EXIF tag: 1 upright, 2 to 8 mirrored or turned, from 5 on by a quarter."""
 
+WITHOUT_EFFECT = (
+    # Tags that cannot be read, which turn nothing; those that a TIFF's pixels need are missed when it is decoded.
+    "Possibly corrupt EXIF|Corrupt EXIF|Metadata Warning|Tag offset too large|Tag data larger than file",
+    # Further frames that are announced wrongly, of which none is taken.
+    "Invalid APNG|Image appears to be a malformed MPO file",
+)
+"""Pillow's warnings of which nothing has to be said: the pixels that are taken are the same."""
+
 T = TypeVar("T")
 
 
@@ -67,7 +75,7 @@ class ImageFiles:
         return len(self.paths)
 
     def read(self, indices: Sequence[int]) -> UInt8[Tensor, "n c h w"]:
-        with _bombs_are_errors():
+        with _handled_warnings():
             return torch.stack([self._decoded(self.paths[index]) for index in indices])
 
     def _decoded(self, path: Path) -> UInt8[Tensor, "c h w"]:
@@ -88,7 +96,7 @@ class ImageFiles:
 
 def headers(paths: Sequence[Path]) -> list[Header]:
     """Those of all files, in their order; DataError, one line, for the first that is no image that can be used."""
-    with _bombs_are_errors(), ThreadPoolExecutor(HEADERS_AT_ONCE) as pool:
+    with _handled_warnings(), ThreadPoolExecutor(HEADERS_AT_ONCE) as pool:
         return list(pool.map(lambda path: _read(path, lambda image: _header(path, image)), paths))
 
 
@@ -163,9 +171,10 @@ def _read(path: Path, work: Callable[[Image.Image], T]) -> T:
 
 
 @contextmanager
-def _bombs_are_errors() -> Iterator[None]:
-    """Pillow warns of images beyond its limit, and refuses those beyond twice as much; its other warnings are noise."""
+def _handled_warnings() -> Iterator[None]:
+    """Pillow warns of images beyond its limit, which are refused, and of what has no effect here; others pass."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
+        for message in WITHOUT_EFFECT:
+            warnings.filterwarnings("ignore", message, UserWarning)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +147,49 @@ def test_exif_data_that_cannot_be_read_turn_nothing(tmp_path: Path) -> None:
     path = tmp_path / "odd.jpg"
     Image.fromarray(np.full((16, 16), 77, dtype=np.uint8)).save(path, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
     assert (decoded(path, shape=(1, 16, 16)) == 77).all()
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + name + content + zlib.crc32(name + content).to_bytes(4, "big")
+
+
+def test_frames_that_are_announced_wrongly_leave_the_first(tmp_path: Path) -> None:
+    """Pillow warns of both files, and a warning is an error here."""
+    gray = Image.fromarray(np.full((16, 16), 77, dtype=np.uint8))
+    png, jpeg = tmp_path / "odd.png", tmp_path / "odd.jpg"
+    gray.save(png)
+    whole = png.read_bytes()
+    png.write_bytes(whole[:33] + chunk(b"acTL", bytes(8)) + whole[33:])
+    gray.save(jpeg)
+    whole = jpeg.read_bytes()
+    jpeg.write_bytes(whole[:2] + b"\xff\xe2\x00\x10MPF\0" + b"MM\0*" + bytes(6) + whole[2:])
+    for path in (png, jpeg):
+        with pytest.warns(UserWarning, match="Invalid APNG|malformed MPO|Corrupt EXIF"):
+            Image.open(path).close()
+        assert headers([path])[0].frames == 1 and (decoded(path, shape=(1, 16, 16)) == 77).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_palette_with_levels_of_transparency_is_laid_on_the_background(tmp_path: Path, channels: int) -> None:
+    path = tmp_path / "levels.png"
+    image = Image.new("P", (16, 16), 0)
+    image.putpalette([200, 200, 200] * 256)
+    image.save(path, transparency=bytes([51] * 256))
+    pixels = decoded(path, shape=(channels, 16, 16), background=0.0)
+    assert np.abs(pixels.astype(int) - 40).max() <= 1
+
+
+def test_a_warning_that_nobody_knows_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, opened = tmp_path / "gray.png", Image.open
+    Image.fromarray(np.full((16, 16), 77, dtype=np.uint8)).save(path)
+
+    def warning(*arguments: Any, **keywords: Any) -> Any:
+        warnings.warn_explicit("something new", UserWarning, "Image.py", 1, module="PIL.Image")
+        return opened(*arguments, **keywords)
+
+    monkeypatch.setattr(Image, "open", warning)
+    with pytest.warns(UserWarning, match="something new"):
+        decoded(path, shape=(1, 16, 16))
 
 
 def test_further_frames_are_said(tmp_path: Path) -> None:
