@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nc_bench.geometry.simplex import simplex_vertices
 from nc_bench.recording.feature_files import write_plane
+from nc_bench.runs.files import read_arrays
 
 
 def turned_simplex(classes: int, width: int, *, radius: float = 1.0) -> Tensor:
@@ -33,12 +34,12 @@ def test_written_points_and_vertices(tmp_path: Path) -> None:
     path = tmp_path / "features" / "plane-00007.safetensors"
     test = (means[2:].float(), labels[2:].clone())
     write_plane(path, epoch=7, train=(means, labels), test=test, means=means, predicted_radius=3.0)
-    tensors, metadata = read(path)
+    tensors, _ = read(path)
     torch.testing.assert_close(tensors["train"], polygon(4, 2.0).float(), rtol=0, atol=1e-6)
     torch.testing.assert_close(tensors["test"], polygon(4, 2.0)[2:].float(), rtol=0, atol=1e-6)
     torch.testing.assert_close(tensors["vertices"], polygon(4, 3.0).float(), rtol=0, atol=1e-6)
     assert torch.equal(tensors["train_labels"], labels) and torch.equal(tensors["test_labels"], labels[2:])
-    assert metadata == {"epoch": "7", "predicted": "true"}
+    assert read_arrays(path)[1] == {"epoch": "7", "predicted": "true"}
 
 
 def test_without_a_prediction_or_a_test_split(tmp_path: Path) -> None:
