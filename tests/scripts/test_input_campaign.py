@@ -82,22 +82,27 @@ def as_text(*arguments: Any) -> Dataset:
 @pytest.mark.parametrize(
     ("area", "name", "fault", "found"),
     [
-        ("features", "collapse_metrics", slightly_wrong, "nc1_quotient is "),
-        ("features", "collapse_metrics", without_a_reason, "NaN without a reason"),
-        ("features", "collapse_metrics", with_a_warning, "RuntimeWarning: overflow"),
-        ("features", "collapse_metrics", several_lines, "not one line: 'one"),
-        ("features", "collapse_metrics", never, "Hang: longer than 1 s"),
-        ("arguments", "load_run", lambda path: path + 1, "TypeError"),
-        ("configurations", "config_hash", lambda config: id(config), "reads differently once it is written out"),
-        ("sweep files", "config_hash", lambda config: "the same", "two trials are one"),
-        ("folders", "load_dataset", without_notes, "left out without a word"),
-        ("folders", "load_dataset", darker, "is off by "),
-        ("folders", "load_dataset", as_text, "list(data.class_names) == sorted"),
+        ("features", "input_features.collapse_metrics", slightly_wrong, "nc1_quotient is "),
+        ("features", "input_features.collapse_metrics", without_a_reason, "NaN without a reason"),
+        ("features", "input_features.collapse_metrics", with_a_warning, "RuntimeWarning: overflow"),
+        ("features", "input_features.collapse_metrics", several_lines, "not one line: 'one"),
+        ("features", "input_features.collapse_metrics", never, "Hang: longer than 1 s"),
+        ("arguments", "input_arguments.load_run", lambda path: path + 1, "TypeError"),
+        (
+            "configurations",
+            "input_documents.config_hash",
+            lambda config: id(config),
+            "reads differently once it is written out",
+        ),
+        ("sweep files", "input_documents.config_hash", lambda config: "the same", "two trials are one"),
+        ("folders", "input_folders.load_dataset", without_notes, "left out without a word"),
+        ("folders", "input_folders.load_dataset", darker, "is off by "),
+        ("folders", "input_folders.load_dataset", as_text, "list(data.class_names) == sorted"),
     ],
 )
 def test_a_fault_is_found(
     monkeypatch: pytest.MonkeyPatch, campaign: ModuleType, area: str, name: str, fault: Callable[..., Any], found: str
 ) -> None:
-    monkeypatch.setattr(campaign, name, fault)
-    monkeypatch.setattr(campaign, "TIMEOUT", 1 if fault is never else 60)
+    monkeypatch.setattr(name, fault)
+    monkeypatch.setattr("input_outcomes.TIMEOUT", 1 if fault is never else 60)
     assert found in campaign.run(area, 400, 0)[2]
