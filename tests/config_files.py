@@ -1,4 +1,4 @@
-"""A configuration file and its refusals, for the tests that read configurations."""
+"""Small configurations, their sections and their refusals, for the tests of configurations."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pydantic import TypeAdapter
 
-from nc_bench.config import ConfigError, Model, Optimizer, load_config
+from nc_bench.config import Config, ConfigError, Model, Optimizer, load_config
 
 BALL = """
 data: {name: digits}
@@ -20,6 +21,27 @@ optimizer: {name: sgd, lr: 5e-2, momentum: .9}
 schedule: {name: cosine}
 training: {epochs: 300, batch_size: 128}
 """
+
+SMALL: dict[str, Any] = {
+    "data": {"name": "digits"},
+    "model": {"name": "mlp", "widths": [32, 16]},
+    "optimizer": {"name": "sgd", "lr": 0.05},
+    "training": {"epochs": 3, "batch_size": 128},
+}
+
+
+def small(**changes: Any) -> Config:
+    """The small configuration with sections replaced or, where both are mappings, updated."""
+    merged = {**SMALL, **changes}
+    for key, value in changes.items():
+        if isinstance(value, dict) and key in SMALL:
+            merged[key] = {**SMALL[key], **value}
+    return Config.model_validate(merged)
+
+
+def made(union: Any, **settings: Any) -> Any:
+    """The section of a union that its name chooses."""
+    return TypeAdapter(union).validate_python(settings)
 
 
 def choice(union: Any) -> str:
