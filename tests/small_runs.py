@@ -11,8 +11,12 @@ import torch
 
 from nc_bench.config import Config
 from nc_bench.data import Dataset
+from nc_bench.runs import RunDirectory
 from nc_bench.training import run_training
 from nc_bench.training.ensemble import Ensemble
+
+Open = Callable[[Path], RunDirectory]
+"""The fixtures `at` and `locked` in tests/runs: a run directory that is released when the test ends."""
 
 NETWORK: dict[str, Any] = {
     "device": "cpu",
