@@ -1,4 +1,4 @@
-"""Sweep files that the tests write."""
+"""Sweep files that the tests write, and the trials that they run of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from typing import Any
 
 import yaml
 from small_runs import NETWORK
+
+from nc_bench.sweeps.clusters import Workers
+from nc_bench.sweeps.engine import pending, run_trials
+from nc_bench.sweeps.folder import State, SweepFolder
+from nc_bench.sweeps.grid import Grid
 
 BASE: dict[str, Any] = {**NETWORK, "training": {"epochs": 2, "batch_size": 128, "checkpoint_seconds": 0}}
 
@@ -34,3 +39,18 @@ def write_sweep(folder: Path, **keys: Any) -> Path:
     path = folder / "sweep.yaml"
     path.write_text(yaml.safe_dump({"base": BASE, **keys}, sort_keys=False))
     return path
+
+
+def run_grid(grid: Grid, folder: SweepFolder, workers: Workers, **options: Any) -> dict[str, State]:
+    """Run the trials that are pending; how all of them ended."""
+    folder.lock(grid)
+    try:
+        run_trials(pending(grid.trials, folder.states(grid.trials)), folder, workers, **options)
+    finally:
+        folder.release()
+    return folder.states(grid.trials)
+
+
+def written(folder: SweepFolder) -> dict[Path, int]:
+    """When every manifest was last written: a trial that is not run again does not change it."""
+    return {path: path.stat().st_mtime_ns for path in folder.path.glob("trials/*/manifest.json")}
