@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 from theory_metrics import Solution
+
+from nc_bench.theory import predict
 
 Array = NDArray[np.float64]
 Loss = Callable[[Array, Array, Array], tuple[float, Array]]
@@ -195,3 +198,23 @@ def minimise_energy(
     result = minimize(objective, start, jac=True, method="SLSQP", constraints=constraints, options=options)
     features, weight, offset = unpack(result.x)
     return Solution(features=features, labels=labels, weight=weight, bias=offset, objective=float(result.fun))
+
+
+BALL_LOSSES = {"focal": focal(2.0), "mse": squared_error}
+"""What `loss` names in a problem of features and head in balls; the focal loss has gamma 2."""
+
+
+def ball_minimum(problem: dict[str, Any], starts: int = 2) -> Solution:
+    """The lowest minimum found of a problem that is given in the words of `predict`."""
+    options = dict(problem)
+    loss = options.pop("loss", "")
+    options |= {"loss": BALL_LOSSES[loss]} if loss else {}
+    return best(lambda seed: minimise_ball(seed=seed, **options), starts=starts)
+
+
+def ball_prediction(problem: dict[str, Any]) -> Any:
+    """What is predicted of the same problem, by name."""
+    gamma = {"focal_gamma": 2.0} if problem.get("loss") == "focal" else {}
+    prediction = predict("penultimate_ball", **problem, **gamma)
+    assert prediction.applies, prediction.reason
+    return prediction.values
