@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from nc_bench.config import Config, ConfigError, config_changes, config_hash, dump_config, load_config
 from nc_bench.errors import RunError
-from nc_bench.runs.files import digest, json_text, lock_folder, sync_folder, write_bytes, write_text
+from nc_bench.runs.files import digest, json_text, lock_folder, sync_folder, unlock, write_bytes, write_text
 from nc_bench.runs.manifest import read_manifest, write_manifest
 from nc_bench.runs.rows import Rows, Seal, read_rows, rows_to_frame, sealed_lines
 from nc_bench.text import first_line
@@ -109,7 +109,7 @@ class RunDirectory:
     def release(self) -> None:
         """Let other processes lock the directory."""
         if self._lock is not None:
-            self._lock.release()
+            unlock(self._lock)
             self._lock = None
 
     def manifest(self) -> dict[str, Any]:

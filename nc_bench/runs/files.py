@@ -7,8 +7,8 @@ import hashlib
 import json
 import math
 import os
-import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from nc_bench.errors import RunError
+from nc_bench.telling import tell
 
 LOCK = ".lock"
 
 NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 """What file systems without locks answer: Lustre mounted without flock, some network file systems."""
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -44,24 +47,46 @@ def lock_folder(folder: Path) -> FileLock:
     """Lock a folder for this process, until the lock is released or the process ends, in whatever way.
 
     Where the file system has no locks, that is said on the standard error and there is none: a second writer of a run
-    is then found by its rows (see `RunDirectory`).
+    is then found by its rows (see `RunDirectory`). A file that marks the folder as taken would be no lock: after a
+    kill it stays, and no other machine can tell that its process has ended.
 
-    RunError, naming the folder, if another process has locked it.
+    RunError, naming the folder or the file, if another process has locked it or it cannot be locked; OSError if the
+    disk is full.
     """
-    lock = FileLock(folder / LOCK, blocking=False)
+    path = folder / LOCK
+    lock = FileLock(path, blocking=False, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout:
-        raise RunError(f"{folder}: another process is writing there") from None
+        raise RunError(
+            f"{folder}: another process is writing there; wait until it ends, or choose another --out"
+        ) from None
     except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
         if isinstance(error, OSError) and error.errno not in NO_LOCKS:
-            raise
-        print(
-            f"{folder / LOCK}: this file system has no locks ({getattr(error, 'strerror', None) or error}), so this "
-            "goes on without; let no other process write there, or put --out on a disk of this machine",
-            file=sys.stderr,
+            if error.errno in DISK_FULL:
+                raise
+            raise RunError(f"{path}: cannot be locked ({reason}); {_way_on(path, error)}") from None
+        tell(
+            f"{path}: this file system has no locks ({reason}), so this goes on without; let no other process write "
+            "there, or put --out on a disk of this machine"
         )
     return lock
+
+
+def _way_on(path: Path, error: OSError) -> str:
+    """What to do about a file that cannot be locked."""
+    if path.is_symlink() or path.is_dir():
+        return "no run makes it so: delete it, or choose another --out"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "let this user write to it and to its folder, or choose another --out"
+    return "try again, or put --out on a disk of this machine"
+
+
+def unlock(lock: FileLock) -> None:
+    """Let other processes lock the folder; where the file system refuses that, they can when this process ends."""
+    with suppress(OSError, NotImplementedError):
+        lock.release()
 
 
 def sync_folder(folder: Path) -> None:

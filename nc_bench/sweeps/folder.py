@@ -13,7 +13,7 @@ from filelock import FileLock
 from nc_bench.config import Config, config_changes, dump_config, load_config
 from nc_bench.errors import RunError, SweepError
 from nc_bench.runs.directory import CONFIG, MANIFEST
-from nc_bench.runs.files import lock_folder, read_json, write_json, write_text
+from nc_bench.runs.files import lock_folder, read_json, unlock, write_json, write_text
 from nc_bench.runs.manifest import read_manifest
 from nc_bench.runs.rows import read_json_lines
 from nc_bench.sweeps.grid import Grid, trial_id
@@ -78,7 +78,7 @@ class SweepFolder:
     def release(self) -> None:
         """Let other processes lock the folder."""
         if self._lock is not None:
-            self._lock.release()
+            unlock(self._lock)
             self._lock = None
 
     def directory(self, trial: str) -> Path:

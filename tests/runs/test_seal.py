@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from small_runs import measured, network, run_until, tiny_dataset
 
 from nc_bench import load_run
@@ -226,25 +225,11 @@ def test_fewer_epochs_than_done_are_refused_and_the_run_stays_as_it_is(tmp_path:
     assert load_run(tmp_path).manifest["status"] == "interrupted"
 
 
-@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK])
-def test_a_file_system_without_locks_is_named_and_the_run_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
-) -> None:
-    def acquire(lock: Any) -> None:
-        raise OSError(number, "no locks here")
-
-    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
-    assert run_training(small(1), tmp_path / "run") == "complete"
-    said = capsys.readouterr().err
-    assert said.startswith(f"{tmp_path / 'run' / '.lock'}: this file system has no locks (no locks here), so this goes")
-    assert "put --out on" in said and said.count("\n") == 1
-
-
 @pytest.mark.parametrize("moment", ["append", "save_checkpoint", "write_manifest", "finish"])
 def test_where_the_lock_does_nothing_the_rows_tell_of_the_second_writer(
     tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    monkeypatch.setattr("nc_bench.runs.directory.lock_folder", lambda path: SimpleNamespace(release=lambda: None))
+    monkeypatch.setattr("nc_bench.runs.directory.lock_folder", lambda path: FileLock(path / ".lock"))
     original, calls = getattr(RunDirectory, moment), []
 
     def meanwhile(self: RunDirectory, *arguments: Any) -> Any:

@@ -157,7 +157,10 @@ def test_a_signal_ends_the_step_and_the_rest_follows_later(
 def test_two_processes_at_once(tmp_path: Path, start: Start) -> None:
     first = start(tmp_path, "training.epochs=100000")
     first.wait_until(lambda: rows(tmp_path) > 0)
-    assert start(tmp_path).finish() == (2, f"{tmp_path}: another process is writing there\n")
+    assert start(tmp_path).finish() == (
+        2,
+        f"{tmp_path}: another process is writing there; wait until it ends, or choose another --out\n",
+    )
     first.process.kill()
     first.process.join()
     second = start(tmp_path, "training.epochs=100000")
