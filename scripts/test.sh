@@ -19,4 +19,5 @@ echo "Linting."
 echo "Checking types."
 "$python" -m mypy
 echo "Testing."
-"$python" -m pytest "${selection[@]}"
+# One thread a process: with more, the processes take each other's cores.
+OMP_NUM_THREADS=1 "$python" -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal "${selection[@]}"

@@ -132,7 +132,7 @@ def output_collapse(products: Rows, labels: list[int], classes: int) -> dict[str
 
 def risks(products: Rows, bias: Row, labels: list[int], classes: int, budget: Any) -> dict[str, Any]:
     """With so many digits that neither 1 + e^-z nor log K + z nor log K + z^2 loses those of z."""
-    with mp.workdps(DIGITS + 2 * max(map(size_in_digits, [budget, *bias, *(z for row in products for z in row)]))):
+    with mp.workdps(enough_digits([budget, *bias, *(z for row in products for z in row)])):
         outputs = [with_bias(row, bias) for row in products]
         losses = [cross_entropy(z, y) for z, y in zip(outputs, labels, strict=True)]
         balanced = mean(mean(x for x, y in zip(losses, labels, strict=True) if y == c) for c in range(classes))
@@ -154,7 +154,7 @@ def collapse_budget(
     classes, s, sigma = len(rows), singular_values(centred), singular_values(rows)
     trace = sum(dot(w, m) for w, m in zip(centred, rows, strict=True))
     budget = radius * s[0] * mp.sqrt(mp.mpf(classes) / (classes - 1))
-    with mp.workdps(DIGITS + 2 * max(map(size_in_digits, [budget, *bias, *(z for row in products for z in row)]))):
+    with mp.workdps(enough_digits([budget, *bias, *(z for row in products for z in row)])):
         lines = [trace, dot(s, sigma), s[0] * sum(sigma), s[0] * norm(sigma) * mp.sqrt(classes - 1)]
         margins = [x / (classes - 1) for x in lines] + [budget]
         losses = [cross_entropy(with_bias(z, bias), y) for z, y in zip(products, labels, strict=True)]
@@ -181,6 +181,12 @@ def equal_risk(margin: Any, classes: int) -> Any:
 
 def equal_margin(risk: Any, classes: int) -> Any:
     return mp.log(classes - 1) - mp.log(mp.expm1(risk))
+
+
+def enough_digits(numbers: Row) -> int:
+    """So many that a sum keeps the digits of its smallest term, 1e250 + 1e-200, and its square theirs."""
+    longest = max(int(mp.log10(abs(x))) if x else 0 for x in numbers)
+    return DIGITS + 2 * (max(map(size_in_digits, numbers)) + max(longest, 0))
 
 
 def size_in_digits(number: Any) -> int:

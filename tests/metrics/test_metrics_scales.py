@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from metric_problems import Problem, class_means, simplex, small_problem
 from mpmath import mp
@@ -59,6 +59,7 @@ WITH_UNITS |= {"risk_floor", "risk_of_means", "bias_offset", "bias_offset_centre
 
 
 @settings(max_examples=60, deadline=None)
+@example(small_problem(3, classes=2, width=1, each=2), 1e-100, 1e-100, 1e250)
 @given(well_posed(), st.sampled_from(SCALES), st.sampled_from(SCALES), st.sampled_from([0.0, *SCALES]))
 def test_numbers_at_any_scale_are_right(problem: Problem, features: float, weight: float, bias: float) -> None:
     random = np.random.default_rng(5)
