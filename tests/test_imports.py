@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # models stand on constraints; training on recording and verdicts, and these on runs; sweeps on reports, whose style
 # their figures have; and `cli` on all commands.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "telling", "text"),
+    ("errors", "statistics", "telling", "text"),
     ("paths",),
     ("geometry", "config", "rng", "distributed", "vision"),
     ("metrics", "theory"),
@@ -30,7 +30,19 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 HEIGHTS = {place: height for height, floor in enumerate(FLOORS) for place in floor}
 NEVER_CONFIG = {"metrics", "theory"}
-NEVER_TORCH = {"errors", "telling", "text", "paths", "commands", "config", "theory", "runs", "verdicts", "reports"}
+NEVER_TORCH = {
+    "errors",
+    "statistics",
+    "telling",
+    "text",
+    "paths",
+    "commands",
+    "config",
+    "theory",
+    "runs",
+    "verdicts",
+    "reports",
+}
 TORCH = {"torch", "torchvision"}
 
 
