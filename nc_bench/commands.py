@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from nc_bench.errors import LostProcess, UserError, out_of_memory
+from nc_bench.telling import tell
 
 EXIT_OK, EXIT_FAILED, EXIT_REFUSED, EXIT_DIVERGED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -35,6 +36,7 @@ def run_command(work: Callable[[], int]) -> int:
 
     An error that `explain` does not know is a bug and is raised, so that Python shows its traceback and exits with 1.
     """
+    _open_standard_streams()
     _print_anything()
     try:
         try:
@@ -87,6 +89,20 @@ def _leave_at_the_next_signal() -> None:
             signal.signal(number, lambda *_: os._exit(EXIT_INTERRUPTED))
 
 
+def _open_standard_streams() -> None:
+    """Lead to nowhere what this program was started without (`>&-`): else the next file that is opened takes its place,
+
+    and what a library prints goes into that file.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, so this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115 - for as long as the program runs
+
+
 def _print_anything() -> None:
     """Let names of files that are no text, and letters that the terminal does not have, be printed as \\x and \\u."""
     for stream in (sys.stdout, sys.stderr):
@@ -118,7 +134,7 @@ def say(line: str) -> None:
             return
         except OSError:
             pass  # Said once too often is better than not at all.
-    print(line, file=sys.stderr)
+    tell(line)
 
 
 def _reader_has_left() -> bool:

@@ -39,16 +39,17 @@ def _train(arguments: argparse.Namespace) -> int:
 
     status = run_training(config, directory, resume=arguments.resume)
     if os.environ.get("RANK", "0") == "0":
-        _show(render_run, directory)
-        if status == "interrupted":
-            print(f"interrupted; go on with --resume --out {directory}")
+        _show(render_run, directory, status)
     return EXIT[status]
 
 
-def _show(render_run: Callable[[Path], None], directory: Path) -> None:
+def _show(render_run: Callable[[Path], None], directory: Path, status: str) -> None:
     """Show the run. What cannot be shown is said in one line and changes nothing: the run has ended as it has."""
     try:
         render_run(directory)
+        if status == "interrupted":
+            print(f"interrupted; go on with --resume --out {directory}")
+        sys.stdout.flush()
     except BrokenPipeError:
         raise
     except Exception as error:

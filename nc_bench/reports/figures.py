@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from nc_bench.reports.style import png
 from nc_bench.runs import RunError, RunTables
 from nc_bench.runs.directory import FIGURES
 from nc_bench.runs.files import write_bytes
+from nc_bench.telling import tell
 from nc_bench.text import one_line
 
 __all__ = ["depth_profile", "metric_curves", "simplex_plane", "write_figures"]
@@ -45,7 +45,7 @@ def write_figures(run: RunTables) -> list[Path]:
         except (OSError, RunError):
             raise
         except Exception as error:
-            print(f"{path}: cannot be drawn ({one_line(error)})", file=sys.stderr)
+            tell(f"{path}: cannot be drawn ({one_line(error)})")
             picture = None
         if picture is None:
             path.unlink(missing_ok=True)

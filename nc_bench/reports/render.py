@@ -14,18 +14,18 @@ from nc_bench.verdicts.judging import read_judged_run
 
 
 def render_run(run_dir: str | Path) -> None:
-    """Print the table of claims and the sentence of a run, write its figures and page, and print their paths.
+    """Write a run's figures and page, and print its table of claims, its sentence and the paths.
 
     Needs no torch. RunError, one line, if the directory holds no run or a file in it is damaged; OSError where it
-    cannot be written (the table and the sentence have been printed by then).
+    cannot be written.
     """
     run = read_judged_run(run_dir)
-    print(summary_table(run))
-    print()
-    print(textwrap.fill(sentence(run), WIDTH, break_on_hyphens=False))
     figures = write_figures(run)
     page = write_page(run, figures)
     table = run.path / TABLE
+    print(summary_table(run))
+    print()
+    print(textwrap.fill(sentence(run), WIDTH, break_on_hyphens=False))
     print()
     for what, path in [("page", page), *(("figure", figure) for figure in figures), ("metrics", table)]:
         if path.exists():

@@ -25,6 +25,7 @@ from nc_bench.config.problems import problems_of
 from nc_bench.config.values import Count
 from nc_bench.errors import SweepError
 from nc_bench.sweeps.clusters import MEMORY, THREADS, Workers, quiet_dask
+from nc_bench.telling import tell
 from nc_bench.text import first_line
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _keep_submitted(cluster: SLURMCluster, jobs: int) -> Iterator[None]:
 
 def _wait_for_first(cluster: SLURMCluster, name: str, path: Path, logs: Path) -> None:
     """Return when a worker answers, however long the queue is; SweepError if all jobs have ended before that."""
-    print(f"waiting for the first Slurm job (squeue --name={name}); they write to {logs}", file=sys.stderr)
+    tell(f"waiting for the first Slurm job (squeue --name={name}); they write to {logs}")
     ask = ["squeue", "--noheader", "--format=%A", f"--name={name}"]
     while not cluster.scheduler_info["workers"]:
         time.sleep(POLL_SECONDS)

@@ -6,18 +6,17 @@ import hashlib
 import io
 import pickle
 import struct
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from nc_bench.runs import RunDirectory, RunError
 from nc_bench.runs.directory import CHECKPOINT
 from nc_bench.runs.rows import Seal
+from nc_bench.telling import tell
 from nc_bench.training.foreign import foreign_file
 
 FORMAT = 3
@@ -94,21 +93,21 @@ def newest_checkpoint(run: RunDirectory, facts: Mapping[str, Any]) -> Checkpoint
     """
     paths, damaged_rows = run.checkpoints(), None
     if not paths and run.held.get("epochs_done"):
-        tqdm.write(f"{run.path / CHECKPOINT}: is missing; falling back to the start", file=sys.stderr)
+        tell(f"{run.path / CHECKPOINT}: is missing; falling back to the start")
     for path in paths:
         earlier = "the start" if path == paths[-1] else "the checkpoint before it"
         try:
             checkpoint = read_checkpoint(path)
             _check_is_of(checkpoint.meta, {**facts, "run": run.held.get("run")}, path)
         except DamagedCheckpoint as error:
-            tqdm.write(f"{error}; falling back to {earlier}", file=sys.stderr)
+            tell(f"{error}; falling back to {earlier}")
             continue
         try:
             run.go_back(Seal.of(checkpoint.meta["rows"]) if checkpoint.meta["step"] else Seal())
         except RunError as error:
             damaged_rows = error
             if path != paths[-1]:
-                tqdm.write(f"{error}; falling back to {earlier}", file=sys.stderr)
+                tell(f"{error}; falling back to {earlier}")
             continue
         return checkpoint
     if damaged_rows is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from nc_bench.telling import tell
 from nc_bench.training.rows import Row
 
 
@@ -47,7 +47,7 @@ def progress_bar(epochs: int, directory: Path, *, silent: bool) -> Iterator[Prog
 
 
 def _say_finished(directory: Path, status: str) -> None:
-    tqdm.write(f"{directory}: {status} already, so nothing is trained", file=sys.stderr)
+    tell(f"{directory}: {status} already, so nothing is trained")
 
 
 def _show_rows(bar: tqdm[Any], rows: Sequence[Sequence[Row]], samples_per_second: float | None) -> None:

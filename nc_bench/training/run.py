@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from nc_bench.config import Config
 from nc_bench.data import Dataset, load_dataset, what_differs
@@ -22,6 +20,7 @@ from nc_bench.recording.stages import Stage
 from nc_bench.runs import RunDirectory, RunError
 from nc_bench.runs.load import FINISHED
 from nc_bench.runs.rows import Seal
+from nc_bench.telling import tell
 from nc_bench.training.checkpoint import Checkpoint
 from nc_bench.training.device import deterministic, resolve_device
 from nc_bench.training.ensemble import Ensemble
@@ -89,7 +88,7 @@ class _Job:
         with deterministic(device):
             dataset = self.processes.rank0_first(lambda: load_dataset(self.configs[0].data))
             for note in dataset.notes if self.processes.is_rank0 else ():
-                tqdm.write(note, file=sys.stderr)
+                tell(note)
             return self._run_on(device, dataset, progress)
 
     def _run_on(self, device: torch.device, dataset: Dataset, progress: Progress) -> list[str]:
@@ -139,7 +138,7 @@ def _lock(run: RunDirectory, config: Config, facts: Mapping[str, Any], resume: b
     """
     holds = run.lock(config, resume=resume)
     if run.damage is not None:
-        tqdm.write(f"{run.damage}; made again from the configuration and the checkpoint", file=sys.stderr)
+        tell(f"{run.damage}; made again from the configuration and the checkpoint")
     if run.held.get("data_digest", facts["data_digest"]) != facts["data_digest"]:
         differs = what_differs(run.held, dict(facts))
         raise RunError(f"{run.path}: the data are others than those of this run, {differs}; choose another --out")
@@ -155,7 +154,7 @@ def _is_over(run: RunDirectory, config: Config) -> bool:
     try:
         run.go_back(Seal.of(run.held["rows"]))
     except RunError as error:
-        tqdm.write(f"{error}; falling back to a checkpoint", file=sys.stderr)
+        tell(f"{error}; falling back to a checkpoint")
         return False
     end = min(config.training.epochs, EarlyStop(config.training.stop, run.rows()).epoch)
     return status == "diverged" or bool(run.held["epochs_done"] >= end)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -11,14 +10,13 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from tqdm import tqdm
-
 from nc_bench.config import Config, dump_config
 from nc_bench.distributed import Processes
 from nc_bench.runs import RunDirectory, RunError
 from nc_bench.runs.directory import CONFIG, OtherWriter
 from nc_bench.runs.files import digest
 from nc_bench.runs.rows import Seal
+from nc_bench.telling import tell
 from nc_bench.text import one_line
 from nc_bench.training.checkpoint import Checkpoint, encode, newest_checkpoint
 from nc_bench.training.feature_folder import Recordings, Splits, keep_features, keep_picture
@@ -146,9 +144,7 @@ class Trial:
         except OSError:
             raise
         except Exception as error:
-            tqdm.write(
-                f"{self.run.path}: no picture of the features of epoch {epoch} ({one_line(error)})", file=sys.stderr
-            )
+            tell(f"{self.run.path}: no picture of the features of epoch {epoch} ({one_line(error)})")
 
     def finish(self, status: str, null: Mapping[str, float]) -> None:
         """Judge the rows that were written, against random directions `null` too, and close the manifest."""
