@@ -17,15 +17,17 @@ def render_run(run_dir: str | Path) -> None:
     """Write a run's figures and page, and print its table of claims, its sentence and the paths.
 
     Needs no torch. RunError, one line, if the directory holds no run or a file in it is damaged; OSError where it
-    cannot be written.
+    cannot be written (the table and the sentence are printed all the same).
     """
     run = read_judged_run(run_dir)
-    figures = write_figures(run)
-    page = write_page(run, figures)
+    try:
+        figures = write_figures(run)
+        page = write_page(run, figures)
+    finally:  # A folder that cannot be written hides no result, nor does an output that is closed keep from the page.
+        print(summary_table(run))
+        print()
+        print(textwrap.fill(sentence(run), WIDTH, break_on_hyphens=False))
     table = run.path / TABLE
-    print(summary_table(run))
-    print()
-    print(textwrap.fill(sentence(run), WIDTH, break_on_hyphens=False))
     print()
     for what, path in [("page", page), *(("figure", figure) for figure in figures), ("metrics", table)]:
         if path.exists():
