@@ -13,6 +13,7 @@ from nc_bench import predict
 from nc_bench.claims import catalogue
 from nc_bench.metrics import METRIC_NAMES, NULL_NAMES
 from nc_bench.metrics.undefined import NEEDS
+from nc_bench.recording.depth import DEPTH_NAMES
 from nc_bench.theory.dispatch import SETTINGS
 
 ROOT = Path(__file__).parents[1]
@@ -94,6 +95,13 @@ def test_every_metric_has_its_entry_in_the_order_of_the_table() -> None:
     assert list(entries) == list(METRIC_NAMES)
     wrong = [name for name, text in entries.items() if re.findall(r"^- ([A-Z][a-z ]+):", text, re.MULTILINE) != LABELS]
     assert wrong == []
+
+
+def test_every_column_of_depth_has_its_entry() -> None:
+    entries = sections(METRICS, "####")
+    assert list(entries) == list(DEPTH_NAMES)
+    for name, text in entries.items():
+        assert re.findall(r"^- ([A-Z][a-z ]+):", text, re.MULTILINE) == LABELS, name
 
 
 def test_an_entry_says_when_the_metric_is_undefined_and_where_it_has_a_baseline() -> None:

@@ -98,6 +98,11 @@ class Record(Section):
         default=False,
         description="Whether a feature map (c, h, w) is measured as c * h * w numbers; false: averaged over space.",
     )
+    stable_ranks: Flag = Field(
+        default=False,
+        description="Whether the stable ranks |A|_F^2/|A|_op^2 of the features' deviations from their class means and "
+        "of the weight that reads them are measured too, at every recorded layer.",
+    )
     features: KeptFeatures = Field(
         default=False,
         description="Whether the features of all recorded layers and epochs are kept in the run's folder features/, "

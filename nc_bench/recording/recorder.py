@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from nc_bench.config import Config
 from nc_bench.constraints import ConstraintResiduals
 from nc_bench.data import Images, select_rows
 from nc_bench.distributed import SINGLE_PROCESS, Processes
-from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoPassMetrics, measure_features
+from nc_bench.metrics import Head, Measurement, TwoPassMetrics, measure_features
 from nc_bench.models import Classifier
+from nc_bench.recording.depth import DepthColumns, LayerRecording, depth_columns
 from nc_bench.recording.stages import Stage
 from nc_bench.recording.tap import FeatureTap, eval_mode
 from nc_bench.runs.directory import PENULTIMATE
@@ -38,24 +39,16 @@ class Split:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerRecording:
-    """Metrics per trial, the class means they were taken around, and the features (t, N, d) if they fit in memory."""
-
-    metrics: list[CollapseMetrics]
-    class_means: Float64[Tensor, "t k d"]
-    features: Float[Tensor, "t n d"] | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Recording:
     """What was measured on a split.
 
     layers: by name, the penultimate first, the others in the order in which they run. residuals: by how much each
-    constraint is violated, by name, one number per trial.
+    constraint is violated, by name, one number per trial. depth: what the layers say together, by layer and trial.
     """
 
     layers: dict[str, LayerRecording]
     residuals: dict[str, list[float]]
+    depth: dict[str, list[DepthColumns]]
 
     @property
     def penultimate(self) -> LayerRecording:
@@ -114,7 +107,17 @@ class Recorder:
         with eval_mode(self.model):
             measure = self._from_memory if self.keeps(split) else self._computed_twice
             layers = measure(split, head, centres or {}, residuals)
-        return Recording(layers=layers, residuals=residuals.compute(head.weight))
+        depth = depth_columns(layers, self.readers(), split.labels, stable_ranks=self.configs[0].record.stable_ranks)
+        return Recording(layers=layers, residuals=residuals.compute(head.weight), depth=depth)
+
+    def readers(self) -> dict[str, Float64[Tensor, "t o d"] | None]:
+        """The weight that reads each layer, None where that is no linear layer; in the order of depth."""
+        trials, readers = len(self.configs), {name: stage.reader for name, stage in self.stages.items()}
+        weights: dict[str, Tensor | None] = {}
+        for name, reader in {**readers, PENULTIMATE: "head"}.items():
+            weight = self.model.get_parameter(f"{reader}.weight").detach().double() if reader else None
+            weights[name] = None if weight is None else weight.reshape(trials, *weight.shape[-2:])
+        return weights
 
     def _from_memory(
         self, split: Split, head: Head, centres: Mapping[str, Tensor], residuals: ConstraintResiduals

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from nc_bench.config import ConfigError, Record
 from nc_bench.constraints import ConstraintSet
 from nc_bench.data import Images
 from nc_bench.models import Classifier
-from nc_bench.recording.tap import FeatureTap, eval_mode
+from nc_bench.recording.tap import LINEAR_LAYERS, FeatureTap, eval_mode
 from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.text import did_you_mean
 
@@ -27,7 +29,7 @@ class Stage:
     """A recorded module: its name in the rows, its dotted name in the classifier, and its features' width.
 
     stacked: whether its output is (t, n, ...), with an axis of trials, or (n, ...). flatten: whether a feature map
-    keeps its places.
+    keeps its places. reader: dotted name of the linear layer whose input this very output is, "" if there is none.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Stage:
     width: int
     stacked: bool
     flatten: bool
+    reader: str = ""
 
     def features(self, output: Tensor) -> Float[Tensor, "t n d"]:
         """Rows of features from the module's output: a feature map (c, h, w) flattened, or averaged over space."""
@@ -61,12 +64,13 @@ def recorded_stages(model: Classifier, record: Record, inputs: Tensor | Images) 
         _check_names(wanted, names, trunk)
     if not wanted:
         return ()
-    outputs, penultimate = _probe(model, [f"{prefix}{name}" for name in wanted], inputs)
+    outputs, readers, penultimate = _probe(model, [f"{prefix}{name}" for name in wanted], inputs)
     stages = []
     for module, output in outputs.items():
         is_penultimate = isinstance(output, Tensor) and output.data_ptr() == penultimate.data_ptr()
         if not (record.layers == "all" and is_penultimate):
-            stages.append(_stage(module.removeprefix(prefix), module, output, len(model.head.weight), record.flatten))
+            stage = _stage(module.removeprefix(prefix), module, output, len(model.head.weight), record.flatten)
+            stages.append(replace(stage, reader=readers.get(module, "")))
     if record.layers != "all" and (silent := [name for name in wanted if f"{prefix}{name}" not in outputs]):
         raise ConfigError(f"record.layers: {silent[0]!r} takes no part in the forward pass")
     return tuple(stages)
@@ -96,11 +100,33 @@ def _check_names(wanted: Sequence[str], names: Sequence[str], trunk: nn.Module) 
 
 
 @torch.no_grad()
-def _probe(model: Classifier, modules: Sequence[str], inputs: Tensor | Images) -> tuple[dict[str, Any], Tensor]:
+def _probe(
+    model: Classifier, modules: Sequence[str], inputs: Tensor | Images
+) -> tuple[dict[str, Any], dict[str, str], Tensor]:
+    """Outputs by module in the order of the run, the linear layer that reads each, and the penultimate features."""
     example = inputs[:1].expand(len(model.head.weight), PROBE_SAMPLES, *inputs.shape[1:])
-    with eval_mode(model), FeatureTap(model, model.head, outputs=dict.fromkeys(modules, lambda output: output)) as tap:
+    readers: dict[str, str] = {}
+    outputs = dict.fromkeys(modules, lambda output: (output, _identity(output)))
+    with ExitStack() as hooks:
+        hooks.enter_context(eval_mode(model))
+        tap = hooks.enter_context(FeatureTap(model, model.head, outputs=outputs))
+
+        def note(name: str, _: nn.Module, given: tuple[Any, ...]) -> None:
+            # Compared while the outputs are held: freed memory is given to other tensors.
+            for module, (_, seen) in tap.outputs.items():
+                if seen is not None and seen == _identity(given[0]):
+                    readers.setdefault(module, name)
+
+        for name, layer in model.named_modules():
+            if isinstance(layer, LINEAR_LAYERS):
+                hooks.callback(layer.register_forward_pre_hook(partial(note, name)).remove)
         model(example)
-    return tap.outputs, tap.features
+    return {module: output for module, (output, _) in tap.outputs.items()}, readers, tap.features
+
+
+def _identity(tensor: Any) -> tuple[int, torch.Size, int] | None:
+    """Where a tensor lies, its shape, and how often it was written to: after an activation in place it is another."""
+    return (tensor.data_ptr(), tensor.shape, tensor._version) if isinstance(tensor, Tensor) else None
 
 
 def _stage(name: str, module: str, output: Any, trials: int, flatten: bool) -> Stage:

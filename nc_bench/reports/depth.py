@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from nc_bench.reports.curves import LINE_WIDTHS, Panel
 from nc_bench.reports.description import describe
-from nc_bench.reports.queries import last_by_layer, last_row, layer_names
+from nc_bench.reports.queries import last_by_layer, last_row, last_value, layer_names
 from nc_bench.reports.style import (
     INK,
     PANEL,
@@ -48,6 +49,27 @@ PANELS = (
     ),
 )
 
+SEPARATION = Panel(
+    title="Does each layer separate alike?",
+    meaning="spread within classes, by direction;\na straight line: the same factor a layer",
+    metrics=(("nc1_pinv", "tr(S_W pinv S_B)/K"),),
+    logarithmic=True,
+)
+ANGLES = Panel(
+    title="Read by the next weight?",
+    meaning="angle to its row space, in radians",
+    metrics=(("next_weight_angle_mean", "mean"), ("next_weight_angle_largest", "largest")),
+    logarithmic=False,
+)
+RANKS = Panel(
+    title="How many directions count?",
+    meaning="stable rank",
+    metrics=(("stable_rank_within", "deviations"), ("stable_rank_next_weight", "next weight")),
+    logarithmic=True,
+)
+FURTHER = (("equi_separation_slope", SEPARATION), ("next_weight_angle_mean", ANGLES), ("stable_rank_within", RANKS))
+"""A panel that is drawn where its column was recorded: three layers, a linear layer that reads one, on request."""
+
 LONGEST_NAME = 24
 
 MOST_LEVEL_NAMES = 5
@@ -55,16 +77,23 @@ MOST_LEVEL_NAMES = 5
 
 
 def depth_profile(run: RunTables) -> Figure | None:
-    """Three panels over the recorded layers at the last recorded epoch: NC1, NC2 with the level of random directions
-    at each layer's width, and the accuracy of the nearest class mean; None if only one layer was recorded."""
+    """Panels over the recorded layers at the last recorded epoch, with the level of random directions at each layer's
+    width: NC1, NC2, the accuracy of the nearest class mean, and where they were recorded equi-separation, angles to the
+    next weight and stable ranks; None if only one layer was recorded."""
     layers = layer_names(run)
     if len(layers) < 2:
         return None
+    further = [panel for name, panel in FURTHER if np.isfinite(last_by_layer(run, "train", name)).any()]
+    panels = [*PANELS, *(replace(p, title=f"{mark}   {p.title}") for mark, p in zip("def", further, strict=False))]
     epoch = int(last_row(run, "train").get("epoch", 0))
     title = f"Collapse through the layers, {f'after epoch {epoch}' if epoch else 'before training'}"
-    page, body = headed_figure((11, 5.2), title, describe(run), _caption(run))
-    for axes, panel in zip(body.subplots(1, len(PANELS)), PANELS, strict=True):
+    rows = 1 if len(panels) <= len(PANELS) else 2
+    page, body = headed_figure((11, 1.6 + 3.6 * rows), title, describe(run), _caption(run))
+    places = body.subplots(rows, len(PANELS), squeeze=False).flat
+    for axes, panel in zip(places, panels, strict=False):
         _draw(run, axes, panel, layers)
+    for axes in list(places)[len(panels) :]:
+        axes.set_axis_off()
     return page
 
 
@@ -120,6 +149,12 @@ def _caption(run: RunTables) -> str:
         + ("; dashed and faded: test samples (c: nearest mean of training samples)." * has_test or "."),
     ]
     if any(np.isfinite(_null(run, layer_names(run), name)).any() for name, _ in PANELS[1].metrics):
-        parts.append("Dotted (b): random directions of the layer's width; only what is far below is a simplex.")
+        parts.append("Dotted: random directions of the layer's width; only what is far below is a simplex.")
+    if not math.isnan(slope := last_value(run, "train", "equi_separation_slope")):
+        correlation = last_value(run, "train", "equi_separation_correlation")
+        parts.append(
+            f"Equi-separation: from layer to layer tr(S_W pinv S_B) is multiplied by {math.exp(slope):.3g} on average "
+            f"(log: {slope:.3g} a layer, Pearson r {correlation:.3g}; the law is r = -1)."
+        )
     parts.append("At exact collapse everything in a and b is 0.")
     return " ".join(parts)

@@ -17,6 +17,7 @@ from nc_bench.config import config_hash
 from nc_bench.data import Dataset, data_digest
 from nc_bench.metrics import null_baseline
 from nc_bench.recording import Recorder
+from nc_bench.recording.depth import depth_nulls
 from nc_bench.rng import Stream
 from nc_bench.training.device import device_name
 from nc_bench.training.ensemble import Ensemble
@@ -36,7 +37,7 @@ def facts_of_trials(
     """What does not change while a trial trains, for each: data, model, device, versions."""
     trials, null = len(ensemble.configs), null_baseline(ensemble.classes, ensemble.model.width)
     shared = {
-        **({"layers": _layers(recorder)} if recorder.stages else {}),
+        **({"layers": _layers(recorder, ensemble.samples)} if recorder.stages else {}),
         "classes": ensemble.classes,
         "class_names": list(dataset.class_names or map(str, range(dataset.classes))),
         **({"data_notes": list(dataset.notes)} if dataset.notes else {}),
@@ -79,12 +80,14 @@ def provenance(device: torch.device) -> dict[str, Any]:
     }
 
 
-def _layers(recorder: Recorder) -> dict[str, Any]:
+def _layers(recorder: Recorder, samples: int) -> dict[str, Any]:
     """Width of every recorded layer, and what random class means of this width score where that can be said."""
-    found = {}
+    found, readers = {}, recorder.readers()
+    stable_ranks = recorder.configs[0].record.stable_ranks
     for name, width in recorder.widths.items():
         null = null_baseline(recorder.classes, width) if width <= WIDEST_NULL else {}
-        found[name] = {"width": width, "null": {key: null[key] for key in DEPTH_NULLS if key in null}}
+        depth = depth_nulls(recorder.classes, width, samples, readers[name], stable_ranks=stable_ranks)
+        found[name] = {"width": width, "null": {key: null[key] for key in DEPTH_NULLS if key in null} | depth}
     return found
 
 

@@ -70,8 +70,9 @@ def _rows(
             "layer": name,
             **layer.metrics[trial],
             **(own if name == PENULTIMATE else {}),
+            **recording.depth[name][trial].values,
             "seconds": seconds,
-            "reasons": dict(layer.metrics[trial].reasons),
+            "reasons": {**layer.metrics[trial].reasons, **recording.depth[name][trial].reasons},
         }
         for name, layer in recording.layers.items()
     ]

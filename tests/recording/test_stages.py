@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import subspace_angles
 from small_runs import network, table, tiny_dataset
 from torch import Tensor, nn
 
@@ -228,3 +230,74 @@ def test_the_tap_gives_outputs_in_the_order_in_which_they_ran_and_removes_its_ho
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
     with pytest.raises(ValueError, match=r"^the model has no module '7'$"):
         FeatureTap(model, outputs={"7": torch.sum})
+
+
+PLAIN = {"name": "mlp", "widths": [8, 6, 4], "final_activation": False}
+
+
+def numpy_of(ensemble: Ensemble, layer: str, trial: int) -> tuple[Any, Any, Any]:
+    """Class means and deviations of a layer's features, caught by a plain hook, and the weight that reads them."""
+    features = hooked(ensemble.model, f"backbone.{layer}", ensemble.train_split().inputs)[trial].double().numpy()
+    labels = ensemble.train_split().labels[trial].numpy()
+    means = np.stack([features[labels == c].mean(0) for c in range(3)])
+    following = {"layer1": "backbone.layer2.linear", "layer2": "backbone.layer3.linear", "layer3": "head"}[layer]
+    return means, features - means[labels], ensemble.model.get_submodule(following).weight[trial].detach().numpy()
+
+
+def test_depth_columns_are_those_of_numpy_at_every_layer_and_trial() -> None:
+    ensemble = trained(*(config(model=PLAIN, seed=s, record={"layers": "all", "stable_ranks": True}) for s in (0, 1)))
+    stages = recorded_stages(ensemble.model, ensemble.configs[0].record, ensemble.inputs)
+    assert [(stage.name, stage.reader) for stage in stages] == [
+        ("layer1", "backbone.layer2.linear"),
+        ("layer2", "backbone.layer3.linear"),
+        ("layer3", ""),
+    ]
+    recording = Recorder(ensemble.model, ensemble.configs, 3, stages=stages[:2]).record(ensemble.train_split())
+    for trial in (0, 1):
+        spreads = []
+        for layer, name in (("layer1", "layer1"), ("layer2", "layer2"), ("layer3", "penultimate")):
+            means, deviations, weight = numpy_of(ensemble, layer, trial)
+            if name == "penultimate":
+                means, deviations = (np.asarray(part) for part in bounded(ensemble, trial))
+            centred = means - means.mean(0)
+            spread = deviations.T @ deviations / len(deviations) @ np.linalg.pinv(centred.T @ centred / 3, rcond=1e-12)
+            spreads.append(np.log(np.trace(spread)))
+            angles = subspace_angles(centred[:2].T, weight.T)
+            expected = {
+                "next_weight_angle_mean": angles.mean(),
+                "next_weight_angle_largest": angles.max(),
+                "stable_rank_within": np.linalg.norm(deviations) ** 2 / np.linalg.norm(deviations, 2) ** 2,
+                "stable_rank_next_weight": np.linalg.norm(weight) ** 2 / np.linalg.norm(weight, 2) ** 2,
+            }
+            found = recording.depth[name][trial].values
+            for column, value in expected.items():
+                assert found[column] == pytest.approx(value, rel=1e-9, abs=1e-9), (name, column)
+        at_last = recording.depth["penultimate"][trial].values
+        assert at_last["equi_separation_slope"] == pytest.approx(np.polyfit(range(3), spreads, 1)[0], rel=1e-9)
+        expected_r = np.corrcoef(range(3), spreads)[0, 1]
+        assert at_last["equi_separation_correlation"] == pytest.approx(expected_r, rel=1e-9)
+
+
+def bounded(ensemble: Ensemble, trial: int) -> tuple[Any, Any]:
+    with torch.no_grad():
+        features = ensemble.model.backbone(ensemble.inputs.expand(2, *ensemble.inputs.shape))[trial].double().numpy()
+    labels = ensemble.train_split().labels[trial].numpy()
+    means = np.stack([features[labels == c].mean(0) for c in range(3)])
+    return means, features - means[labels]
+
+
+def test_without_further_layers_nothing_is_added_and_undefined_columns_say_why() -> None:
+    ensemble = trained(config(record={"layers": ["penultimate"]}))
+    assert recorder_of(ensemble).record(ensemble.train_split()).depth["penultimate"][0].values == {}
+    two = trained(config(record={"layers": ["layer3"]}))
+    depth = recorder_of(two).record(two.train_split()).depth
+    reasons = depth["penultimate"][0].reasons | depth["layer3"][0].reasons
+    assert reasons["equi_separation_slope"] == "a law of depth needs 3 recorded layers, not 2"
+    assert reasons["next_weight_angle_mean"] == "no linear layer reads this layer's output as it is", (
+        "the ball is first"
+    )
+    ranks = trained(config(record={"layers": ["penultimate"], "stable_ranks": True}))
+    values = recorder_of(ranks).record(ranks.train_split()).depth["penultimate"][0].values
+    assert list(values) == ["stable_rank_within", "stable_rank_next_weight"]
+    unkept = recorder_of(ranks, budget=0).record(ranks.train_split()).depth["penultimate"][0]
+    assert unkept.reasons == {"stable_rank_within": "the features do not fit in memory"}

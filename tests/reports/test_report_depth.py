@@ -57,6 +57,25 @@ def test_layers_stand_in_their_order_with_their_last_values(make_run: MakeRun) -
     assert len(dotted) == 2 and all(np.array_equal(line.get_ydata(), list(NULLS.values())) for line in dotted)
 
 
+def test_columns_of_depth_have_panels_and_the_law_a_sentence(make_run: MakeRun) -> None:
+    run = deepen(make_run(manifest=nulls()))
+    path = run.path / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        row |= {"next_weight_angle_mean": 0.2, "next_weight_angle_largest": 0.4}
+        if row["layer"] == "penultimate":
+            row |= {"equi_separation_slope": math.log(0.25), "equi_separation_correlation": -0.98}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    figure = depth_profile(load_run(run.path))
+    assert figure is not None
+    FigureCanvasAgg(figure).draw()
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert [title[0] for title in titles if title] == ["a", "b", "c", "d", "e"]
+    assert "next weight" in titles[4]
+    text = " ".join(text.get_text() for part in figure.subfigs for text in part.texts).replace("\n", " ")
+    assert "is multiplied by 0.25 on average" in text and "Pearson r -0.98" in text
+
+
 def test_a_run_with_one_layer_has_no_such_figure_and_an_old_one_goes(make_run: MakeRun) -> None:
     run = make_run()
     assert depth_profile(run) is None

@@ -19,6 +19,7 @@ from nc_bench.config import Config, ConfigError
 from nc_bench.distributed import Processes
 from nc_bench.metrics import METRIC_NAMES
 from nc_bench.recording import Recorder
+from nc_bench.recording.depth import ANGLES, DEPTH_NAMES, SEPARATION
 from nc_bench.runs import RunError
 from nc_bench.training import run_training
 from nc_bench.training.checkpoint import read_checkpoint
@@ -82,6 +83,9 @@ def test_every_layer_has_its_rows(tmp_path: Path) -> None:
     inner = deep.rows[deep.rows["layer"] != "penultimate"]
     assert inner["nc1_quotient"].notna().all() and inner[["risk", "objective", "head_residual"]].isna().to_numpy().all()
     at_the_end = deep.rows[deep.rows["layer"] == "penultimate"].reset_index(drop=True)
+    depth = [*SEPARATION, *ANGLES]
+    assert at_the_end[depth].notna().all(axis=None) and not set(DEPTH_NAMES) & set(alone.rows)
+    at_the_end = at_the_end.drop(columns=depth)
     pd.testing.assert_frame_equal(at_the_end.drop(columns="seconds"), alone.rows.drop(columns="seconds"))
     pd.testing.assert_frame_equal(deep.predictions, alone.predictions)
 
