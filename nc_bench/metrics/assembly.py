@@ -37,19 +37,23 @@ def _feature_values(tables: ClassTables, sums: SampleSums) -> Values:
     samples nearest to the centre of their class; feature_radius = min(max_i |h_i|, max_i |h_i - mu|).
     At exact collapse 0, 0, 0, 0, 1 and the radius of the simplex. nc1_cdnv_directional = mean over ordered pairs
     i != j of Var_i(<h, mu_i - mu_j>) / |mu_i - mu_j|^4, 0; feature_norm the mean of |h_i|, and feature_norm_std its
-    standard deviation (divisor N) over it.
+    standard deviation (divisor N) over it. nc1_quotient_worst = max_c V_c / (tr S_B); nc1_cdnv_worst is of the
+    worst pair.
     """
     samples = tables.counts.sum(-1)
     total = sums.squared_deviation.sum(-1)
     variances = sums.squared_deviation / tables.counts
     squared_distances = 2 * geometry.pairs(tables.distances.square())
-    first_second = variances[..., :, None] + variances[..., None, :]
+    pair_variances = geometry.pairs(variances[..., :, None] + variances[..., None, :])
+    deviations, between = pair_variances / squared_distances, tables.centred_means.square().sum((-2, -1))
     number, mean_norm, squares = sums.norms.unbind(-1)
     along = torch.where(tables.spanned, sums.span_squares / tables.singular.square(), 0)
     return {
         "nc1_pinv": along.sum(-1) / samples,
-        "nc1_quotient": (total / samples) / (tables.centred_means.square().sum((-2, -1)) / tables.classes),
-        "nc1_cdnv": (geometry.pairs(first_second) / squared_distances).mean(-1),
+        "nc1_quotient": (total / samples) / (between / tables.classes),
+        "nc1_quotient_worst": variances.amax(-1) / (between / tables.classes),
+        "nc1_cdnv": deviations.mean(-1),
+        "nc1_cdnv_worst": deviations.amax(-1) if tables.classes > 1 else between,
         "nc1_radius": sums.largest_deviation / geometry.row_norms(tables.centred_means).mean(-1),
         "ncc_accuracy": sums.nearest_correct / samples,
         "feature_radius": sums.feature_radius,
@@ -63,14 +67,20 @@ def mean_values(tables: ClassTables) -> Values:
     """NC2 of the class means, and centre_offset = |mu| / mean_c |mu_c|, 0 by E & Wojtowytsch (2021), Cor. 4.2 (3).
 
     gnc2_log_kernel = mean over pairs of -log |u_c - u_c'|, u_c the unit rows of M: -log(2K/(K-1))/2 for a simplex, the
-    smallest value, where its standard deviation is 0. effective_rank_means: K-1 for a simplex.
+    smallest value, where its standard deviation is 0. effective_rank_means: K-1 for a simplex. nc2_*_worst: the class
+    or pair that is furthest off, 0.
     """
     offset = torch.linalg.vector_norm(tables.means.mean(-2), dim=-1)
     closeness = torch.cat([-torch.log(row.clone()) for row in geometry.pairs(tables.direction_distances).split(1)])
+    angles, worst_angle = geometry.equiangular(tables.centred_means, tables.gram)
+    distances = geometry.pairs(tables.distances)
     return {
         "nc2_equinorm": geometry.equinorm(tables.centred_means),
-        "nc2_equiangular": geometry.equiangular(tables.centred_means, tables.gram),
-        "nc2_equidistant": geometry.coefficient_of_variation(geometry.pairs(tables.distances)),
+        "nc2_equinorm_worst": geometry.largest_share(geometry.row_norms(tables.centred_means)),
+        "nc2_equiangular": angles,
+        "nc2_equiangular_worst": worst_angle,
+        "nc2_equidistant": geometry.coefficient_of_variation(distances),
+        "nc2_equidistant_worst": geometry.largest_share(distances),
         "nc2_etf": geometry.etf_error(tables.gram),
         "centre_offset": offset / geometry.row_norms(tables.means).mean(-1),
         "gnc2_log_kernel": geometry.mean(closeness),
@@ -90,15 +100,22 @@ def weight_values(tables: ClassTables, head: HeadTables) -> Values:
     products, on_means = geometry.gram(weight), head.on_means
     misaligned = geometry.misalignments(head.directions, rows)
     offset = (tables.mean_of_means @ weight.mT)[:, 0] * head.scale[:, None] + head.bias
+    angles, worst_angle = geometry.equiangular(centred_weight, head.gram)
+    duality, worst_row = geometry.duality(centred_weight, rows)
+    centred_misaligned = geometry.misalignments(centred_weight, rows)
     return {
         "nc2_equinorm_w": geometry.equinorm(weight),
         "nc2_equinorm_w_centred": geometry.equinorm(centred_weight),
-        "nc2_equiangular_w": geometry.equiangular(head.directions, geometry.gram(head.directions)),
-        "nc2_equiangular_w_centred": geometry.equiangular(centred_weight, head.gram),
-        "nc3_duality": geometry.duality(weight, rows),
-        "nc3_duality_centred": geometry.duality(centred_weight, rows),
+        "nc2_equinorm_w_centred_worst": geometry.largest_share(geometry.row_norms(centred_weight)),
+        "nc2_equiangular_w": geometry.equiangular(head.directions, geometry.gram(head.directions))[0],
+        "nc2_equiangular_w_centred": angles,
+        "nc2_equiangular_w_centred_worst": worst_angle,
+        "nc3_duality": geometry.duality(weight, rows)[0],
+        "nc3_duality_centred": duality,
+        "nc3_duality_centred_worst": worst_row,
         "nc3_alignment": misaligned.mean(-1),
-        "nc3_alignment_centred": geometry.misalignments(centred_weight, rows).mean(-1),
+        "nc3_alignment_centred": centred_misaligned.mean(-1),
+        "nc3_alignment_centred_worst": centred_misaligned.amax(-1),
         "nc0_row_sum": torch.linalg.vector_norm(weight.sum(-2), dim=-1),
         "isometry_defect": geometry.isometry_defect(head.weight_on_span),
         "head_opnorm": geometry.spectral_norm(head.singular),
@@ -116,15 +133,19 @@ def _output_values(tables: ClassTables, head: HeadTables, sums: SampleSums) -> V
     """Accuracy, NC4 and `output_collapse`, P z being z minus the mean of its entries and z_c the class mean of P h(x).
 
     output_collapse = (1/N) sum_i |P h(x_i) - z_{y_i}|^2 / ((1/K) sum_c |z_c - mean z|^2), 0 by Lemma 3.1, which says
-    nothing of multiples of (1, .., 1). nc4_mismatch: the share of samples where the largest output and the nearest
+    nothing of multiples of (1, .., 1); output_collapse_worst the largest mean of one class in place of that over all
+    samples. nc4_mismatch: the share of samples where the largest output and the nearest
     class centre are of two classes.
     """
     samples = tables.counts.sum(-1)
     shift = sums.output_shift / tables.counts[..., None]
     scatter = sums.output_squares.sum(-1) - (tables.counts[..., None] * shift.square()).sum((-2, -1))
+    of_classes = sums.output_squares / tables.counts - shift.square().sum(-1)
     means = head.centred_outputs(shift)
+    between = means.square().sum((-2, -1)) / tables.classes
     return {
         "accuracy": sums.correct.sum(-1) / samples,
         "nc4_mismatch": sums.mismatched / samples,
-        "output_collapse": (scatter / samples) / (means.square().sum((-2, -1)) / tables.classes),
+        "output_collapse": (scatter / samples) / between,
+        "output_collapse_worst": of_classes.amax(-1) / between,
     }

@@ -101,14 +101,21 @@ def gram(rows: Means) -> Gram:
     return rows @ rows.mT
 
 
-def equiangular(rows: Means, products: Gram) -> PerTrial:
-    """mean over c != c' of |cos(row_c, row_c') + 1/(K-1)|; 0 for a simplex centred at 0."""
+def largest_share(values: Float64[Tensor, "t m"]) -> PerTrial:
+    """max |value / mean - 1|; 0 for a single value."""
+    if values.shape[-1] < 2:
+        return values.new_zeros(values.shape[:-1])
+    return (values / mean(values)[:, None] - 1).abs().amax(-1)
+
+
+def equiangular(rows: Means, products: Gram) -> tuple[PerTrial, PerTrial]:
+    """Mean and maximum over c != c' of |cos(row_c, row_c') + 1/(K-1)|; 0 for a simplex centred at 0."""
     classes = rows.shape[-2]
     norms = row_norms(rows)
     cosines = products / norms[..., :, None] / norms[..., None, :]
     excess = (cosines + 1.0 / max(classes - 1, 1)).abs()
     excess.diagonal(dim1=-2, dim2=-1).zero_()
-    return excess.sum((-2, -1)) / max(classes * (classes - 1), 1)
+    return excess.sum((-2, -1)) / max(classes * (classes - 1), 1), excess.amax((-2, -1))
 
 
 def pair_distances(rows: Means, products: Gram) -> Gram:
@@ -141,9 +148,13 @@ def etf_error(products: Gram) -> PerTrial:
     return torch.linalg.matrix_norm(products / frobenius(products) - target)
 
 
-def duality(weight: Means, rows: Means) -> PerTrial:
-    """|W/|W|_F - M/|M|_F|_F; 0 when the last layer is a multiple of the centred class means."""
-    return torch.linalg.matrix_norm(weight / frobenius(weight) - rows / frobenius(rows))
+def duality(weight: Means, rows: Means) -> tuple[PerTrial, PerTrial]:
+    """|D|_F and sqrt(K) max_c |d_c| for D = W/|W|_F - M/|M|_F with the rows d_c; 0 when W is a multiple of M.
+
+    The second is never the smaller, and equal where all rows of D are equally long.
+    """
+    difference = weight / frobenius(weight) - rows / frobenius(rows)
+    return torch.linalg.matrix_norm(difference), math.sqrt(rows.shape[-2]) * row_norms(difference).amax(-1)
 
 
 def misalignments(weight: Means, rows: Means) -> Float64[Tensor, "t k"]:

@@ -53,6 +53,17 @@ METRIC_NAMES = (
     "jensen_gap",
     *(f"efficiency_{part}" for part in BUDGET_PARTS),
     *(f"gap_{part}" for part in BUDGET_PARTS),
+    "margin",
+    "nc1_quotient_worst",
+    "nc1_cdnv_worst",
+    "nc2_equinorm_worst",
+    "nc2_equinorm_w_centred_worst",
+    "nc2_equiangular_worst",
+    "nc2_equiangular_w_centred_worst",
+    "nc2_equidistant_worst",
+    "nc3_duality_centred_worst",
+    "nc3_alignment_centred_worst",
+    "output_collapse_worst",
 )
 """Every metric of the features and the last linear layer."""
 
@@ -91,6 +102,12 @@ HEAD_NAMES = frozenset(
         "efficiency_alignment",
         "efficiency_isometry",
         *(f"gap_{part}" for part in BUDGET_PARTS),
+        "margin",
+        "nc2_equinorm_w_centred_worst",
+        "nc2_equiangular_w_centred_worst",
+        "nc3_duality_centred_worst",
+        "nc3_alignment_centred_worst",
+        "output_collapse_worst",
     }
 )
 """Those that need the weight: without it they are not measured."""

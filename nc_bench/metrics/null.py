@@ -32,6 +32,13 @@ NULL_NAMES = (
     "gnc2_log_kernel",
     "gnc2_log_kernel_std",
     "gnc3_similarity_std",
+    "nc2_equinorm_worst",
+    "nc2_equinorm_w_centred_worst",
+    "nc2_equiangular_worst",
+    "nc2_equiangular_w_centred_worst",
+    "nc2_equidistant_worst",
+    "nc3_duality_centred_worst",
+    "nc3_alignment_centred_worst",
 )
 """Metrics that say nothing unless they are below the value of random class means and weights."""
 

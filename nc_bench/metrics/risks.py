@@ -33,14 +33,15 @@ def risk_values(tables: ClassTables, head: HeadTables, sums: SampleSums) -> dict
     symmetrised over classes); risk_gap = risk_balanced - risk_floor >= 0; simplex_efficiency =
     sqrt((K-1)/K) (log(K-1) - log(exp(risk_balanced) - 1)) / (rho op), 1 at exact collapse onto the simplex.
     risk_of_means: the mean over classes of the cross entropy of the output at the class mean, at most risk_balanced by
-    Lemma 3.1; jensen_gap what it is below.
+    Lemma 3.1; jensen_gap what it is below. margin: the equal margin of all outputs that has risk_balanced, log(K-1) -
+    log(exp(risk_balanced) - 1), rho op sqrt(K/(K-1)) at exact collapse.
     """
     classes = tables.classes
     balanced, of_means = balanced_risk(tables, head, sums), risk_of_means(tables, head, sums)
     exponent = sums.feature_radius * spectral_norm(head.singular) * math.sqrt(classes / max(classes - 1, 1))
-    margin = exponent * head.scale
-    floor = torch.log1p((classes - 1) * torch.exp(-margin))
-    floor_above_log = torch.log1p((classes - 1) / classes * torch.expm1(-margin))
+    largest_margin = exponent * head.scale
+    floor = torch.log1p((classes - 1) * torch.exp(-largest_margin))
+    floor_above_log = torch.log1p((classes - 1) / classes * torch.expm1(-largest_margin))
     both_near = balanced.near & of_means.near
     jensen = torch.where(both_near, balanced.spread - of_means.spread, balanced.value - of_means.value)
     return {
@@ -48,6 +49,7 @@ def risk_values(tables: ClassTables, head: HeadTables, sums: SampleSums) -> dict
         "risk_balanced": balanced.value,
         "risk_floor": floor,
         "risk_gap": torch.where(balanced.near, balanced.above_log - floor_above_log, balanced.value - floor),
+        "margin": balanced.margin(),
         "simplex_efficiency": balanced.scaled_margin() / exponent,
         "risk_of_means": of_means.value,
         "jensen_gap": jensen,
@@ -164,17 +166,24 @@ class Risk:
         """Whether the outputs are so small that the risk has to be taken relative to log K."""
         return self.spread < NEAR
 
-    def scaled_margin(self) -> PerTrial:
-        """log(K-1) - log(exp(risk) - 1), the equal margin that has this risk, over `scale`."""
-        ratio = self.classes / max(self.classes - 1, 1)
+    def margin(self) -> PerTrial:
+        """log(K-1) - log(exp(risk) - 1), the equal margin that has this risk."""
         # log(expm1(r)) is the exponent of an equal-logit classifier with risk r; below 1e-13 it equals log r.
         log_expm1 = self.value + torch.log(-torch.expm1(-self.value))
         reached = torch.where(self.value < 1e-13, self.log, log_expm1)
         far = math.log(max(self.classes - 1, 1)) - reached
-        margin = torch.where(self.near, -torch.log1p(ratio * torch.expm1(self.above_log)), far) / self.scale
+        return torch.where(self.near, -torch.log1p(self._ratio * torch.expm1(self.above_log)), far)
+
+    def scaled_margin(self) -> PerTrial:
+        """`margin` over `scale`."""
         spread = torch.where(self.spread == 0, 0.0, self.spread / self.scale)
-        first_order = ratio * (self.scaled_pull - spread)
-        return torch.where(self.near & (self.above_log.abs() < FIRST_ORDER), first_order, margin)
+        first_order = self._ratio * (self.scaled_pull - spread)
+        by_first_order = self.near & (self.above_log.abs() < FIRST_ORDER)
+        return torch.where(by_first_order, first_order, self.margin() / self.scale)
+
+    @property
+    def _ratio(self) -> float:
+        return self.classes / max(self.classes - 1, 1)
 
     def above_equal_margin(self, margin: PerTrial) -> PerTrial:
         """The risk minus log(1 + (K-1) e^-margin), where the margin is the mean one: pull K/(K-1)."""

@@ -81,6 +81,17 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "gap_isometry": _RISK_FLOOR,
     "gap_simplex": _RISK_FLOOR,
     "gap_norm": _RISK_FLOOR,
+    "margin": (*_RISK_FLOOR, "one_class"),
+    "nc1_quotient_worst": (*_MEANS, "between"),
+    "nc1_cdnv_worst": (*_MEANS, "pairs"),
+    "nc2_equinorm_worst": (*_MEANS, "between"),
+    "nc2_equinorm_w_centred_worst": (*_HEAD, "one_class", "centred_weight"),
+    "nc2_equiangular_worst": _ROWS,
+    "nc2_equiangular_w_centred_worst": _CENTRED_HEAD,
+    "nc2_equidistant_worst": (*_MEANS, "between"),
+    "nc3_duality_centred_worst": (*_MEANS, *_HEAD, "between", "centred_weight"),
+    "nc3_alignment_centred_worst": (*_ROWS, *_CENTRED_HEAD),
+    "output_collapse_worst": (*_MEANS, *_HEAD, "outputs"),
 }
 """Conditions under which a metric is defined; "samples" stands for every class being present."""
 

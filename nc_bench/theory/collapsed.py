@@ -23,6 +23,16 @@ VANISHING = (
     "output_collapse",
     "isometry_defect",
     "risk_gap",
+    "nc1_quotient_worst",
+    "nc1_cdnv_worst",
+    "nc2_equinorm_worst",
+    "nc2_equinorm_w_centred_worst",
+    "nc2_equiangular_worst",
+    "nc2_equiangular_w_centred_worst",
+    "nc2_equidistant_worst",
+    "nc3_duality_centred_worst",
+    "nc3_alignment_centred_worst",
+    "output_collapse_worst",
 )
 """Zero wherever features sit at class means that form a simplex M around their mean, and Wc = t M, t > 0."""
 

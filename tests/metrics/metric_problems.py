@@ -91,10 +91,12 @@ def tolerances(problem: Problem, expected: Mapping[str, float]) -> dict[str, flo
     rows, centred_weight = means - means.mean(0), weight - weight.mean(0)
     lost = 4 * rank_cutoff(features, labels) / shortest_length(rows)
     allowed = {name: (relative + lost) * abs(value) + 1e-12 + lost for name, value in expected.items()}
-    for name in ("nc1_pinv", "nc1_quotient", "nc1_cdnv", "output_collapse"):
+    squares = ["nc1_quotient", "nc1_cdnv", "output_collapse"]
+    for name in ["nc1_pinv", *squares, *(f"{name}_worst" for name in squares)]:
         allowed[name] = (relative + lost) * expected[name] + lost**2
     allowed["nc1_radius"] = (relative + lost) * expected["nc1_radius"] + lost
-    for name in ("nc2_equiangular_w_centred", "nc3_alignment_centred", "isometry_defect"):
+    angles = ["nc2_equiangular_w_centred", "nc3_alignment_centred"]
+    for name in ["isometry_defect", *angles, *(f"{name}_worst" for name in angles)]:
         if name in allowed:
             allowed[name] += 1e-13 * float(np.linalg.norm(weight)) / shortest_length(centred_weight)
     logits = np.abs(features @ weight.T).max() + (0 if bias is None else np.abs(bias).max())
@@ -106,6 +108,7 @@ def tolerances(problem: Problem, expected: Mapping[str, float]) -> dict[str, flo
         shares = {
             "nc1_pinv": rounding / shortest_length(rows),
             "output_collapse": rounding * np.linalg.norm(centred_weight) / signal,
+            "output_collapse_worst": rounding * np.linalg.norm(centred_weight) / signal,
         }
         for name, share in shares.items():
             allowed[name] += 2 * np.sqrt(expected[name]) * share + share**2
@@ -122,6 +125,7 @@ def tolerances(problem: Problem, expected: Mapping[str, float]) -> dict[str, flo
         "risk_balanced": risk_error + SMALLEST,
         "risk_floor": floor_error + SMALLEST,
         "risk_gap": risk_error + floor_error + SMALLEST,
+        "margin": relative * abs(expected["margin"]) + slack,
         "simplex_efficiency": relative * abs(expected["simplex_efficiency"]) + slack / budget,
     }
 

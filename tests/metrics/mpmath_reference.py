@@ -84,6 +84,9 @@ def within(members: Sequence[Rows], means: Rows, rows: Rows) -> dict[str, Any]:
         "nc1_pinv": sum(along) / samples,
         "nc1_quotient": total / mean(dot(row, row) for row in rows),
         "nc1_cdnv": mean((variances[c] + variances[e]) / (2 * length**2) for (c, e), length in apart.items()),
+        "nc1_cdnv_worst": max((variances[c] + variances[e]) / (2 * length**2) for (c, e), length in apart.items()),
+        "nc1_quotient_worst": max(variances) / mean(dot(row, row) for row in rows),
+        "nc2_equidistant_worst": furthest_share(list(apart.values())),
         "nc1_radius": mp.sqrt(max(map(max, squares))) / mean(map(norm, rows)),
         "nc2_equidistant": variation(list(apart.values())),
         "nc1_cdnv_directional": mean(
@@ -94,11 +97,17 @@ def within(members: Sequence[Rows], means: Rows, rows: Rows) -> dict[str, Any]:
 
 
 def geometry(rows: Rows, centred: Rows, weight: Rows) -> dict[str, Any]:
-    found = {"nc2_equinorm": variation([norm(row) for row in rows]), "nc2_equiangular": equiangular(rows)}
+    found = {"nc2_equinorm": variation([norm(row) for row in rows]), "nc2_equiangular": mean(angle_errors(rows))}
+    for place, matrix in (("", rows), ("_w_centred", centred)):
+        found[f"nc2_equinorm{place}_worst"] = furthest_share([norm(row) for row in matrix])
+        found[f"nc2_equiangular{place}_worst"] = max(angle_errors(matrix))
+    off = [difference(scaled(w, centred), scaled(m, rows)) for w, m in zip(centred, rows, strict=True)]
+    found["nc3_duality_centred_worst"] = mp.sqrt(len(rows)) * max(map(norm, off))
+    found["nc3_alignment_centred_worst"] = max(1 - cosine(w, m) for w, m in zip(centred, rows, strict=True))
     found["nc2_etf"] = etf_error(rows, rows)
     for suffix, matrix in (("", weight), ("_centred", centred)):
         found[f"nc2_equinorm_w{suffix}"] = variation([norm(row) for row in matrix])
-        found[f"nc2_equiangular_w{suffix}"] = equiangular(matrix)
+        found[f"nc2_equiangular_w{suffix}"] = mean(angle_errors(matrix))
         found[f"nc3_duality{suffix}"] = frobenius(
             [difference(scaled(w, matrix), scaled(m, rows)) for w, m in zip(matrix, rows, strict=True)]
         )
@@ -126,8 +135,10 @@ def output_collapse(products: Rows, labels: list[int], classes: int) -> dict[str
     projected = [[z - mean(row) for z in row] for row in products]
     means = [mean_row([z for z, y in zip(projected, labels, strict=True) if y == c]) for c in range(classes)]
     middle = mean_row(means)
-    scatter = mean(norm(difference(z, means[y])) ** 2 for z, y in zip(projected, labels, strict=True))
-    return {"output_collapse": scatter / mean(norm(difference(z, middle)) ** 2 for z in means)}
+    squares = [norm(difference(z, means[y])) ** 2 for z, y in zip(projected, labels, strict=True)]
+    between = mean(norm(difference(z, middle)) ** 2 for z in means)
+    widest = max(mean(x for x, y in zip(squares, labels, strict=True) if y == c) for c in range(classes))
+    return {"output_collapse": mean(squares) / between, "output_collapse_worst": widest / between}
 
 
 def risks(products: Rows, bias: Row, labels: list[int], classes: int, budget: Any) -> dict[str, Any]:
@@ -141,6 +152,7 @@ def risks(products: Rows, bias: Row, labels: list[int], classes: int, budget: An
         return {
             "risk": mean(losses),
             "risk_balanced": balanced,
+            "margin": equal_margin(balanced, classes),
             "risk_floor": floor,
             "risk_gap": balanced - floor,
             "simplex_efficiency": share * equal_margin(balanced, classes) / budget,
@@ -238,10 +250,14 @@ def variation(values: Row) -> Any:
     return deviation(values) / mean(values)
 
 
-def equiangular(rows: Rows) -> Any:
+def furthest_share(values: Row) -> Any:
+    return max(abs(value / mean(values) - 1) for value in values)
+
+
+def angle_errors(rows: Rows) -> Row:
     classes = len(rows)
     pairs = permutations(range(classes), 2)
-    return mean(abs(cosine(rows[c], rows[e]) + mp.mpf(1) / (classes - 1)) for c, e in pairs)
+    return [abs(cosine(rows[c], rows[e]) + mp.mpf(1) / (classes - 1)) for c, e in pairs]
 
 
 def etf_error(first: Rows, second: Rows) -> Any:

@@ -90,6 +90,8 @@ def collapse(within: Array, rows: Array, features: Array, labels: NDArray[np.int
         "nc1_pinv": np.sum((within @ inverse) ** 2) / len(labels),
         "nc1_quotient": np.mean(squares) / (np.sum(rows**2) / classes),
         "nc1_cdnv": np.mean(deviations),
+        "nc1_cdnv_worst": max(deviations),
+        "nc1_quotient_worst": max(variances) / (np.sum(rows**2) / classes),
         "nc1_radius": sqrt(squares.max()) / np.mean(np.linalg.norm(rows, axis=1)),
     }
 
@@ -101,7 +103,10 @@ def simplex_geometry(rows: Array) -> dict[str, float]:
     simplex = (np.eye(classes) - np.ones((classes, classes)) / classes) / sqrt(classes - 1)
     return {
         "nc2_equinorm": equinorm(rows),
-        "nc2_equiangular": equiangular(rows),
+        "nc2_equinorm_worst": furthest_share(list(np.linalg.norm(rows, axis=1))),
+        "nc2_equiangular": float(np.mean(angle_errors(rows))),
+        "nc2_equiangular_worst": max(angle_errors(rows)),
+        "nc2_equidistant_worst": furthest_share(pairs),
         "nc2_equidistant": float(np.std(pairs, ddof=1) / np.mean(pairs)) if classes > 2 else 0.0,
         "nc2_etf": float(np.linalg.norm(gram / np.linalg.norm(gram) - simplex)),
     }
@@ -113,12 +118,17 @@ def head_geometry(weight: Array, rows: Array, cutoff: float) -> dict[str, float]
     found: dict[str, float] = {
         "nc2_equinorm_w": equinorm(weight),
         "nc2_equinorm_w_centred": equinorm(centred),
-        "nc2_equiangular_w": equiangular(weight),
-        "nc2_equiangular_w_centred": equiangular(centred),
+        "nc2_equinorm_w_centred_worst": furthest_share(list(np.linalg.norm(centred, axis=1))),
+        "nc2_equiangular_w": float(np.mean(angle_errors(weight))),
+        "nc2_equiangular_w_centred": float(np.mean(angle_errors(centred))),
+        "nc2_equiangular_w_centred_worst": max(angle_errors(centred)),
         "nc3_duality": duality(weight, rows),
         "nc3_duality_centred": duality(centred, rows),
-        "nc3_alignment": misalignment(weight, rows),
-        "nc3_alignment_centred": misalignment(centred, rows),
+        "nc3_duality_centred_worst": sqrt(classes)
+        * max(np.linalg.norm(centred / np.linalg.norm(centred) - rows / np.linalg.norm(rows), axis=1)),
+        "nc3_alignment": float(np.mean(misalignments(weight, rows))),
+        "nc3_alignment_centred": float(np.mean(misalignments(centred, rows))),
+        "nc3_alignment_centred_worst": max(misalignments(centred, rows)),
         "nc0_row_sum": float(np.linalg.norm(weight.T @ np.ones(classes))),
         "head_opnorm": float(np.linalg.norm(centred, 2)),
     }
@@ -134,24 +144,27 @@ def equinorm(rows: Array) -> float:
     return float(np.std(norms, ddof=1) / np.mean(norms))
 
 
-def equiangular(rows: Array) -> float:
+def furthest_share(values: list[float]) -> float:
+    return max(abs(value / float(np.mean(values)) - 1) for value in values)
+
+
+def angle_errors(rows: Array) -> list[float]:
     classes = len(rows)
-    excess = [
+    return [
         abs(rows[c] @ rows[e] / (np.linalg.norm(rows[c]) * np.linalg.norm(rows[e])) + 1 / (classes - 1))
         for c in range(classes)
         for e in range(classes)
         if c != e
     ]
-    return float(np.mean(excess))
 
 
 def duality(weight: Array, rows: Array) -> float:
     return float(np.linalg.norm(weight / np.linalg.norm(weight) - rows / np.linalg.norm(rows)))
 
 
-def misalignment(weight: Array, rows: Array) -> float:
+def misalignments(weight: Array, rows: Array) -> list[float]:
     units = [(w / np.linalg.norm(w), m / np.linalg.norm(m)) for w, m in zip(weight, rows, strict=True)]
-    return float(np.mean([np.sum((w - m) ** 2) / 2 for w, m in units]))
+    return [float(np.sum((w - m) ** 2) / 2) for w, m in units]
 
 
 def exact_logits(features: Array, weight: Array, bias: Array | None) -> list[list[Fraction]]:
@@ -184,12 +197,14 @@ def outputs(logits: list[list[Fraction]], labels: NDArray[np.int64], nearest: ND
     projected = [[entry - sum(z, Fraction(0)) / classes for entry in z] for z in logits]
     means = [_mean_row([z for z, label in zip(projected, labels, strict=True) if label == c]) for c in range(classes)]
     middle = _mean_row(means)
-    scatter = sum(_squared_distance(z, means[label]) for z, label in zip(projected, labels, strict=True)) / len(labels)
+    squares = [_squared_distance(z, means[label]) for z, label in zip(projected, labels, strict=True)]
+    of_classes = [[x for x, label in zip(squares, labels, strict=True) if label == c] for c in range(classes)]
     between = sum(_squared_distance(mean, middle) for mean in means) / classes
     return {
         "accuracy": np.mean(predicted == labels),
         "nc4_mismatch": np.mean(predicted != nearest),
-        "output_collapse": float(scatter / between),
+        "output_collapse": float(sum(squares) / len(labels) / between),
+        "output_collapse_worst": float(max(sum(own) / len(own) for own in of_classes) / between),
     }
 
 
@@ -213,6 +228,7 @@ def risks(logits: list[list[Fraction]], labels: NDArray[np.int64], classes: int,
     efficiency = sqrt((classes - 1) / classes) * (log(classes - 1) - exponent) / budget
     return {
         "risk": risk,
+        "margin": log(classes - 1) - exponent,
         "risk_balanced": float(balanced),
         "risk_floor": floor,
         "risk_gap": float(balanced) - floor,

@@ -15,7 +15,7 @@ from nc_bench.metrics import METRIC_NAMES
 
 ZERO = [name for name in METRIC_NAMES if name.startswith(("nc0", "nc1", "nc2", "nc3", "nc4"))]
 ZERO += ["centre_offset", "output_collapse", "isometry_defect", "risk_gap", "jensen_gap", "gnc2_log_kernel_std"]
-ZERO += ["bias_offset", "bias_offset_centred", "gnc3_similarity_std", "feature_norm_std"]
+ZERO += ["output_collapse_worst", "bias_offset", "bias_offset_centred", "gnc3_similarity_std", "feature_norm_std"]
 ZERO += [name for name in METRIC_NAMES if name.startswith("gap_")]
 ONE = ["simplex_efficiency", "accuracy", "ncc_accuracy"]
 ONE += [name for name in METRIC_NAMES if name.startswith("efficiency_")]

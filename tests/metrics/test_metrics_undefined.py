@@ -27,14 +27,21 @@ WEIGHT_ALONE = {
     "head_opnorm",
     "nc2_etf_w",
     "nc2_etf_w_centred",
+    "nc2_equinorm_w_centred_worst",
+    "nc2_equiangular_w_centred_worst",
 }
 FEATURES_ALONE = set(METRIC_NAMES) - HEAD_NAMES
 DECISIONS = {"accuracy", "ncc_accuracy", "nc4_mismatch", "risk", "risk_balanced", "risk_floor", "risk_gap"}
-DECISIONS |= {"risk_of_means", "jensen_gap", "bias_offset", "bias_offset_centred"}
+DECISIONS |= {"margin", "risk_of_means", "jensen_gap", "bias_offset", "bias_offset_centred"}
 DECISIONS |= {name for name in METRIC_NAMES if name.startswith("gap_")}
 PRODUCTS = {"nc3_etf", "nc3_etf_centred"}
 BUDGET = {f"efficiency_{part}" for part in ("within", "pairs", "alignment", "isometry")}
 NORMS = {"feature_radius", "head_opnorm", "nc0_row_sum"}
+
+
+def with_worst(*names: str) -> set[str]:
+    """These metrics, and their maxima over classes or pairs where there are any."""
+    return {*names} | {f"{name}_worst" for name in names if f"{name}_worst" in METRIC_NAMES}
 
 
 def measured(trial: Problem) -> CollapseMetrics:
@@ -81,7 +88,15 @@ def assert_possible(metrics: Mapping[str, float]) -> None:
     """What a defined value cannot be, whatever was measured."""
     found = {name: value for name, value in metrics.items() if not math.isnan(value)}
     shares = {"accuracy", "ncc_accuracy", "nc4_mismatch"}
-    signed = {"simplex_efficiency", "risk_gap", "output_collapse", "jensen_gap", "gnc2_log_kernel"}
+    signed = {
+        "simplex_efficiency",
+        "margin",
+        "risk_gap",
+        "output_collapse",
+        "output_collapse_worst",
+        "jensen_gap",
+        "gnc2_log_kernel",
+    }
     signed |= {name for name in METRIC_NAMES if name.startswith(("gap_", "efficiency_"))}
     assert all(value >= 0 for name, value in found.items() if name not in signed)
     efficiencies = [value for name, value in found.items() if name.startswith("efficiency_")]
@@ -162,7 +177,7 @@ def test_many_empty_classes_are_counted() -> None:
 def test_one_class_only() -> None:
     trial = small_problem(classes=1)
     metrics = measured(trial)
-    assert defined(metrics) == (DECISIONS | NORMS | {"centre_offset", "feature_norm", "feature_norm_std"})
+    assert defined(metrics) == (DECISIONS - {"margin"} | NORMS | {"centre_offset", "feature_norm", "feature_norm_std"})
     assert set(metrics.reasons.values()) == {"there is only one class"}
     assert (metrics["accuracy"], metrics["risk"], metrics["risk_gap"]) == (1, 0, 0)
 
@@ -177,7 +192,7 @@ def test_one_sample_only(with_head: bool) -> None:
 
 def test_one_sample_in_each_class_has_no_scatter() -> None:
     metrics = measured(small_problem(each=1))
-    assert [metrics[name] for name in METRIC_NAMES if name.startswith("nc1")] == [0] * 5
+    assert [metrics[name] for name in METRIC_NAMES if name.startswith("nc1")] == [0] * 7
     assert metrics["output_collapse"] == 0 and metrics.reasons == {}
 
 
@@ -211,7 +226,7 @@ def test_merged_classes(offset: float) -> None:
     features[trial.labels == 2] = features[trial.labels == 1]
     metrics = measured(trial.changed(features=features))
     assert {name: why for name, why in metrics.reasons.items() if name not in BUDGET} == {
-        **dict.fromkeys(["nc1_cdnv", "nc1_cdnv_directional"], "classes 1 and 2 sharing a mean"),
+        **dict.fromkeys([*with_worst("nc1_cdnv"), "nc1_cdnv_directional"], "classes 1 and 2 sharing a mean"),
         **dict.fromkeys(
             ["gnc2_log_kernel", "gnc2_log_kernel_std"], "classes 1 and 2 with their means in one direction"
         ),
@@ -224,7 +239,7 @@ def test_a_class_at_the_mean_of_the_class_means() -> None:
     labels = np.arange(12) % 4
     trial = Problem(features=vertices[labels], labels=labels, weight=np.eye(4, 2) + 1, bias=None)
     metrics = measured(trial)
-    angles = {"nc2_equiangular", "nc3_alignment", "nc3_alignment_centred"}
+    angles = with_worst("nc2_equiangular", "nc3_alignment", "nc3_alignment_centred")
     angles |= {"gnc2_log_kernel", "gnc2_log_kernel_std", "gnc3_similarity_std"}
     assert {metrics.reasons[name] for name in angles} == {"class 3 with its mean at the mean of the class means"}
     assert set(metrics.reasons) - BUDGET == angles | {"isometry_defect"}
@@ -248,8 +263,8 @@ def test_a_weight_of_equal_rows_sees_no_classes(offset: float, dtype: type) -> N
     features: NDArray[Any] = (trial.features + offset).astype(dtype)
     metrics = measured(trial.changed(features=features, weight=np.tile(row, (4, 1))))
     centred = {name for name in METRIC_NAMES if name.endswith(("w_centred", "duality_centred", "alignment_centred"))}
-    centred |= {"nc3_etf_centred"}
-    assert set(metrics.reasons) == centred | {"isometry_defect", "output_collapse", "simplex_efficiency"} | BUDGET
+    undefined = with_worst(*centred, "nc3_etf_centred", "isometry_defect", "output_collapse", "simplex_efficiency")
+    assert set(metrics.reasons) == undefined | BUDGET
     assert metrics.reasons["nc3_duality_centred"] == "all rows of the weight are equal"
     assert metrics["head_opnorm"] < 1e-14
     assert metrics["risk_balanced"] >= math.log(4)
@@ -264,7 +279,7 @@ def test_one_row_of_the_weight_zero_or_at_the_mean_row() -> None:
     assert metrics.reasons == dict.fromkeys(names, "class 2 with a zero weight row")
     weight[2] = weight[[0, 1, 3]].mean(0)
     metrics = measured(trial.changed(weight=weight))
-    names = ["nc2_equiangular_w_centred", "nc3_alignment_centred"]
+    names = with_worst("nc2_equiangular_w_centred", "nc3_alignment_centred")
     assert metrics.reasons == dict.fromkeys(names, "class 2 whose weight row is the mean row")
 
 
@@ -278,7 +293,7 @@ def test_a_weight_that_does_not_act_on_the_class_means() -> None:
         "isometry_defect": "the weight is zero on the span of the class means",
         "nc3_etf_centred": "the weight is zero on the span of the class means",
         "nc3_etf": "the weight is zero on the class means",
-        "output_collapse": "all classes have the same mean output",
+        **dict.fromkeys(with_worst("output_collapse"), "all classes have the same mean output"),
     }
 
 
@@ -290,6 +305,6 @@ def test_outputs_that_all_lie_on_one_point_of_an_output_map() -> None:
     assert_accounted(metrics)
     bounded = "the outputs are bounded, so they are not linear in the features"
     of_means = {"risk_of_means", "jensen_gap", "gap_within", "gap_pairs", "efficiency_within", "efficiency_pairs"}
-    assert metrics.reasons == dict.fromkeys(of_means, bounded) | {
-        "output_collapse": "all classes have the same mean output"
-    }
+    assert metrics.reasons == dict.fromkeys(of_means, bounded) | dict.fromkeys(
+        with_worst("output_collapse"), "all classes have the same mean output"
+    )
