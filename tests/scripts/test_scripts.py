@@ -113,6 +113,9 @@ def test_demo_takes_overrides_only(checkout: Checkout) -> None:
     assert not checkout.environment.exists()
 
 
+PARALLEL = "--numprocesses auto --maxprocesses 4 --dist worksteal"
+
+
 def test_test_lints_checks_types_and_tests(checkout: Checkout) -> None:
     first = checkout.run("test.sh")
     assert first.returncode == 0, first.stderr
@@ -122,13 +125,13 @@ def test_test_lints_checks_types_and_tests(checkout: Checkout) -> None:
         "-m ruff check .",
         "-m ruff format --check .",
         "-m mypy",
-        "-m pytest -m not slow",
+        f"-m pytest {PARALLEL} -m not slow",
     ]
 
     everything = checkout.run("test.sh", "--all")
     assert everything.returncode == 0
     assert checkout.made() == []
-    assert checkout.calls("-m pytest") == ["-m pytest -m slow or not slow"]
+    assert checkout.calls("-m pytest") == [f"-m pytest {PARALLEL} -m slow or not slow"]
 
     assert checkout.run("test.sh", "--al").stderr == "error: usage: bash scripts/test.sh [--all]\n"
 
