@@ -130,7 +130,8 @@ def weight_values(tables: ClassTables, head: HeadTables) -> Values:
 
 
 def _output_values(tables: ClassTables, head: HeadTables, sums: SampleSums) -> Values:
-    """Accuracy, NC4 and `output_collapse`, P z being z minus the mean of its entries and z_c the class mean of P h(x).
+    """Accuracy, NC4, `output_efficiency` and `output_collapse`; P z is z minus the mean of its entries, z_c the class
+    mean of P h(x).
 
     output_collapse = (1/N) sum_i |P h(x_i) - z_{y_i}|^2 / ((1/K) sum_c |z_c - mean z|^2), 0 by Lemma 3.1, which says
     nothing of multiples of (1, .., 1); output_collapse_worst the largest mean of one class in place of that over all
@@ -146,6 +147,7 @@ def _output_values(tables: ClassTables, head: HeadTables, sums: SampleSums) -> V
     return {
         "accuracy": sums.correct.sum(-1) / samples,
         "nc4_mismatch": sums.mismatched / samples,
+        "output_efficiency": sums.output_efficiency,
         "output_collapse": (scatter / samples) / between,
         "output_collapse_worst": of_classes.amax(-1) / between,
     }

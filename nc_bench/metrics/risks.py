@@ -7,19 +7,23 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from nc_bench.metrics.class_geometry import spectral_norm
+from nc_bench.metrics.class_geometry import spectral_norm, unit_for
 from nc_bench.metrics.class_tables import ClassTables, HeadTables
 from nc_bench.metrics.cross_entropy import equal_log_mean_exp, equal_risk_drop, losses
 from nc_bench.metrics.names import BUDGET_PARTS
 from nc_bench.metrics.sample_sums import SampleSums
 
 PerTrial = Float64[Tensor, "t"]
+Each = Float64[Tensor, "*shape"]
 
 NEAR = 1e-4
 """`log_mean_exp` below which risks are taken as what they are above log K."""
+
+SQUARES = (1e-140, 1e140)
+"""Lengths whose squares, and sums of them, float64 holds."""
 
 FIRST_ORDER = 1e-30
 """Distance from log K below which the margin is proportional to it, to all digits."""
@@ -138,9 +142,33 @@ def risk_of_means(tables: ClassTables, head: HeadTables, sums: SampleSums) -> Ri
     )
 
 
+def output_efficiency(
+    outputs: Float64[Tensor, "t n k"],
+    labels: Int64[Tensor, "t n"],
+    its_losses: tuple[Float64[Tensor, "t n"], Float64[Tensor, "t n"], Float64[Tensor, "t n"]],
+    unit: PerTrial,
+) -> PerTrial:
+    """max_i sqrt((K-1)/K) (log(K-1) - log(exp(loss_i) - 1)) / |P z_i|, at most 1 by Lemma 3.3; -inf if all P z_i are 0.
+
+    outputs: z in units of `unit`; its_losses: `losses` of the outputs as numbers.
+    """
+    classes, scale = outputs.shape[-1], unit[:, None]
+    centred = outputs - outputs.mean(-1, keepdim=True)
+    pull, length = centred.gather(-1, labels[..., None])[..., 0], torch.linalg.vector_norm(centred, dim=-1)
+    if bool(((length < SQUARES[0]) | (length > SQUARES[1])).any()):
+        size = unit_for(centred.abs().amax(-1, keepdim=True))
+        length = torch.linalg.vector_norm(centred / size, dim=-1) * size[..., 0]
+    loss, log_loss, beyond = its_losses
+    sample = Risk(
+        classes=classes, scale=scale, value=loss, log=log_loss, spread=beyond, pull=pull * scale, scaled_pull=pull
+    )
+    share = math.sqrt((classes - 1) / classes) * sample.scaled_margin() / length
+    return torch.where(length == 0, -math.inf, share).amax(-1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Risk:
-    """A mean cross entropy over classes, its logarithm, and what it is above log K.
+    """A cross entropy, of a sample or the mean over classes, its logarithm, and what it is above log K.
 
     value - log K = spread - pull with spread the mean of `log_mean_exp` and pull = (1/K) sum_c (P z_c)_c, z_c the class
     mean of the outputs: tr(Wc M^T)/K for a linear head, where the bias cancels. Near log K the difference of risk and
@@ -149,24 +177,24 @@ class Risk:
     """
 
     classes: int
-    scale: PerTrial
-    value: PerTrial
-    log: PerTrial
-    spread: PerTrial
-    pull: PerTrial
-    scaled_pull: PerTrial
+    scale: Float64[Tensor, "*#shape"]
+    value: Each
+    log: Each
+    spread: Each
+    pull: Each
+    scaled_pull: Each
 
     @property
-    def above_log(self) -> PerTrial:
+    def above_log(self) -> Each:
         """The risk minus log K."""
         return self.spread - self.pull
 
     @property
-    def near(self) -> Bool[Tensor, "t"]:
+    def near(self) -> Bool[Tensor, "*shape"]:
         """Whether the outputs are so small that the risk has to be taken relative to log K."""
         return self.spread < NEAR
 
-    def margin(self) -> PerTrial:
+    def margin(self) -> Each:
         """log(K-1) - log(exp(risk) - 1), the equal margin that has this risk."""
         # log(expm1(r)) is the exponent of an equal-logit classifier with risk r; below 1e-13 it equals log r.
         log_expm1 = self.value + torch.log(-torch.expm1(-self.value))
@@ -174,7 +202,7 @@ class Risk:
         far = math.log(max(self.classes - 1, 1)) - reached
         return torch.where(self.near, -torch.log1p(self._ratio * torch.expm1(self.above_log)), far)
 
-    def scaled_margin(self) -> PerTrial:
+    def scaled_margin(self) -> Each:
         """`margin` over `scale`."""
         spread = torch.where(self.spread == 0, 0.0, self.spread / self.scale)
         first_order = self._ratio * (self.scaled_pull - spread)

@@ -23,7 +23,8 @@ class SampleSums:
     Of the outputs z_i, 0 without a head: the loss per class, and the logarithm of `risk_balanced`; per class
     log((1/K) sum_j exp((P z_i)_j)), by which, less (P z_i)_y, the loss is above log K; how many are classified
     correctly, per class, and how many not as the nearest centre says; P (z_i - the class's output) summed per class, a
-    single 0 for a linear head, of which the class means say it, and its square per class.
+    single 0 for a linear head, of which the class means say it, and its square per class; the largest share of |P z_i|
+    that is margin, -inf where every P z_i is 0.
     """
 
     squared_deviation: Float64[Tensor, "t k"]
@@ -41,6 +42,7 @@ class SampleSums:
     mismatched: Float64[Tensor, "t"]
     output_shift: Float64[Tensor, "t #k #k"]
     output_squares: Float64[Tensor, "t k"]
+    output_efficiency: Float64[Tensor, "t"]
 
     @property
     def feature_radius(self) -> Float64[Tensor, "t"]:
@@ -88,4 +90,5 @@ _COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "largest_norm": torch.maximum,
     "largest_centred_norm": torch.maximum,
     "log_risk_balanced": torch.logaddexp,
+    "output_efficiency": torch.maximum,
 }

@@ -20,6 +20,7 @@ from nc_bench.geometry.moments import flat_labels
 from nc_bench.metrics.class_geometry import in_range, row_norms
 from nc_bench.metrics.class_tables import ClassTables, HeadTables
 from nc_bench.metrics.cross_entropy import losses
+from nc_bench.metrics.risks import output_efficiency
 from nc_bench.metrics.sample_sums import SampleSums
 
 FLOAT32_TABLES = (1e-10, 1e15)
@@ -102,6 +103,7 @@ class SecondPass:
             mismatched=none,
             output_shift=none[:, None, None],
             output_squares=self._per_class(torch.zeros_like(squares), flat),
+            output_efficiency=none - math.inf,
         )
         if tables.head is not None:
             self._add_outputs(sums, tables.head, chunk, nearest)
@@ -178,13 +180,15 @@ class SecondPass:
             sums.output_shift = self._per_class(shift, flat)
             tolerance = None
         predicted = _decide(outputs, tolerance, lambda few: head.outputs(exact[:, few]))
-        outputs = head.numbers(outputs)
+        numbers = head.numbers(outputs)
         # Trial by trial, each in memory of its own, so that neither the order of a sum nor where a logarithm begins its
         # vectors depends on the stack (see `class_geometry.mean`).
         by_trial = [
-            losses(own.clone(), labels) for own, labels in zip(outputs.split(1), chunk.labels.split(1), strict=True)
+            losses(own.clone(), labels) for own, labels in zip(numbers.split(1), chunk.labels.split(1), strict=True)
         ]
         loss, log_loss, beyond = (torch.cat(parts) for parts in zip(*by_trial, strict=True))
+        per_trial = zip(outputs.split(1), chunk.labels.split(1), by_trial, head.outer.split(1), strict=True)
+        sums.output_efficiency = torch.cat([output_efficiency(own.clone(), *rest) for own, *rest in per_trial])
         weights = -torch.log(self.classes * self.tables.counts.view(-1)[flat])
         sums.loss = self._per_class(loss, flat)
         sums.log_mean_exp = self._per_class(beyond, flat)

@@ -69,6 +69,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "feature_norm_std": ("finite", "norm"),
     "risk_of_means": (*_RISK_FLOOR, "linear"),
     "jensen_gap": (*_RISK_FLOOR, "linear"),
+    "output_efficiency": ("finite", *_HEAD, "one_class", "unequal"),
     "efficiency_within": (*_BUDGET, "linear", "resolved", "separated"),
     "efficiency_pairs": (*_BUDGET, "linear", "resolved", "separated"),
     "efficiency_alignment": _BUDGET,
@@ -227,6 +228,10 @@ def _head_conditions(tables: ClassTables, head: HeadTables, sums: SampleSums) ->
         "outputs": Condition(
             broken=outputs <= head.output_cutoff(tables),
             reason=lambda _: "all classes have the same mean output",
+        ),
+        "unequal": Condition(
+            broken=sums.output_efficiency.isneginf() | (equal.all(-1) & head.without_bias),
+            reason=lambda _: "the entries of every output are equal",
         ),
         "budget": Condition(
             broken=(sums.feature_radius <= tables.cutoff) | equal.all(-1),

@@ -120,6 +120,9 @@ def tolerances(problem: Problem, expected: Mapping[str, float]) -> dict[str, flo
         allowed["bias_offset"] += logit_error
         allowed["bias_offset_centred"] += logit_error
     slack = 1e-12 * (1 + expected["risk_balanced"]) + logit_error
+    outputs = features @ centred_weight.T + (0 if bias is None else bias - bias.mean())
+    # The largest share may be that of an output that is short.
+    allowed["output_efficiency"] += 4 * logit_error / float(np.linalg.norm(outputs, axis=1).min())
     return allowed | {
         "risk": (relative + logit_error) * expected["risk"] + SMALLEST,
         "risk_balanced": risk_error + SMALLEST,

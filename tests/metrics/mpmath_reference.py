@@ -149,7 +149,10 @@ def risks(products: Rows, bias: Row, labels: list[int], classes: int, budget: An
         balanced = mean(mean(x for x, y in zip(losses, labels, strict=True) if y == c) for c in range(classes))
         floor = equal_risk(budget * mp.sqrt(mp.mpf(classes) / (classes - 1)), classes)
         share = mp.sqrt(mp.mpf(classes - 1) / classes)
+        lengths = [norm([entry - mean(z) for entry in z]) for z in outputs]
+        margins = [equal_margin(loss, classes) for loss in losses]
         return {
+            "output_efficiency": share * max(m / r for m, r in zip(margins, lengths, strict=True)),
             "risk": mean(losses),
             "risk_balanced": balanced,
             "margin": equal_margin(balanced, classes),

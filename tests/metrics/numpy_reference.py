@@ -224,6 +224,7 @@ def risks(logits: list[list[Fraction]], labels: NDArray[np.int64], classes: int,
         balanced = _mean(per_class)
         exponent = float((balanced.exp() - 1).ln()) if balanced else -inf
         risk = float(_mean(losses))
+        shares = [_output_share(z, x) for z, x in zip(logits, losses, strict=True)]
     floor = log1p((classes - 1) * np.exp(-budget * sqrt(classes / (classes - 1))))
     efficiency = sqrt((classes - 1) / classes) * (log(classes - 1) - exponent) / budget
     return {
@@ -233,7 +234,16 @@ def risks(logits: list[list[Fraction]], labels: NDArray[np.int64], classes: int,
         "risk_floor": floor,
         "risk_gap": float(balanced) - floor,
         "simplex_efficiency": efficiency,
+        "output_efficiency": max(shares),
     }
+
+
+def _output_share(logits: list[Fraction], loss: Decimal) -> float:
+    """The equal margin that has this loss, over the largest that outputs of this norm have."""
+    classes = len(logits)
+    middle = sum(logits, Fraction(0)) / classes
+    length = sqrt(sum(((entry - middle) ** 2 for entry in logits), Fraction(0)) * classes / (classes - 1))
+    return (log(classes - 1) - float((loss.exp() - 1).ln())) / length
 
 
 def digits_for(logits: list[list[Fraction]]) -> int:

@@ -12,6 +12,7 @@ from nc_bench.metrics import METRIC_NAMES
 
 FIRST_SET = (
     *METRIC_NAMES[: METRIC_NAMES.index("ncc_accuracy") + 1],
+    "output_efficiency",
     *METRIC_NAMES[METRIC_NAMES.index("margin") :],
 )
 """What `numpy_reference` computes; tests/metrics/mpmath_reference.py has all."""

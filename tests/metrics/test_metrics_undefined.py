@@ -90,6 +90,7 @@ def assert_possible(metrics: Mapping[str, float]) -> None:
     shares = {"accuracy", "ncc_accuracy", "nc4_mismatch"}
     signed = {
         "simplex_efficiency",
+        "output_efficiency",
         "margin",
         "risk_gap",
         "output_collapse",
@@ -101,6 +102,7 @@ def assert_possible(metrics: Mapping[str, float]) -> None:
     assert all(value >= 0 for name, value in found.items() if name not in signed)
     efficiencies = [value for name, value in found.items() if name.startswith("efficiency_")]
     assert all(value <= 1 + 1e-6 for value in efficiencies)
+    assert found.get("output_efficiency", 0) <= 1 + 1e-12
     assert all(found[name] <= 1 for name in shares & set(found))
     assert found.get("nc3_duality", 0) <= 2 + 1e-12 and found.get("nc3_alignment", 0) <= 2 + 1e-12
     assert found.get("centre_offset", 0) <= 1 + 1e-12
@@ -163,7 +165,13 @@ def test_an_empty_class() -> None:
     trial = small_problem()
     present = trial.labels != 1
     metrics = measured(trial.changed(features=trial.features[present], labels=trial.labels[present]))
-    assert defined(metrics) == WEIGHT_ALONE | {"risk", "accuracy", "feature_norm", "feature_norm_std"}
+    assert defined(metrics) == WEIGHT_ALONE | {
+        "risk",
+        "accuracy",
+        "output_efficiency",
+        "feature_norm",
+        "feature_norm_std",
+    }
     assert set(metrics.reasons.values()) == {"class 1 without samples"}
 
 
@@ -199,7 +207,7 @@ def test_one_sample_in_each_class_has_no_scatter() -> None:
 def test_features_that_are_all_zero() -> None:
     trial = small_problem()
     metrics = measured(trial.changed(features=np.zeros_like(trial.features)))
-    assert defined(metrics) == WEIGHT_ALONE | DECISIONS | {"feature_radius", "feature_norm"}
+    assert defined(metrics) == WEIGHT_ALONE | DECISIONS | {"output_efficiency", "feature_radius", "feature_norm"}
     assert metrics.reasons["feature_norm_std"] == "all features are zero"
     assert metrics.reasons["centre_offset"] == "all class means are at the origin"
     assert metrics.reasons["nc1_quotient"] == "all class means coincide"
@@ -212,7 +220,7 @@ def test_features_that_are_all_zero() -> None:
 def test_features_that_are_all_equal_differ_by_rounding_only(offset: float) -> None:
     trial = small_problem()
     metrics = measured(trial.changed(features=np.full_like(trial.features, offset)))
-    lengths = {"feature_radius", "centre_offset", "feature_norm", "feature_norm_std"}
+    lengths = {"output_efficiency", "feature_radius", "centre_offset", "feature_norm", "feature_norm_std"}
     assert defined(metrics) == WEIGHT_ALONE | DECISIONS | lengths
     assert metrics["centre_offset"] == pytest.approx(1, rel=1e-12)
     assert metrics.reasons["isometry_defect"] == "the class means span 0 dimensions, not 3"
@@ -249,10 +257,12 @@ def test_a_weight_of_zeros() -> None:
     trial = small_problem()
     metrics = measured(trial.changed(weight=np.zeros_like(trial.weight)))
     zero = {"nc0_row_sum", "head_opnorm"}
-    assert defined(metrics) == FEATURES_ALONE | DECISIONS | zero
+    assert defined(metrics) == FEATURES_ALONE | DECISIONS | zero | {"output_efficiency"}
     assert {metrics[name] for name in zero} == {0}
     assert metrics.reasons["nc3_duality"] == "the weight is zero"
     assert metrics["risk_floor"] == pytest.approx(math.log(4), rel=1e-15)
+    without = measured(trial.changed(weight=np.zeros_like(trial.weight), bias=None))
+    assert without.reasons["output_efficiency"] == "the entries of every output are equal"
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e3])
@@ -305,6 +315,7 @@ def test_outputs_that_all_lie_on_one_point_of_an_output_map() -> None:
     assert_accounted(metrics)
     bounded = "the outputs are bounded, so they are not linear in the features"
     of_means = {"risk_of_means", "jensen_gap", "gap_within", "gap_pairs", "efficiency_within", "efficiency_pairs"}
-    assert metrics.reasons == dict.fromkeys(of_means, bounded) | dict.fromkeys(
-        with_worst("output_collapse"), "all classes have the same mean output"
-    )
+    assert metrics.reasons == dict.fromkeys(of_means, bounded) | {
+        **dict.fromkeys(with_worst("output_collapse"), "all classes have the same mean output"),
+        "output_efficiency": "the entries of every output are equal",
+    }
