@@ -289,8 +289,8 @@ def test_one_row_of_the_weight_zero_or_at_the_mean_row() -> None:
     assert metrics.reasons == dict.fromkeys(names, "class 2 with a zero weight row")
     weight[2] = weight[[0, 1, 3]].mean(0)
     metrics = measured(trial.changed(weight=weight))
-    names = with_worst("nc2_equiangular_w_centred", "nc3_alignment_centred")
-    assert metrics.reasons == dict.fromkeys(names, "class 2 whose weight row is the mean row")
+    worst = with_worst("nc2_equiangular_w_centred", "nc3_alignment_centred")
+    assert metrics.reasons == dict.fromkeys(worst, "class 2 whose weight row is the mean row")
 
 
 def test_a_weight_that_does_not_act_on_the_class_means() -> None:
