@@ -23,6 +23,7 @@ FLOOR = math.log1p(9 * math.exp(-5 * math.sqrt(10 / 9)))
 def test_they_are_there() -> None:
     assert {path.stem for path in FILES} >= {
         "cifar10_resnet18",
+        "deep_linear",
         "digits_ball",
         "digits_ball_relu",
         "digits_fixed_head",
@@ -32,8 +33,10 @@ def test_they_are_there() -> None:
         "digits_ufm_ball",
         "digits_weight_decay",
         "images_resnet_small",
+        "mixup_fixed_head",
         "mnist_mlp",
         "mnist_resnet18",
+        "normalized_softmax",
     }
 
 
@@ -135,6 +138,15 @@ def test_digits_ufm_ball(tmp_path: Path) -> None:
     assert last["simplex_efficiency"] == pytest.approx(1.0, abs=1e-12) and last["nc2_etf"] < 1e-5
     assert set(run.rows["split"]) == {"train"} and set(verdicts(run).values()) == {"holds"}
     assert residuals(run) < 1e-14
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["normalized_softmax", "deep_linear", "mixup_fixed_head"])
+def test_small_tables_reach_their_closed_form(tmp_path: Path, name: str) -> None:
+    run = trained(tmp_path, name)
+    assert set(verdicts(run).values()) == {"holds"} and set(run.rows["split"]) == {"train"}
+    judged = "objective" if name == "mixup_fixed_head" else "risk"
+    assert abs(run.predictions.set_index("name").loc[judged, "deviation"]) < 1e-10
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, Ou
 from nc_bench.config.data import Augment, Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
 from nc_bench.config.identity import config_changes, config_hash, flatten, shared_settings
 from nc_bench.config.load import apply_override, dump_config, load_config, read_mapping
-from nc_bench.config.model import ExternalModel, Head, Mlp, Model, ResNet, Unconstrained
+from nc_bench.config.model import DeepLinear, ExternalModel, Head, Mlp, Model, ResNet, Unconstrained
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import (
     Adam,
@@ -36,6 +36,7 @@ __all__ = [
     "CountedBalance",
     "Data",
     "DecoupledDecay",
+    "DeepLinear",
     "Digits",
     "Downloaded",
     "ExponentialBalance",

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from nc_bench.config.base import Section
-from nc_bench.config.values import Exponent, Positive
+from nc_bench.config.values import Exponent, Positive, Temperature
 
 
 class _LpBall(Section):
@@ -15,6 +15,11 @@ class _LpBall(Section):
 
     radius: Positive = Field(description="Radius of the ball.")
     p: Exponent = Field(default=2.0, description="Exponent of the l^p norm, at least 1; .inf: the largest entry.")
+
+    @property
+    def norm(self) -> float:
+        """What the norm that the set is about may be, or is."""
+        return self.radius
 
 
 class OutputBound(_LpBall):
@@ -69,31 +74,63 @@ class FeatureBound(_LpBall):
 
 
 class HeadBound(Section):
-    """What the last layer may not leave: a bound of its singular values, or of its rows' root mean square."""
+    """What the last layer may not leave: a bound of its singular values or of its rows, or rows of one length."""
 
-    per_trial: ClassVar[frozenset[str]] = frozenset({"radius"})
+    per_trial: ClassVar[frozenset[str]] = frozenset({"radius", "temperature"})
 
-    radius: Positive = Field(description="Bound of the spectral norm, or of the rows' root mean square.")
-    set: Literal["spectral", "mean_square"] = Field(
+    radius: Positive | None = Field(
+        default=None, description="Bound of the spectral norm, or of the rows' root mean square."
+    )
+    set: Literal["spectral", "mean_square", "unit_rows"] = Field(
         default="spectral",
         description="spectral: |W|_op <= radius; mean_square: the mean of |w_k|^2 over the K classes is at most "
-        "radius^2, which is the Frobenius ball |W|_F <= radius sqrt(K).",
+        "radius^2, which is the Frobenius ball |W|_F <= radius sqrt(K); unit_rows: unit rows divided by a temperature, "
+        "|w_k| = 1/temperature for every k (with features on a sphere of radius 1: normalized softmax).",
+    )
+    temperature: Temperature | None = Field(
+        default=None, description="t of unit rows, whose logits are <w_k, f(x)>/t. Only for unit_rows, without radius."
     )
     p: ClassVar[float] = 2.0
 
     @property
+    def norm(self) -> float:
+        """What the norm that the set is about may be, or is."""
+        if self.temperature is not None:
+            return 1 / self.temperature
+        assert self.radius is not None, "found by problems()"
+        return self.radius
+
+    @property
     def has_known_minimizer(self) -> bool:
         """Whether theory knows the least risk of a head in this set, with bounded features: False for a new set."""
-        return self.set in ("spectral", "mean_square")
+        return self.set in ("spectral", "mean_square", "unit_rows")
 
     @property
     def in_mean(self) -> bool:
         """Whether the mean over all rows is bounded."""
         return self.set == "mean_square"
 
+    @property
+    def has_unit_rows(self) -> bool:
+        """Whether every row is a unit vector over a temperature."""
+        return self.set == "unit_rows"
+
     def sentence(self) -> str:
         """The bound in a caption."""
+        if self.has_unit_rows:
+            return f"|w_k| = 1/{self.temperature:g}"
         return f"{'rms |w_k|' if self.in_mean else '|W|'} <= {self.radius:g}"
+
+    def problems(self) -> list[str]:
+        """Which of radius and temperature is missing or too much, one `dotted.path: problem` each."""
+        needed, other = ("temperature", "radius") if self.has_unit_rows else ("radius", "temperature")
+        path, problems = "constraints.head", []
+        if getattr(self, needed) is None:
+            meaning = (type(self).model_fields[needed].description or "").rstrip(".")
+            problems.append(f"{path}.{needed}: missing ({meaning})")
+        if (given := getattr(self, other)) is not None:
+            problems.append(f"{path}.{other}: {given:g} given, but {self.set} has a {needed}")
+        return problems
 
 
 class Constraints(Section):
@@ -104,7 +141,7 @@ class Constraints(Section):
         description="The set of the features: radially in a network's forward pass, by projection for a table.",
     )
     head: HeadBound | None = Field(
-        default=None, description="|W|_op <= radius, by clipping singular values after each step."
+        default=None, description="The set of the head's weight, by projection after each step."
     )
     outputs: OutputBound | None = Field(
         default=None, description="|h(x)|_p <= radius for the logits, radially in the forward pass."

@@ -24,10 +24,11 @@ def cross_checks(config: Config) -> list[str]:
 
 
 def _of_constraints(config: Config) -> list[str]:
-    features = config.constraints.features
-    if features is None:
-        return []
-    return features.problems(table=config.model.is_feature_table, nonnegative=_nonnegative_table(config))
+    features, head = config.constraints.features, config.constraints.head
+    problems = [] if head is None else head.problems()
+    if features is not None:
+        problems += features.problems(table=config.model.is_feature_table, nonnegative=_nonnegative_table(config))
+    return problems
 
 
 def _of_decay(config: Config) -> list[str]:
@@ -79,7 +80,9 @@ def _of_optimizer(config: Config) -> list[str]:
 
 def _of_inputs_and_training(config: Config) -> list[str]:
     training, problems = config.training, []
-    if config.data.augments and config.model.is_feature_table:
+    if config.objective.mixup is not None and not config.model.takes_indices:
+        problems.append("objective.mixup: mixes free features only, needs model.name: unconstrained")
+    if config.data.augments and config.model.takes_indices:
         problems.append("data.augment: needs a network; unconstrained features do not look at images")
     if training.autocast != "none" and config.dtype != "float32":
         problems.append(f"training.autocast: {training.autocast} needs dtype: float32")

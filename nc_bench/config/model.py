@@ -44,6 +44,14 @@ class _Model(Section):
     takes_images: ClassVar[bool] = False
     """Whether an input has to be an image, channels x height x width."""
 
+    takes_indices: ClassVar[bool] = False
+    """Whether an input is the number of a training sample, which has free parameters; its data are not looked at."""
+
+    @property
+    def linear_widths(self) -> tuple[int, ...]:
+        """Where the features are a product of free matrices, one a table of samples: the widths of all; else none."""
+        return ()
+
     @property
     @abstractmethod
     def features_range(self) -> Range | None:
@@ -118,6 +126,7 @@ class Unconstrained(_Model):
     """A free feature vector per training sample instead of a network (unconstrained features)."""
 
     is_feature_table: ClassVar[bool] = True
+    takes_indices: ClassVar[bool] = True
 
     name: Literal["unconstrained"] = Field(description="Unconstrained features: a table, one row a sample.")
     widths: tuple[Width, ...] = Field(
@@ -144,6 +153,45 @@ class Unconstrained(_Model):
 
     def sentence(self) -> str:
         return f"unconstrained features of width {_dashed(self.widths)}{', non-negative' if self.nonnegative else ''}"
+
+
+class DeepLinear(_Model):
+    """Linear layers without bias on a table of free vectors, one a sample: deep linear unconstrained features.
+
+    Logits W_L .. W_2 H with the table H, the layers between, and the head W_L; objective.weight_decay acts on all of
+    them, the table included. Dang et al. 2023 (arXiv:2301.00437).
+    """
+
+    takes_indices: ClassVar[bool] = True
+
+    name: Literal["deep_linear"] = Field(description="Linear layers on a table, one row a sample.")
+    widths: tuple[Width, ...] = Field(
+        min_length=2,
+        max_length=MAX_LAYERS,
+        description="Width of the table, then what each linear layer returns; the last is that of the features.",
+    )
+    init_scale: Positive = Field(
+        default=1.0, description="Standard deviation of the entries of the table at the start."
+    )
+
+    @property
+    def features_range(self) -> Range:
+        return EVERYTHING
+
+    @property
+    def is_linear(self) -> bool:
+        return False
+
+    @property
+    def uses_batch_statistics(self) -> bool:
+        return False
+
+    @property
+    def linear_widths(self) -> tuple[int, ...]:
+        return self.widths
+
+    def sentence(self) -> str:
+        return f"linear layers {_dashed(self.widths)} on free vectors"
 
 
 class ResNet(_Model):
@@ -250,6 +298,7 @@ def _tag(value: Any) -> str | None:
 Model = (
     Annotated[Mlp, Tag("mlp")]
     | Annotated[Unconstrained, Tag("unconstrained")]
+    | Annotated[DeepLinear, Tag("deep_linear")]
     | Annotated[ResNet, Tag("resnet18")]
     | Annotated[ResNet, Tag("resnet34")]
     | Annotated[ResNet, Tag("resnet50")]

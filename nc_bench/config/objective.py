@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from nc_bench.config.base import Section
-from nc_bench.config.values import ClassWeights, Flag, NonNegative, Positive, ZeroToOne
+from nc_bench.config.values import ClassWeights, Flag, NonNegative, Positive, Share, ZeroToOne
 
 CAPTIONS = {"focal": "focal loss", "mse": "squared error", "exponential": "exponential loss"}
 """How a caption names the losses other than the usual one."""
@@ -21,6 +21,7 @@ class Objective(Section):
             "focal_gamma",
             "head_decay",
             "label_smoothing",
+            "mixup",
             "mse_target",
             "mse_true_weight",
             "weight_decay",
@@ -37,6 +38,11 @@ class Objective(Section):
     )
     label_smoothing: ZeroToOne = Field(
         default=0.0, description="a in [0, 1): the targets are (1 - a) one-hot + a/K. Cross entropy only."
+    )
+    mixup: Share | None = Field(
+        default=None,
+        description="lam in [0, 1]: every sample is a mixture of its class c and the next one, c + 1 (of the last: 0), "
+        "with the target lam e_c + (1 - lam) e_(c+1). Free features and cross entropy only; null: none.",
     )
     focal_gamma: NonNegative | None = Field(
         default=None,
@@ -88,7 +94,7 @@ class Objective(Section):
     @property
     def is_plain(self) -> bool:
         """Whether the loss is the softmax cross entropy on one-hot targets, weighted or not."""
-        return self.is_cross_entropy and self.label_smoothing == 0
+        return self.is_cross_entropy and self.label_smoothing == 0 and self.mixup is None
 
     @property
     def is_for_two_classes(self) -> bool:
@@ -119,6 +125,7 @@ class Objective(Section):
             said.append("class weights")
         numbers = {
             "label smoothing": self.label_smoothing or None,
+            "mixup": self.mixup,
             "weight decay": self.weight_decay or None,
             "feature decay": self.feature_decay or None,
             "gamma": self.focal_gamma,
@@ -131,6 +138,11 @@ class Objective(Section):
         problems, focal = [], self.loss == "focal"
         if self.label_smoothing > 0 and not self.is_cross_entropy:
             problems.append("objective.label_smoothing: needs objective.loss: cross_entropy")
+        if self.mixup is not None:
+            if not self.is_cross_entropy:
+                problems.append("objective.mixup: needs objective.loss: cross_entropy")
+            if self.label_smoothing > 0:
+                problems.append(f"objective.mixup: {self.mixup:g} given together with label_smoothing; choose one")
         if focal and self.focal_gamma is None:
             problems.append("objective.focal_gamma: missing (2 in Lin et al. 2017)")
         if self.focal_gamma is not None and not focal:

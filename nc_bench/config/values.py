@@ -93,6 +93,7 @@ def _flag_or_listed(value: Any) -> str:
 Number = Annotated[float, BeforeValidator(_number)]
 Positive = Annotated[float, Field(gt=0), BeforeValidator(_number)]
 NonNegative = Annotated[float, Field(ge=0), BeforeValidator(_number)]
+Temperature = Annotated[float, Field(ge=1e-6, le=1e6), BeforeValidator(_number)]
 Exponent = Annotated[float, Field(ge=1, allow_inf_nan=True), BeforeValidator(_number)]
 AtLeastOne = Annotated[float, Field(ge=1), BeforeValidator(_number)]
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]

@@ -14,6 +14,7 @@ SETS: dict[str, type[ConstraintSet]] = {
     "sphere": Sphere,
     "mean_square": MeanSquareBall,
     "spectral": SpectralBall,
+    "unit_rows": Sphere,
 }
 """The class of every value of `constraints.*.set`."""
 
@@ -34,4 +35,4 @@ def build_set(configs: Sequence[Config], bounded: Literal["features", "head", "o
     if not (kind.in_forward_pass if in_forward_pass else kind.on_parameters):
         needed = "map for a forward pass" if in_forward_pass else "projection"
         raise ConfigError(f"constraints.{bounded}.set: {name} has no {needed}")
-    return kind([bound.radius for bound in bounds], bounds[0].p)
+    return kind([bound.norm for bound in bounds], bounds[0].p)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from nc_bench.config import Mlp, Unconstrained
+from nc_bench.config import DeepLinear, Mlp, Unconstrained
 from nc_bench.models.layers import ACTIVATIONS, StackedBatchNorm, StackedLinear
 
 
@@ -47,10 +48,25 @@ class FeatureTable(nn.Module):
     The paper's proxy for a very expressive network: any bounded function on the samples (section 1, (1)).
     """
 
-    def __init__(self, config: Unconstrained, samples: int, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, width: int, scale: float, samples: int, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
-        draws = [torch.randn(samples, *config.widths, generator=draw) for draw in generators]
-        self.features = nn.Parameter(torch.stack(draws) * config.init_scale)
+        draws = [torch.randn(samples, width, generator=draw) for draw in generators]
+        self.features = nn.Parameter(torch.stack(draws) * scale)
 
     def forward(self, index: Int64[Tensor, "t n"]) -> Float[Tensor, "t n d"]:
         return self.features.gather(1, index[..., None].expand(-1, -1, self.features.shape[-1]))
+
+
+def unconstrained(config: Unconstrained, samples: int, generators: Sequence[torch.Generator]) -> HeadlessModel:
+    """A table of features."""
+    width = config.widths[-1]
+    return HeadlessModel(module=FeatureTable(width, config.init_scale, samples, generators), width=width)
+
+
+def deep_linear(config: DeepLinear, samples: int, generators: Sequence[torch.Generator]) -> HeadlessModel:
+    """A table, and on it linear layers without bias, layer1, layer2, .."""
+    stages: dict[str, nn.Module] = {"table": FeatureTable(config.widths[0], config.init_scale, samples, generators)}
+    for index, (inputs, outputs) in enumerate(pairwise(config.widths), 1):
+        linear = StackedLinear(inputs, outputs, generators, bias=False)
+        stages[f"layer{index}"] = nn.Sequential(OrderedDict(linear=linear))
+    return HeadlessModel(module=nn.Sequential(OrderedDict(stages)), width=config.widths[-1])

@@ -12,10 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nc_bench.config import Config, ConfigError, ExternalModel, Mlp, ResNet, Unconstrained
+from nc_bench.config import Config, ConfigError, DeepLinear, ExternalModel, Mlp, ResNet, Unconstrained
 from nc_bench.constraints import ConstraintSet, build_set
 from nc_bench.geometry.simplex import simplex_vertices
-from nc_bench.models.backbones import FeatureTable, HeadlessModel, mlp
+from nc_bench.models.backbones import FeatureTable, HeadlessModel, deep_linear, mlp, unconstrained
 from nc_bench.models.external import external_model
 from nc_bench.models.layers import SingleTrial, StackedBatchNorm, StackedLinear
 from nc_bench.models.resnet import resnet
@@ -75,9 +75,8 @@ class _DataSizes:
 
 BACKBONES: dict[type, Callable[[Any, _DataSizes, Sequence[torch.Generator]], HeadlessModel]] = {
     Mlp: lambda model, data, draws: mlp(model, math.prod(data.input_shape), draws),
-    Unconstrained: lambda model, data, draws: HeadlessModel(
-        module=FeatureTable(model, data.samples, draws), width=model.widths[-1]
-    ),
+    Unconstrained: lambda model, data, draws: unconstrained(model, data.samples, draws),
+    DeepLinear: lambda model, data, draws: deep_linear(model, data.samples, draws),
     ResNet: lambda model, data, _: resnet(model, data.input_shape[0]),
     ExternalModel: lambda model, data, _: external_model(model, data.input_shape, data.classes),
 }

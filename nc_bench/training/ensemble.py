@@ -48,7 +48,7 @@ class Ensemble:
         self.labels = torch.stack(
             [training_labels(c.data, dataset.train_labels, data.classes, c.seed) for c in configs]
         ).to(device)
-        if first.model.is_feature_table:
+        if first.model.takes_indices:
             self.inputs, self.test_labels = torch.arange(self.samples, device=device), self.test_labels[:0]
         self.model: Classifier = build_classifier(
             configs, input_shape=self.input_shape, samples=self.samples, classes=self.classes

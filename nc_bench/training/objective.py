@@ -31,6 +31,8 @@ class Objective:
             raise ConfigError(f"objective.loss: {self.kind} is for 2 classes, but the data has {classes}")
         self.smoothing = like.new_tensor([part.label_smoothing for part in parts])
         self.smoothed = bool(self.smoothing.any())
+        self.own_share = like.new_tensor([1.0 if part.mixup is None else part.mixup for part in parts])
+        self.mixed = any(part.mixup is not None for part in parts)
         self.gamma = like.new_tensor([part.focal_gamma or 0.0 for part in parts])[:, None]
         self.true_weight = like.new_tensor([part.mse_true_weight for part in parts])[:, None, None]
         self.target = like.new_tensor([part.mse_target for part in parts])[:, None, None]
@@ -41,12 +43,13 @@ class Objective:
             [part.feature_decay for part in parts], dtype=torch.float64, device=labels.device
         )
         self.decays_features = any(part.feature_decay for part in parts)
-        self.is_risk = parts[0].is_cross_entropy and not (self.smoothed or self.weighted)
+        self.is_risk = parts[0].is_cross_entropy and not (self.smoothed or self.weighted or self.mixed)
 
     def loss(self, outputs: Float[Tensor, "t n k"], labels: Int64[Tensor, "t n"]) -> Float[Tensor, "t"]:
         """Mean of one of these losses over the samples, with z the outputs, p their softmax and y the label.
 
-        Cross entropy against (1 - a) e_y + a/K; focal -(1 - p_y)^g log p_y (Lin et al. 2017, eq. 4); squared error
+        Cross entropy against (1 - a) e_y + a/K, or lam e_y + (1 - lam) e_(y+1); focal -(1 - p_y)^g log p_y
+        (Lin et al. 2017, eq. 4); squared error
         (k (z_y - M)^2 + sum_{j != y} z_j^2)/2 (Hui & Belkin 2021); exponential exp(-(z_y - z_other)/2).
         """
         kinds = {
@@ -76,6 +79,9 @@ class Objective:
 
     def _cross_entropies(self, outputs: Tensor, labels: Tensor) -> Tensor:
         losses = F.cross_entropy(outputs.mT, labels, reduction="none")
+        if self.mixed:
+            following = F.cross_entropy(outputs.mT, (labels + 1) % self.classes, reduction="none")
+            losses = self.own_share[:, None] * losses + (1 - self.own_share[:, None]) * following
         if not self.smoothed:
             return losses
         uniform = -F.log_softmax(outputs, -1).mean(-1)

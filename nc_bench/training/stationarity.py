@@ -17,7 +17,7 @@ def not_stationary(config: Config) -> str:
     norm, whose batches differ, it would not go to 0, and nothing is said.
     """
     objective = config.objective
-    if not objective.is_cross_entropy or objective.class_weights is not None:
+    if not objective.is_cross_entropy or objective.class_weights is not None or objective.mixup is not None:
         return "the loss is not the plain cross entropy"
     if not config.head.trainable:
         return "the head is frozen"

@@ -107,7 +107,7 @@ def _verdict(
 
 
 def _tolerance(config: Config, name: str, null: float, *, proved: bool) -> float:
-    exact = config.model.is_feature_table and proved and config.training.autocast == "none"
+    exact = config.model.takes_indices and proved and config.training.autocast == "none"
     return tolerance_of(name, null, exact_in=config.dtype if exact else "")
 
 

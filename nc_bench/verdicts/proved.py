@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from nc_bench.config import Config, FeatureBound, HeadBound, OutputBound
 from nc_bench.theory import Prediction, predict
@@ -20,16 +21,21 @@ def known_minimizer(config: Config, counts: Sequence[int], width: int) -> Predic
     """
     constraints, objective = config.constraints, config.objective
     decay = max(*config.coupled_decays, objective.feature_decay, *config.decoupled_decays)
+    width = min(width, *config.model.linear_widths) if config.model.linear_widths else width
     if 0 in counts:
         return f"class {list(counts).index(0)} has no samples"
     if not config.head.trainable:
-        return "the head is frozen"
+        return _frozen(config, counts, width)
+    if objective.mixup is not None:
+        return "with mixup the minimiser is known for a head frozen in a simplex only"
     if constraints.features or constraints.head or constraints.outputs:
         return _bounded(config, counts, width, decay)
     if not objective.has_known_minimizer:
         return f"no minimiser is known for the {objective.loss} loss"
     if config.model.is_feature_table and objective.decay_of_head > 0 and objective.feature_decay > 0:
         return _decayed(config, counts, width)
+    if config.model.linear_widths and decay:
+        return _deep_linear(config, counts, width)
     if config.model.is_feature_table and decay:
         return "the objective does not decay both the head and the features"
     if decay:
@@ -55,7 +61,7 @@ def _bounded(config: Config, counts: Sequence[int], width: int, decay: float) ->
     for bounded, bound in (("features", ball), ("head", head)):
         if not bound.has_known_minimizer:
             return f"no minimiser is known for {bounded} in the set {bound.set}"
-    if ball.in_mean or head.in_mean:
+    if ball.in_mean or head.in_mean or head.has_unit_rows:
         return _mean_square(config, counts, ball, head, width)
     if unfilled := _unfilled(config, ball):
         return unfilled
@@ -76,7 +82,7 @@ def _ball(config: Config, counts: Sequence[int], ball: FeatureBound, head: HeadB
         "penultimate_ball",
         classes=classes,
         radius=ball.radius,
-        head_norm=head.radius,
+        head_norm=head.norm,
         nonnegative=config.model.has_nonnegative_features,
         bias=config.head.bias,
         loss=objective.loss,
@@ -98,7 +104,7 @@ def _lp_ball(
     if config.head.bias and not _balanced_enough(config, counts):
         return f"the features are bounded in l^{ball.p:g}, and with a bias the optimum depends on the class weights"
     prediction = predict(
-        "feature_lp_ball", classes=len(counts), radius=ball.radius, p=ball.p, width=width, head_norm=head.radius
+        "feature_lp_ball", classes=len(counts), radius=ball.radius, p=ball.p, width=width, head_norm=head.norm
     )
     if prediction.applies and prediction.values["tight"] != "yes":
         return (
@@ -122,25 +128,33 @@ def _bounded_outputs(config: Config, counts: Sequence[int], ball: OutputBound, w
 def _mean_square(
     config: Config, counts: Sequence[int], ball: FeatureBound, head: HeadBound, width: int
 ) -> Prediction | str:
-    """The prediction where features, the rows of the head or both are bounded in the mean square."""
+    """The prediction where features or the rows of the head are bounded in the mean square, or the rows are units."""
+    bound = "the rows of the head are unit vectors" if head.has_unit_rows else "a norm is bounded in the mean square"
     if not config.objective.is_plain:
-        return "with bounds in the mean square the minimiser is known for the plain cross entropy only"
+        return f"{bound}, and then the minimiser is known for the plain cross entropy only"
     if config.model.has_nonnegative_features:
-        return "a norm is bounded in the mean square, and the features are non-negative"
+        return f"{bound}, and the features are non-negative"
     if ball.p != 2:
-        return f"the features are bounded in l^{ball.p:g}, and the head in the mean square"
+        return f"{bound}, and the features are bounded in l^{ball.p:g}"
     if not ball.in_mean and (unfilled := _unfilled(config, ball)):
         return unfilled
-    nearly = not ball.in_mean and not config.model.is_feature_table and _balanced_enough(config, counts)
+    nearly = not ball.in_mean and not config.model.takes_indices and _balanced_enough(config, counts)
     if len(set(counts)) > 1 and not nearly:
         return f"the class sizes differ ({min(counts)} to {max(counts)})"
-    specification = {
+    specification: dict[str, Any] = {
         "classes": len(counts),
         "width": width,
         "class_weights": None if nearly else config.objective.class_weights,
-        **({"feature_energy": ball.radius**2} if ball.in_mean else {"radius": ball.radius}),
-        **({"head_energy": head.radius**2} if head.in_mean else {"head_norm": head.radius}),
     }
+    if head.has_unit_rows:
+        if ball.in_mean:
+            return "the head has unit rows, and the features are bounded in the mean square"
+        # |w_k| = 1/t for every row, and features of norm R: as unit vectors, they have the temperature t/R.
+        if ball.radius == 1 and not config.head.bias:
+            return predict("normalized_softmax", temperature=1 / head.norm, **specification)
+        return predict("mixed_bounds", radius=ball.radius, head_energy=head.norm**2, **specification)
+    specification |= {"feature_energy": ball.radius**2} if ball.in_mean else {"radius": ball.radius}
+    specification |= {"head_energy": head.norm**2} if head.in_mean else {"head_norm": head.norm}
     return predict("layer_peeled" if ball.in_mean and head.in_mean else "mixed_bounds", **specification)
 
 
@@ -180,6 +194,64 @@ def _decayed(config: Config, counts: Sequence[int], width: int) -> Prediction | 
     )
 
 
+def _frozen(config: Config, counts: Sequence[int], width: int) -> Prediction | str:
+    """The prediction for decayed free features under a head frozen in a simplex."""
+    objective, constraints = config.objective, config.constraints
+    frozen = "the head is frozen"
+    if config.head.init != "simplex":
+        return f"{frozen}, and not at a simplex"
+    if not (config.model.is_feature_table and objective.feature_decay > 0):
+        return f"{frozen}, and the minimiser is known for a table of features with feature decay only"
+    if constraints.features or constraints.outputs or constraints.head:
+        return f"{frozen}, and norm bounds and decay act together"
+    if config.model.has_nonnegative_features:
+        return f"{frozen}, and the features are non-negative"
+    if config.optimizer.max_gradient_norm is not None:
+        return "gradients are clipped, so the run may not come to rest at the minimiser"
+    if not (objective.is_plain or (objective.is_cross_entropy and objective.mixup is not None)):
+        return f"{frozen}, and the minimiser is known for the cross entropy without label smoothing only"
+    if len(set(counts)) > 1:
+        return f"the class sizes differ ({min(counts)} to {max(counts)})"
+    return predict(
+        "frozen_simplex_head",
+        classes=len(counts),
+        per_class=counts[0],
+        feature_decay=objective.feature_decay,
+        mixup=objective.mixup,
+        width=width,
+        class_weights=objective.class_weights,
+    )
+
+
+def _deep_linear(config: Config, counts: Sequence[int], width: int) -> Prediction | str:
+    """The prediction for linear layers on a table, every factor with the same coupled decay."""
+    objective = config.objective
+    if max(config.decoupled_decays) > 0 or config.coupled_decays[0] != config.coupled_decays[1]:
+        return "not every factor has the same coupled weight decay"
+    if objective.feature_decay > 0:
+        return "the features are decayed besides the factors that they are a product of"
+    if config.head.bias:
+        return "the linear layers have no bias, but the head has"
+    if objective.is_rescaled:
+        return "the squared error is rescaled"
+    if not (objective.is_plain or objective.is_squared_error):
+        return "for linear layers on free vectors the minimiser is known for plain cross entropy and squared error only"
+    if config.optimizer.max_gradient_norm is not None:
+        return "gradients are clipped before the decay is added, so the run minimises something else"
+    if len(set(counts)) > 1:
+        return f"the class sizes differ ({min(counts)} to {max(counts)})"
+    return predict(
+        "deep_linear",
+        classes=len(counts),
+        layers=len(config.model.linear_widths) + 1,
+        decay=objective.weight_decay,
+        per_class=counts[0],
+        loss=objective.loss,
+        width=width,
+        class_weights=objective.class_weights,
+    )
+
+
 def _unfilled(config: Config, ball: FeatureBound) -> str:
     """Why some features of the (non-negative part of the) ball or sphere are never reached, "" if all are."""
     if config.model.features_range is None:
@@ -198,7 +270,7 @@ def _unfilled(config: Config, ball: FeatureBound) -> str:
 
 def _balanced_enough(config: Config, counts: Sequence[int]) -> bool:
     weights = weights_in_loss(config, counts)
-    if config.model.is_feature_table:
+    if config.model.takes_indices:
         return len(set(weights)) == 1
     return max(weights) <= NEARLY_BALANCED * min(weights)
 

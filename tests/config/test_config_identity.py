@@ -19,6 +19,9 @@ def test_hash_stays() -> None:
     assert config_hash(complete("noise", "unconstrained", "adamw")) == "19e3c2b4b4dcb5b7"
 
 
+WIDTHS: dict[str, Any] = {"mlp": {"widths": [4]}, "unconstrained": {"widths": [4]}, "deep_linear": {"widths": [4, 4]}}
+
+
 def complete(data: str, model: str, optimizer: str) -> Config:
     """A configuration in which every section that may be null is given, with what it needs and no more."""
     data_needs = {"classes": 3, "dimension": 4, "samples_per_class": 5}
@@ -28,7 +31,7 @@ def complete(data: str, model: str, optimizer: str) -> Config:
     return Config.model_validate(
         {
             "data": {"name": data, **(data_needs if data in ("noise", "gaussian_mixture") else {})},
-            "model": {"name": model, **({"widths": [4]} if model in ("mlp", "unconstrained") else {})},
+            "model": {"name": model, **WIDTHS.get(model, {})},
             "optimizer": {"name": optimizer, "lr": 0.1, **optimizer_needs},
             "constraints": {
                 "features": {"radius": 2} if constrained else None,
@@ -44,6 +47,7 @@ COMPLETE = [
     complete("digits", "mlp", "sgd"),
     complete("cifar10", "resnet18", "adam"),
     complete("noise", "unconstrained", "adamw"),
+    complete("noise", "deep_linear", "adam"),
     complete("image_folder", "timm:resnet18", "signum"),
     complete("gaussian_mixture", "mlp", "muon"),
     complete("digits", "mlp", "lbfgs"),
@@ -142,7 +146,10 @@ def test_a_result_does_not_depend_on_where_the_data_lie() -> None:
         ({"model": {"widths": [32]}}, ["model.widths: [32, 16] -> [32]"]),
         ({"training": {"batch_size": None}}, ["training.batch_size: 128 -> null"]),
         ({"training": {"warm_start": "elsewhere"}}, ["training.warm_start: null -> elsewhere"]),
-        ({"constraints": {"head": {"radius": 1}}}, ["constraints.head: null -> {radius: 1.0, set: spectral}"]),
+        (
+            {"constraints": {"head": {"radius": 1}}},
+            ["constraints.head: null -> {radius: 1.0, set: spectral, temperature: null}"],
+        ),
         (
             {"optimizer": {"name": "adam", "lr": 0.1}},
             ["optimizer.name: sgd -> adam", "optimizer.lr: 0.05 -> 0.1"],

@@ -93,6 +93,22 @@ from nc_bench.config import load_config
         ("data={name: mnist, root: 3}", "data.root: 3 given, should be text"),
         ("seed=-1", "seed: -1 given, should be greater than or equal to 0"),
         ("constraints.features.radius=0", "constraints.features.radius: 0 given, should be greater than 0"),
+        ("constraints.head={radius: 0}", "constraints.head.radius: 0 given, should be greater than 0"),
+        (
+            "constraints.head={set: unit_rows, temperature: 0}",
+            "constraints.head.temperature: 0 given, should be greater than or equal to 0.000001",
+        ),
+        (
+            "constraints.head={set: unit_rows, temperature: -1}",
+            "constraints.head.temperature: -1 given, should be greater than or equal to 0.000001",
+        ),
+        ("objective.mixup=1.5", "objective.mixup: 1.5 given, should be less than or equal to 1"),
+        ("objective.mixup=-.1", "objective.mixup: -.1 given, should be greater than or equal to 0"),
+        (
+            "model={name: deep_linear, widths: [8]}",
+            "model.widths: [8] given, should have at least 2 entries",
+        ),
+        ("record.stable_ranks=often", "record.stable_ranks: often given, should be true or false"),
         ("constraints.features.p=.9", "constraints.features.p: 0.9 given, should be greater than or equal to 1"),
         ("constraints.features.p=.nan", "constraints.features.p: .nan given, should be greater than or equal to 1"),
         ("model.widths=[]", "model.widths: [] given, should have at least 1 entry"),
@@ -157,6 +173,32 @@ def test_cross_checks_are_collected(ball: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "problem"),
     [
+        (
+            ["constraints.head={set: spectral}"],
+            "constraints.head.radius: missing (Bound of the spectral norm, or of the rows' root mean square)",
+        ),
+        (
+            ["constraints.head={set: unit_rows}"],
+            "constraints.head.temperature: missing (t of unit rows, whose logits are <w_k, f(x)>/t. "
+            "Only for unit_rows, without radius)",
+        ),
+        (
+            ["constraints.head={set: unit_rows, temperature: .1, radius: 2}"],
+            "constraints.head.radius: 2 given, but unit_rows has a temperature",
+        ),
+        (
+            ["constraints.head={radius: 2, temperature: .1}"],
+            "constraints.head.temperature: 0.1 given, but spectral has a radius",
+        ),
+        (["objective.mixup=.5"], "objective.mixup: mixes free features only, needs model.name: unconstrained"),
+        (
+            ["model={name: unconstrained, widths: [12]}", "objective={mixup: .5, loss: mse}"],
+            "objective.mixup: needs objective.loss: cross_entropy",
+        ),
+        (
+            ["model={name: unconstrained, widths: [12]}", "objective={mixup: .5, label_smoothing: .1}"],
+            "objective.mixup: 0.5 given together with label_smoothing; choose one",
+        ),
         (["objective={loss: focal}"], "objective.focal_gamma: missing (2 in Lin et al. 2017)"),
         (["objective.focal_gamma=2"], "objective.focal_gamma: needs objective.loss: focal"),
         (["objective.mse_target=2"], "objective.mse_target: needs objective.loss: mse"),

@@ -40,6 +40,10 @@ models = st.one_of(
         {"name": st.just("unconstrained"), "widths": st.lists(counts, min_size=1, max_size=1)},
         optional={"init_scale": positive, "nonnegative": flags},
     ),
+    st.fixed_dictionaries(
+        {"name": st.just("deep_linear"), "widths": st.lists(counts, min_size=2, max_size=4)},
+        optional={"init_scale": positive},
+    ),
 )
 adaptive = {"betas": st.lists(below_one, min_size=2, max_size=2), "eps": positive}
 optimizers = st.one_of(

@@ -32,6 +32,7 @@ CHOICES = {name for union in (Data, Optimizer, Schedule, Balance) for name in na
     *ACTIVATION_RANGE,
     "mlp",
     "unconstrained",
+    "deep_linear",
     "resnet50",
 }
 MAY_ASK = {

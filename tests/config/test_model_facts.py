@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nc_bench.config import ExternalModel, Mlp, ResNet, Unconstrained
+from nc_bench.config import DeepLinear, ExternalModel, Mlp, ResNet, Unconstrained
 from nc_bench.config.model import ACTIVATION_RANGE
 
 EVERYTHING, NONNEGATIVE = (-math.inf, math.inf), (0.0, math.inf)
@@ -34,6 +34,7 @@ EVERYTHING, NONNEGATIVE = (-math.inf, math.inf), (0.0, math.inf)
             True,
             False,
         ),
+        (DeepLinear(name="deep_linear", widths=(8, 4)), True, False, False, False, EVERYTHING, False, False),
         (ResNet(name="resnet18"), False, False, True, False, NONNEGATIVE, True, True),
         (ResNet(name="resnet34"), False, False, True, False, NONNEGATIVE, True, True),
         (ResNet(name="resnet50"), False, False, True, False, NONNEGATIVE, True, True),
@@ -80,3 +81,9 @@ def test_widths_of_residual_networks(name: Any, factor: float, channels: tuple[i
     network = ResNet(name=name, width_multiplier=factor)
     assert (network.channels, network.features_width) == (channels, width)
     assert network.has_bottlenecks is (name == "resnet50")
+
+
+def test_models_of_free_samples_take_their_numbers_as_inputs_and_linear_layers_say_their_widths() -> None:
+    free = [Unconstrained(name="unconstrained", widths=(4,)), DeepLinear(name="deep_linear", widths=(8, 3, 4))]
+    assert [model.takes_indices for model in (*free, Mlp(name="mlp", widths=(4,)))] == [True, True, False]
+    assert [model.linear_widths for model in (*free, Mlp(name="mlp", widths=(4,)))] == [(), (8, 3, 4), ()]

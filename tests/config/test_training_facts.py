@@ -145,12 +145,13 @@ def test_stacked_trials_agree_in_all_but_numbers() -> None:
             "training": {"epochs": 1, "batch_size": None},
         }
     )
-    objective = {"class_weights", "feature_decay", "focal_gamma", "head_decay", "label_smoothing"}
+    objective = {"class_weights", "feature_decay", "focal_gamma", "head_decay", "label_smoothing", "mixup"}
     objective |= {"mse_target", "mse_true_weight", "weight_decay"}
     numbers = {
         "seed",
         *(f"data.{key}" for key in ("label_noise", "labels")),
         *(f"constraints.{key}.radius" for key in ("features", "head", "outputs")),
+        "constraints.head.temperature",
         *(f"objective.{key}" for key in objective),
         *(f"optimizer.{key}" for key in FIRST_ORDER | DECOUPLED | {"momentum"}),
     }

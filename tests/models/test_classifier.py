@@ -13,6 +13,7 @@ from nc_bench.config import Config, ConfigError
 from nc_bench.models import Classifier, build_classifier
 from nc_bench.models.backbones import FeatureTable
 from nc_bench.models.layers import StackedBatchNorm, StackedLinear
+from nc_bench.training.optimizers import decayed_parameters
 
 FREE = {"features": None, "head": None}
 TORCH_ACTIVATIONS = {
@@ -169,6 +170,23 @@ def test_a_tables_scale_is_the_standard_deviation_of_its_entries() -> None:
     model = {"name": "unconstrained", "widths": [50], "init_scale": 0.1}
     features = build(table(model=model), samples=400).backbone.features
     assert float(features.detach().std()) == pytest.approx(0.1, rel=0.03)
+
+
+def test_deep_linear_logits_are_the_product_of_all_factors_trial_by_trial() -> None:
+    shape = {"name": "deep_linear", "widths": [6, 3, 5], "init_scale": 0.5}
+    configs = [table(seed=seed, model=shape, constraints={"features": None, "head": None}) for seed in (0, 1)]
+    model, index = build(*configs), torch.tensor([[3, 0, 3], [6, 5, 4]])
+    assert model.table is None and model.width == 5
+    stages = dict(model.backbone.named_children())
+    assert list(stages) == ["table", "layer1", "layer2"]
+    for trial in range(2):
+        product = stages["table"].features[trial, index[trial]]
+        for weight in (stages["layer1"].linear.weight, stages["layer2"].linear.weight, model.head.weight):
+            product = product @ weight[trial].T
+        torch.testing.assert_close(model(index)[trial], product)
+        assert torch.equal(stages["table"].features[trial], build(configs[trial]).backbone.table.features[0])
+    weights, head = decayed_parameters(model, decay_biases=False)
+    assert len(weights) == 3 and weights[0] is stages["table"].features and len(head) == 1
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_runs import network, tiny_dataset
+from small_runs import network, table, tiny_dataset
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,6 +34,16 @@ def test_cross_entropy_is_torchs(smoothing: float) -> None:
     expected = F.cross_entropy(outputs[0], LABELS, label_smoothing=smoothing)
     loss = objective({"label_smoothing": smoothing}).loss(outputs, LABELS[None])
     torch.testing.assert_close(loss, expected[None], rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_mixup_is_torchs_cross_entropy_against_a_class_and_the_next(share: float) -> None:
+    outputs, classes = random(1, 12, 3), torch.eye(3, dtype=torch.float64)
+    mixed = Objective([table(objective={"mixup": share})], LABELS[None], 3, torch.float64)
+    targets = share * classes[LABELS] + (1 - share) * classes[(LABELS + 1) % 3]
+    expected = F.cross_entropy(outputs[0], targets)
+    torch.testing.assert_close(mixed.loss(outputs, LABELS[None]), expected[None], rtol=1e-14, atol=0)
+    assert not mixed.is_risk
 
 
 def test_squared_errors_are_halved_sums_over_the_classes() -> None:

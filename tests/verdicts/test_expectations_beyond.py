@@ -6,11 +6,23 @@ import math
 from typing import Any
 
 import pytest
-from expected_runs import DIGITS, EQUAL, FREE, ORTHOGONAL_RISK, SIMPLEX_RISK, mlp, no_simplex, proved, refused
+from expected_runs import (
+    DIGITS,
+    EQUAL,
+    FREE,
+    ORTHOGONAL_RISK,
+    SIMPLEX_RISK,
+    mlp,
+    no_simplex,
+    proved,
+    refused,
+    width,
+)
 from small_runs import network, table
 
 from nc_bench.config import Config
 from nc_bench.theory import predict
+from nc_bench.verdicts.expectations import expectations
 
 FOCAL = {"loss": "focal", "focal_gamma": 2.0}
 
@@ -231,3 +243,81 @@ def test_the_decays_of_backbone_and_head() -> None:
         0.0,
         0.0,
     )
+
+
+UNIT = {"features": {"radius": 1.0, "set": "sphere"}, "head": {"set": "unit_rows", "temperature": 0.2}}
+
+
+def test_unit_rows_and_unit_features_are_normalized_softmax() -> None:
+    risk = math.log1p(9 * math.exp(-10 / 9 / 0.2))
+    expected = predict("normalized_softmax", classes=10, temperature=0.2, width=12).values
+    values = proved(table(constraints=UNIT), EQUAL).values
+    assert values["risk"] == expected["risk"] == pytest.approx(risk, rel=1e-12)
+    assert values["head_opnorm"] == pytest.approx(math.sqrt(10 / 9) / 0.2, rel=1e-12)
+    longer = {**UNIT, "features": {"radius": 3.0, "set": "ball"}}
+    values = proved(table(constraints=longer), EQUAL).values
+    assert values["risk"] == pytest.approx(math.log1p(9 * math.exp(-30 / 9 / 0.2)), rel=1e-12)
+    assert values["feature_radius"] == pytest.approx(3.0)
+    network_values = proved(network(model=mlp(final_activation=False), constraints=UNIT)).values
+    assert network_values["risk"] == pytest.approx(risk, rel=1e-12)
+    assert "non-negative" in refused(network(model=mlp(), constraints=UNIT))
+    in_mean = {**UNIT, "features": {"radius": 1.0, "set": "mean_square"}}
+    assert "unit rows, and the features are bounded in the mean square" in refused(table(constraints=in_mean), EQUAL)
+    narrow = refused_narrow(table(model={"name": "unconstrained", "widths": [8]}, constraints=UNIT))
+    assert "width 8" in narrow
+
+
+def refused_narrow(config: Config) -> str:
+    (risk, *_) = expectations(config, EQUAL, width(config))
+    return risk.not_applicable
+
+
+def test_a_frozen_simplex_with_decayed_free_features_is_judged_with_and_without_mixup() -> None:
+    frozen = {"bias": False, "init": "simplex", "trainable": False}
+    for mixup in (None, 0.7):
+        config = table(head=frozen, constraints=FREE, objective={"feature_decay": 1e-3, "mixup": mixup})
+        expected = predict("frozen_simplex_head", classes=10, per_class=10, feature_decay=1e-3, mixup=mixup).values
+        values = proved(config, EQUAL).values
+        name = "risk" if mixup is None else "objective"
+        assert values[name] == expected[name] and ("risk" in values) is (mixup is None)
+    reasons: dict[str, dict[str, Any]] = {
+        "feature decay only": {"objective": {}},
+        "not at a simplex": {"head": {"bias": False, "trainable": False}},
+        "without label smoothing": {"objective": {"feature_decay": 1e-3, "label_smoothing": 0.1}},
+        "act together": {"constraints": {"features": {"radius": 1.0}, "head": None}},
+    }
+    base: dict[str, Any] = {"head": frozen, "constraints": FREE, "objective": {"feature_decay": 1e-3}}
+    for reason, change in reasons.items():
+        assert reason in refused_narrow(table(**{**base, **change})), reason
+    assert "the class sizes differ" in expectations(table(**base), DIGITS, 12)[0].not_applicable
+    learned = table(constraints=FREE, objective={"mixup": 0.7, "feature_decay": 1e-3, "weight_decay": 1e-3})
+    assert "with mixup the minimiser is known for a head frozen" in refused_narrow(learned)
+
+
+def test_linear_layers_on_a_table_with_one_decay() -> None:
+    deep = {"name": "deep_linear", "widths": [8, 8]}
+    base: dict[str, Any] = {"model": deep, "constraints": FREE, "objective": {"weight_decay": 1e-3}}
+    counts = (1,) * 4
+    expected = predict("deep_linear", classes=4, layers=3, decay=1e-3).values
+    (judged,) = expectations(table(**base), counts, 8)
+    assert judged.values["risk"] == expected["risk"] and judged.proved
+    squared = {**base, "objective": {"weight_decay": 1e-3, "loss": "mse"}}
+    (judged,) = expectations(table(**squared), counts, 8)
+    assert (
+        judged.values["objective"]
+        == predict("deep_linear", classes=4, layers=3, decay=1e-3, loss="mse").values["objective"]
+    )
+    reasons: dict[str, dict[str, Any]] = {
+        "the same coupled weight decay": {"objective": {"weight_decay": 1e-3, "head_decay": 1e-4}},
+        "the features are decayed besides": {"objective": {"weight_decay": 1e-3, "feature_decay": 1e-4}},
+        "the head has": {"head": {"bias": True}},
+        "plain cross entropy and squared error": {"objective": {"weight_decay": 1e-3, "label_smoothing": 0.1}},
+        "width 1": {"model": {"name": "deep_linear", "widths": [8, 1, 8]}},
+    }
+    for reason, change in reasons.items():
+        assert reason in expectations(table(**{**base, **change}), counts, 8)[0].not_applicable, reason
+    assert "something of lower rank" in expectations(table(**base), (1,) * 14, 20)[0].not_applicable
+    bounded = table(model={"name": "deep_linear", "widths": [8, 2, 8]}, constraints={"features": {"radius": 5.0}})
+    (judged,) = expectations(bounded, counts, 8)
+    polygon = predict("penultimate_ball", classes=4, radius=5.0, width=2).values["risk"]
+    assert judged.values["risk"] == pytest.approx(polygon, rel=1e-12), "the narrowest factor counts"
