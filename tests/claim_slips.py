@@ -8,8 +8,12 @@ from types import ModuleType
 from nc_bench.theory import (
     ball_losses,
     balls,
+    certificate,
     collapsed,
+    contrastive,
+    deep_linear,
     dispatch,
+    gradient_flow,
     layer_peeled,
     mixed_bounds,
     narrow,
@@ -41,6 +45,10 @@ THEORY_MODULES = (
     squared_error,
     unequal_ball,
     unequal_frame,
+    certificate,
+    contrastive,
+    deep_linear,
+    gradient_flow,
 )
 
 

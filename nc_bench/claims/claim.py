@@ -91,18 +91,20 @@ def predicted_claim(
     problem: Mapping[str, object],
     obtained: Callable[[], float],
     tolerance: float,
+    entry: int | None = None,
     relative: bool = True,
     bound: Bound = "equal",
 ) -> Claim:
     """The claim that `obtained` gives the `value` which `predict(setting, **problem)` predicts, with its source.
 
-    Its ``predicted`` raises ValueError if the theory does not apply there or does not predict that value.
+    Of a value with a number for every class, `entry` says which. Its ``predicted`` raises ValueError if the theory
+    does not apply there or does not predict that value.
     """
     return Claim(
         name=name,
         statement=statement,
         source=theory.predict(setting, **problem).source,
-        predicted=partial(predicted_value, setting, value, problem),
+        predicted=partial(predicted_value, setting, value, problem, entry),
         obtained=obtained,
         tolerance=tolerance,
         relative=relative,
@@ -110,10 +112,12 @@ def predicted_claim(
     )
 
 
-def predicted_value(setting: str, value: str, problem: Mapping[str, object]) -> float:
-    """One number of a prediction; ValueError if there is none."""
+def predicted_value(setting: str, value: str, problem: Mapping[str, object], entry: int | None = None) -> float:
+    """One number of a prediction, or this entry of a tuple; ValueError if there is none."""
     prediction = theory.predict(setting, **problem)
     number = prediction.values.get(value)
+    if isinstance(number, tuple) and entry is not None:
+        return number[entry]
     if not isinstance(number, float):
         raise ValueError(f"{setting} predicts no {value}: {prediction.reason or 'not one of its numbers'}")
     return number

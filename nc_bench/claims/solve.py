@@ -1,7 +1,7 @@
 """Two solvers that minimise the objective of a configuration, with the model, loss and constraints of a run.
 
 `descend` is projected gradient descent, for problems with constraints; `minimise` is L-BFGS, for those without.
-Neither knows a prediction.
+Neither knows a prediction. What no configuration states is solved by `nc_bench.claims.free_tensors`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
+from nc_bench.claims.free_tensors import LBFGS
 from nc_bench.config import Config
 from nc_bench.data import Dataset
 from nc_bench.metrics import CollapseMetrics, collapse_metrics
@@ -116,10 +117,8 @@ def _minimise(config: Config, dataset: Dataset) -> Solution:
         return value.item(), torch.cat([slope.flatten() for slope in slopes]).numpy()
 
     start = torch.cat([parameter.detach().flatten() for parameter in parameters]).numpy()
-    options = {"maxiter": 20_000, "maxfun": 40_000, "ftol": 0.0, "gtol": 1e-11, "maxcor": 30}
-    result = minimize(
-        evaluate, start, jac=True, method="L-BFGS-B", bounds=_bounds(ensemble, parameters), options=options
-    )
+    bounds = _bounds(ensemble, parameters)
+    result = minimize(evaluate, start, jac=True, method="L-BFGS-B", bounds=bounds, options=LBFGS)
     put(result.x)
     return _solutions(ensemble, torch.tensor([np.inf], dtype=torch.float64))[0]
 

@@ -105,6 +105,11 @@ def test_the_prediction_and_its_source_are_those_of_the_theory() -> None:
     assert outcome.holds and claim.relative and claim.bound == "at_most"
 
 
+def test_of_a_value_with_a_number_for_every_class_one_is_claimed() -> None:
+    ratios = theory.predict("seli", counts=(3, 1)).values["head_norm_ratio_k"]
+    assert predicted_value("seli", "head_norm_ratio_k", {"counts": (3, 1)}, 1) == ratios[1]
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "problem", "reason"),
     [

@@ -10,27 +10,38 @@ from types import ModuleType
 
 import pytest
 from claim_slips import QUICK_SLIPS, SLOW_SLIPS, THEORY_MODULES, Mutation
+from free_slips import QUICK_FREE_SLIPS, SLOW_FREE_SLIPS
 
 from nc_bench import verify
 from nc_bench.claims import (
     ball_variants,
     catalogue,
+    certificate,
+    codes,
     decay,
+    deep_linear,
     final_layer,
     frozen_head,
+    gradient_flow,
     imbalance,
     laws,
+    mixup,
     nonnegative,
     penultimate,
     seli,
+    squared_error,
     three_neurons,
     two_layer,
 )
 from nc_bench.claims.claim import Claim, check
 from nc_bench.theory import dispatch
 
-QUICK = (final_layer, penultimate, nonnegative, decay, frozen_head, seli, three_neurons)
-SLOW = (imbalance, two_layer, laws, ball_variants)
+QUICK = (
+    *(final_layer, penultimate, nonnegative, decay, frozen_head, seli, three_neurons),
+    *(gradient_flow, mixup, codes, certificate),
+)
+SLOW = (imbalance, two_layer, laws, ball_variants, squared_error, deep_linear)
+quick_slips, slow_slips = [*QUICK_SLIPS, *QUICK_FREE_SLIPS], [*SLOW_SLIPS, *SLOW_FREE_SLIPS]
 
 
 def slow(*values: object) -> object:
@@ -75,7 +86,7 @@ def mutated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     yield mutation
 
 
-@pytest.mark.parametrize("mutated", [*QUICK_SLIPS, *map(slow, SLOW_SLIPS)], indirect=True, ids=str)
+@pytest.mark.parametrize("mutated", [*quick_slips, *map(slow, slow_slips)], indirect=True, ids=str)
 def test_a_slip_in_the_theory_makes_verify_fail(
     mutated: Mutation, obtained: Obtained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +97,6 @@ def test_a_slip_in_the_theory_makes_verify_fail(
 
 
 def test_a_slip_is_made_for_every_setting_and_claim_that_exists() -> None:
-    slips = [*QUICK_SLIPS, *SLOW_SLIPS]
+    slips = [*quick_slips, *slow_slips]
     assert {slip.claim for slip in slips} <= {claim.name for claim in catalogue.claims()}
     assert {slip.module for slip in slips} == set(THEORY_MODULES) - {dispatch}
