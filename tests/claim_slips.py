@@ -11,6 +11,7 @@ from nc_bench.theory import (
     certificate,
     collapsed,
     contrastive,
+    convexity,
     deep_linear,
     dispatch,
     gradient_flow,
@@ -24,6 +25,7 @@ from nc_bench.theory import (
 )
 from nc_bench.theory import frozen_head as frozen_theory
 from nc_bench.theory import imbalance as imbalance_theory
+from nc_bench.theory import output_sets as sets_theory
 from nc_bench.theory import penultimate as ball_theory
 from nc_bench.theory import seli as seli_theory
 from nc_bench.theory import two_layer as two_layer_theory
@@ -49,6 +51,8 @@ THEORY_MODULES = (
     contrastive,
     deep_linear,
     gradient_flow,
+    convexity,
+    sets_theory,
 )
 
 

@@ -6,6 +6,7 @@ from nc_bench.claims import (
     ball_variants,
     certificate,
     codes,
+    cross_entropy,
     decay,
     deep_linear,
     final_layer,
@@ -15,6 +16,7 @@ from nc_bench.claims import (
     laws,
     mixup,
     nonnegative,
+    output_sets,
     penultimate,
     seli,
     squared_error,
@@ -27,7 +29,9 @@ from nc_bench.claims.claim import Claim
 def claims() -> list[Claim]:
     """The claims of every topic. Listing them solves nothing."""
     topics = (
+        cross_entropy,
         final_layer,
+        output_sets,
         penultimate,
         nonnegative,
         ball_variants,

@@ -15,37 +15,43 @@ def final_layer_ball(
     classes: int,
     radius: float,
     p: float = 2.0,
+    centre: float = 0.0,
     width: int | None = None,
     class_weights: Sequence[float] | None = None,
 ) -> Prediction:
-    """Outputs |h(x)|_p <= R, free otherwise: z_i = alpha e_i + beta sum_{j != i} e_j.
+    """Outputs in an l^p ball of radius R, free otherwise: z_i = alpha e_i + beta sum_{j != i} e_j.
 
     With s = (K-1)^(1/(p-1)), 1 < p < infinity: alpha = (s/(1+s))^(1/p) R, beta = -((1/(1+s))/(K-1))^(1/p) R
     and risk = log(1 + (K-1) exp(beta - alpha)), whatever the weights of the classes. At p = infinity alpha = R and
     beta = -R; at p = 1 alpha = R and beta = 0, but for two classes every (alpha, alpha - R) with 0 <= alpha <= R is a
-    minimiser, of which only ``margin`` and the risks are determined.
+    minimiser, of which only ``margin`` and the risks are determined. Around ``centre`` (1, ..., 1) instead of the
+    origin both alpha and beta grow by ``centre``, which softmax does not see.
     ``output_pair_distance`` is the Euclidean |z_i - z_j|, ``margin`` is alpha - beta.
 
-    Does not apply below the width K-1 (p != 2 and K > 2: K, since the z_i then do not sum to zero) that a linear last
-    layer without bias needs to reach the z_i.
-    Raises ValueError if classes < 2, radius <= 0 or p < 1. E & Wojtowytsch 2021, Lemma 3.3 and Remark A.1.
+    Does not apply below the width K-1 (K, where the z_i do not sum to zero: p != 2 and K > 2, or another centre) that
+    a linear last layer without bias needs to reach the z_i.
+    Raises ValueError if classes < 2, radius <= 0, p < 1 or the centre is not finite. E & Wojtowytsch 2021, Lemma 3.3
+    and the remark below it, Remark A.1.
     """
     classes = checks.whole("classes", classes, 2)
     radius = checks.positive("radius", radius)
     p = checks.real("p", p)
     if p < 1:
         raise ValueError(f"p must be at least 1, got {p!r}: below 1 there is no norm")
+    centre = checks.real("centre", centre)
+    if math.isinf(centre):
+        raise ValueError(f"centre must be finite, got {centre!r}")
     checks.weights_of(class_weights, classes)
     statement = Statement(
         setting="final_layer_ball",
         assumptions=(
-            "every output lies in the l^p ball of radius R around the origin, and nothing else bounds it",
+            "every output lies in the l^p ball of radius R around centre (1, ..., 1), and nothing else bounds it",
             "the values on different samples can be chosen freely",
             "softmax cross entropy, any class weights, no label smoothing, no weight decay",
         ),
         source="E & Wojtowytsch 2021, Lemma 3.3, Cor. 3.5, Remark A.1",
     )
-    flat = p == 2 or classes == 2
+    flat = centre == 0 and (p == 2 or classes == 2)
     if reason := checks.narrow(width, classes - 1 if flat else classes, "reaching the optimal outputs"):
         return statement.fails(reason)
     alpha, beta = _extremes(classes, radius, p)
@@ -54,8 +60,8 @@ def final_layer_ball(
         return statement.holds({"margin": radius, "risk": risk, "risk_balanced": risk, "accuracy": 1.0})
     return statement.holds(
         {
-            "alpha": alpha,
-            "beta": beta,
+            "alpha": centre + alpha,
+            "beta": centre + beta,
             "margin": alpha - beta,
             "risk": risk,
             "risk_balanced": risk,

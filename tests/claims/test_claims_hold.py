@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 from claim_slips import QUICK_SLIPS, SLOW_SLIPS, THEORY_MODULES, Mutation
 from free_slips import QUICK_FREE_SLIPS, SLOW_FREE_SLIPS
+from paper_slips import QUICK_PAPER_SLIPS
 
 from nc_bench import verify
 from nc_bench.claims import (
@@ -18,6 +19,7 @@ from nc_bench.claims import (
     catalogue,
     certificate,
     codes,
+    cross_entropy,
     decay,
     deep_linear,
     final_layer,
@@ -27,6 +29,7 @@ from nc_bench.claims import (
     laws,
     mixup,
     nonnegative,
+    output_sets,
     penultimate,
     seli,
     squared_error,
@@ -37,11 +40,12 @@ from nc_bench.claims.claim import Claim, check
 from nc_bench.theory import dispatch
 
 QUICK = (
+    *(cross_entropy, output_sets),
     *(final_layer, penultimate, nonnegative, decay, frozen_head, seli, three_neurons),
     *(gradient_flow, mixup, codes, certificate),
 )
 SLOW = (imbalance, two_layer, laws, ball_variants, squared_error, deep_linear)
-quick_slips, slow_slips = [*QUICK_SLIPS, *QUICK_FREE_SLIPS], [*SLOW_SLIPS, *SLOW_FREE_SLIPS]
+quick_slips, slow_slips = [*QUICK_SLIPS, *QUICK_FREE_SLIPS, *QUICK_PAPER_SLIPS], [*SLOW_SLIPS, *SLOW_FREE_SLIPS]
 
 
 def slow(*values: object) -> object:

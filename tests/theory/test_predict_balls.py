@@ -113,6 +113,7 @@ def test_two_classes_in_the_l1_ball_leave_the_output_open() -> None:
 def test_final_layer_needs_one_more_dimension_where_outputs_do_not_sum_to_zero() -> None:
     assert predict("final_layer_ball", classes=4, radius=1.0, width=3).applies
     assert not predict("final_layer_ball", classes=4, radius=1.0, p=3.0, width=3).applies
+    assert not predict("final_layer_ball", classes=4, radius=1.0, centre=0.5, width=3).applies
     assert predict("final_layer_ball", classes=4, radius=1.0, p=3.0, width=4).applies
     assert predict("final_layer_ball", classes=2, radius=1.0, p=3.0, width=1).applies
 
