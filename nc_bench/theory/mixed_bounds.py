@@ -143,7 +143,12 @@ def feature_lp_ball(
         source="E & Wojtowytsch 2021, Cor. 4.2, at the largest l^2 norm in the ball (proved bound)",
     )
     if p < 2:
-        return statement.fails(f"p = {p:g}: below 2 the smallest risk is a conjecture only")
+        known = (
+            "not known, and what is conjectured of more classes is false of"
+            if classes <= 3
+            else "a conjecture only for"
+        )
+        return statement.fails(f"p = {p:g}: below 2 the smallest risk is {known} {classes} classes")
     reach = radius * width ** (0.5 - 1 / p)
     margin = reach * head_norm * math.sqrt(classes / (classes - 1))
     tight = _tight(classes, width, p)

@@ -224,3 +224,46 @@ def test_a_setting_that_is_no_text_is_unknown(setting: Any) -> None:
 def test_numbers_beyond_float64_are_one_line(specification: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         predict("final_layer_ball", **specification)
+
+
+@pytest.mark.parametrize(
+    ("setting", "specification", "reason"),
+    [
+        ("penultimate_ball", {"classes": 10, "radius": 5.0, "width": 3}, "below K/2 = 5: the optimum is known"),
+        ("penultimate_ball", {"classes": 10, "radius": 1.0, "width": 7}, "an upper bound only"),
+        ("feature_lp_ball", {"classes": 2, "radius": 5.0, "p": 1.5, "width": 4}, "is false of 2 classes"),
+        ("feature_lp_ball", {"classes": 5, "radius": 5.0, "p": 1.5, "width": 4}, "a conjecture only for 5 classes"),
+        ("frozen_simplex_head", {"classes": 2, "per_class": 2, "feature_decay": 0.1, "mixup": 0.5}, "two classes"),
+        ("softmax_code", {"classes": 10, "width": 4}, "known up to K = 2d only"),
+        ("deep_linear", {"classes": 10, "layers": 5, "decay": 1e-3}, "something of lower rank can be better"),
+    ],
+)
+def test_outside_its_domain_a_setting_says_why_in_one_line(
+    setting: str, specification: dict[str, Any], reason: str
+) -> None:
+    prediction = predict(setting, **specification)
+    assert not prediction.applies and reason in prediction.reason and "\n" not in prediction.reason
+
+
+@pytest.mark.parametrize(
+    ("setting", "specification", "message"),
+    [
+        ("normalized_softmax", {"classes": 5, "temperature": 0}, "temperature must be positive and finite, got 0"),
+        ("supervised_contrastive", {"classes": 5, "per_class": 4, "temperature": -1.0}, "temperature must be positive"),
+        ("seli", {"counts": (3, 0, 2)}, "counts[1] must be a whole number, at least 1, got 0"),
+        (
+            "frozen_simplex_head",
+            {"classes": 5, "per_class": 2, "feature_decay": 0.1, "mixup": 1.1},
+            "mixup must lie in [0, 1], got 1.1",
+        ),
+        (
+            "penultimate_ball",
+            {"classes": 2, "radius": 1.0, "class_weights": (1, 0)},
+            "class_weights[1] must be positive",
+        ),
+    ],
+)
+def test_nonsense_is_refused_in_one_line(setting: str, specification: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        predict(setting, **specification)
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)

@@ -165,7 +165,7 @@ def test_decayed_tables_of_equal_class_sizes() -> None:
         ),
         (
             network(constraints={"features": {"radius": 5.0, "p": 1.5}}, model=mlp(final_activation=False)),
-            "p = 1.5: below 2 the smallest risk is a conjecture only",
+            "p = 1.5: below 2 the smallest risk is a conjecture only for 10 classes",
         ),
         (
             network(constraints={"features": {"radius": 5.0, "p": 3.0}}, model=mlp()),
