@@ -27,7 +27,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "NC4: decisions go by the nearest class mean": ("nc4_", "accuracy", "ncc_accuracy"),
     OTHER: (),
-    LAW: ("risk_gap",),
+    LAW: ("risk_gap", "jensen_gap", "budget_", "output_efficiency"),
 }
 """Titles in their order, each with the beginnings of the names it holds; the longest beginning decides."""
 

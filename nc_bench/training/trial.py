@@ -148,15 +148,18 @@ class Trial:
 
     def finish(self, status: str, null: Mapping[str, float]) -> None:
         """Judge the rows that were written, against random directions `null` too, and close the manifest."""
-        self.files = self.processes.on_rank0(lambda: judge_run(self.run, self.config, self.expected, null))
+        self.files = self.processes.on_rank0(partial(self._judge, null))
         self.write_manifest(status)
+
+    def _judge(self, null: Mapping[str, float]) -> dict[str, str]:
+        return judge_run(self.run, self.config, self.expected, null, self.facts)
 
     def make_again(self, lost: Sequence[str], null: Mapping[str, float]) -> None:
         """Write the lost ones of config.yaml, metrics.csv and predictions.json of a finished run again.
 
         Of the manifest only their digests change.
         """
-        files = {**self.run.held.get("files", {}), **judge_run(self.run, self.config, self.expected, null)}
+        files = {**self.run.held.get("files", {}), **self._judge(null)}
         if CONFIG in lost:
             self.run.write_config(self.config)
             files |= self._files({})
