@@ -80,10 +80,12 @@ def initial(width: int, seeds: tuple[int, ...]) -> Float64[Tensor, "t 3 m"]:
     return torch.stack(drawn)
 
 
-def outputs(parameters: Float64[Tensor, "t 3 m"], x: Float64[Tensor, "p"]) -> Float64[Tensor, "t p"]:
-    """f(x) = (1/m) sum_i a_i relu(w_i x + b_i)."""
+def outputs(
+    parameters: Float64[Tensor, "t 3 m"], x: Float64[Tensor, "p"], slope: float = 0.0
+) -> Float64[Tensor, "t p"]:
+    """f(x) = (1/m) sum_i a_i relu(w_i x + b_i), leaky with `slope` below zero."""
     a, w, b = parameters[:, :, None].unbind(1)
-    return (a * F.relu(x[:, None] * w + b)).mean(-1)
+    return (a * F.leaky_relu(x[:, None] * w + b, slope)).mean(-1)
 
 
 def log_risk(signed: Float64[Tensor, "t p"], loss: Loss) -> Float64[Tensor, "t"]:
@@ -98,7 +100,7 @@ def log_risk(signed: Float64[Tensor, "t p"], loss: Loss) -> Float64[Tensor, "t"]
 
 
 @cache
-def trained(width: int, loss: Loss) -> Trained:
+def trained(width: int, loss: Loss, slope: float = 0.0) -> Trained:
     """Full-batch gradient descent from every seed, float64.
 
     A step is eta/risk, with eta at most LARGEST_STEP and STEP over the mean of a^2 + w^2 + b^2: it descends along
@@ -111,7 +113,7 @@ def trained(width: int, loss: Loss) -> Trained:
     rows, snapshots = [], {}
     for count in range(STEPS + 1):
         variable = parameters.clone().requires_grad_()
-        found = outputs(variable, x)
+        found = outputs(variable, x, slope)
         risk = log_risk(x.sign() * found, loss)
         (gradient,) = torch.autograd.grad(risk.sum(), variable)
         found, risk = found.detach(), risk.detach()

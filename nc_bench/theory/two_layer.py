@@ -9,18 +9,28 @@ from nc_bench.theory import checks
 from nc_bench.theory.prediction import Prediction, Statement
 
 
-def two_layer_relu(*, width: int | None = None, class_weights: Sequence[float] | None = None) -> Prediction:
+def two_layer_relu(
+    *, slope: float = 0.0, width: int | None = None, class_weights: Sequence[float] | None = None
+) -> Prediction:
     """Two ReLU layers, classes in [-2, -1] and [1, 2] on a line: the output is not constant on a class.
 
     The maximum margin classifiers for the norm sum |a| (|w| + |b|) are f_b, b in [0, 1], with f_b(1) = 1/2 =
     ``max_margin`` and f_b(2)/f_b(1) = (2+b)/(1+b), between ``ratio_minimum`` = 1.5 and ``ratio_maximum`` = 2.
     ``ratio`` = 1.5 is where gradient descent on (a, w, b) tends: its implicit norm is the Euclidean
-    sum |a| sqrt(w^2 + b^2), which f_1 alone minimises. At collapse the ratio would be 1.
+    sum |a| sqrt(w^2 + b^2), which f_1 alone minimises, with the margin ``euclidean_margin`` = sqrt(1/2).
+    At collapse the ratio would be 1.
 
-    Does not apply with fewer than two neurons (``width``). Raises ValueError for wrong width or weights.
-    E & Wojtowytsch 2021, Prop. 5.2 and Lemma 5.6.
+    Leaky ReLU with the ``slope`` s < 1 below zero: f = relu(w x + b) - relu(b - w x) is (1+s) w x + (1-s) b on the
+    right class, so the Euclidean norm selects (w, b) along (1+s, 1-s): ``ratio`` = (2 (1+s)^2 + (1-s)^2)/(2 (1+s^2)),
+    ``euclidean_margin`` = sqrt((1+s^2)/2). The norm of Prop. 5.2 would select b = 0, ratio 2: descent does not.
+
+    Does not apply with fewer than two neurons (``width``). Raises ValueError for wrong width or weights and for a
+    slope outside [0, 1). E & Wojtowytsch 2021, Prop. 5.2, Remark 5.4 and Lemma 5.6.
     """
     checks.weights_of(class_weights, 2)
+    slope = checks.nonnegative("slope", slope)
+    if slope >= 1:
+        raise ValueError(f"slope must be below 1, got {slope!r}: the network would be linear")
     statement = Statement(
         setting="two_layer_relu",
         assumptions=(
@@ -33,7 +43,11 @@ def two_layer_relu(*, width: int | None = None, class_weights: Sequence[float] |
     reason = checks.narrow(width, 2, "an odd classifier")
     if reason:
         return statement.fails(reason)
-    return statement.holds({"ratio": 1.5, "ratio_minimum": 1.5, "ratio_maximum": 2.0, "max_margin": 0.5})
+    along, across = (1 + slope) ** 2, (1 - slope) ** 2
+    selected = {"ratio": (2 * along + across) / (along + across), "euclidean_margin": math.sqrt(along + across) / 2}
+    if slope > 0:
+        return statement.holds(selected)
+    return statement.holds({**selected, "ratio_minimum": 1.5, "ratio_maximum": 2.0, "max_margin": 0.5})
 
 
 def three_neurons(

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 from claim_slips import QUICK_SLIPS, SLOW_SLIPS, THEORY_MODULES, Mutation
 from free_slips import QUICK_FREE_SLIPS, SLOW_FREE_SLIPS
-from paper_slips import QUICK_PAPER_SLIPS
+from paper_slips import QUICK_PAPER_SLIPS, SLOW_PAPER_SLIPS
 
 from nc_bench import verify
 from nc_bench.claims import (
@@ -25,8 +25,11 @@ from nc_bench.claims import (
     final_layer,
     frozen_head,
     gradient_flow,
+    hulls,
     imbalance,
     laws,
+    least_head,
+    mean_field,
     mixup,
     nonnegative,
     output_sets,
@@ -40,12 +43,15 @@ from nc_bench.claims.claim import Claim, check
 from nc_bench.theory import dispatch
 
 QUICK = (
-    *(cross_entropy, output_sets),
+    *(cross_entropy, output_sets, least_head, hulls),
     *(final_layer, penultimate, nonnegative, decay, frozen_head, seli, three_neurons),
     *(gradient_flow, mixup, codes, certificate),
 )
-SLOW = (imbalance, two_layer, laws, ball_variants, squared_error, deep_linear)
-quick_slips, slow_slips = [*QUICK_SLIPS, *QUICK_FREE_SLIPS, *QUICK_PAPER_SLIPS], [*SLOW_SLIPS, *SLOW_FREE_SLIPS]
+SLOW = (imbalance, two_layer, mean_field, laws, ball_variants, squared_error, deep_linear)
+quick_slips, slow_slips = (
+    [*QUICK_SLIPS, *QUICK_FREE_SLIPS, *QUICK_PAPER_SLIPS],
+    [*SLOW_SLIPS, *SLOW_FREE_SLIPS, *SLOW_PAPER_SLIPS],
+)
 
 
 def slow(*values: object) -> object:
