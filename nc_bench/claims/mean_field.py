@@ -25,10 +25,10 @@ NEURONS = 20
 
 LEAK, LEAKY_WIDTH = 0.2, 100
 
-WIDTHS, NETWORKS = (100, 1000, 10_000), (2000, 500, 100)
+WIDTHS, NETWORKS = (100, 1000, 10_000), (2000, 500, 400)
 """Numbers of neurons, and of random starts at each: the spread over the starts is known to some per cent."""
 
-FLOW_STEPS, FLOW_STEP, TOGETHER = 40, 0.2, 50_000
+FLOW_STEPS, FLOW_STEP, TOGETHER = 10, 0.5, 50_000
 """Euler steps in the time of the particles, and neurons of so many networks at once as fit a cache."""
 
 GROWN: Mapping[Loss, tuple[float, float]] = {"cross_entropy": (400.0, 1600.0), "exponential": (100.0, 400.0)}
