@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from nc_bench.reports.budget_areas import budget_areas
 from nc_bench.reports.curves import metric_curves
 from nc_bench.reports.depth import depth_profile
 from nc_bench.reports.plane import simplex_plane
@@ -17,11 +18,12 @@ from nc_bench.runs.files import write_bytes
 from nc_bench.telling import tell
 from nc_bench.text import one_line
 
-__all__ = ["depth_profile", "metric_curves", "simplex_plane", "write_figures"]
+__all__ = ["budget_areas", "depth_profile", "metric_curves", "simplex_plane", "write_figures"]
 
 
 FIGURES_OF_A_RUN: dict[str, Callable[[RunTables], Figure | None]] = {
     "metric_curves": metric_curves,
+    "budget": budget_areas,
     "depth": depth_profile,
     "simplex_plane": simplex_plane,
 }

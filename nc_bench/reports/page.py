@@ -11,17 +11,22 @@ from typing import Any
 
 import yaml
 
+from nc_bench.reports.budget import WORDS, budget_sentence, missing
 from nc_bench.reports.claim_rows import HEADER, ClaimRow, claim_rows, footnotes
 from nc_bench.reports.description import describe
+from nc_bench.reports.numbers import number, percent
+from nc_bench.reports.queries import last_value
 from nc_bench.reports.sentence import sentence
 from nc_bench.runs import RunTables
 from nc_bench.runs.files import write_bytes
 from nc_bench.text import BIDI, plain
+from nc_bench.verdicts.laws import PARTS
 
 PAGE = "report.html"
 
 ABOUT = {
     "metric_curves": "The metrics over the epochs of training.",
+    "budget": "What is missing of the norm budget over the epochs, and the shares of the six parts it is lost to.",
     "depth": "The metrics of each recorded layer at the last recorded epoch, from the input to the last layer.",
     "simplex_plane": "The features, projected on a plane in which the simplex is a regular polygon.",
 }
@@ -63,6 +68,7 @@ def write_page(run: RunTables, figures: Sequence[Path]) -> Path:
         f'<p class="said">{escape(sentence(run))}</p>',
         "<h2>Predicted and measured</h2>",
         _claims(run),
+        *_budget(run),
         "<h2>Figures</h2>",
         *(_figure(number, path) for number, path in enumerate(figures, 1)),
         "<h2>How the run was made</h2>",
@@ -105,6 +111,26 @@ def _row(row: ClaimRow) -> str:
     kind = escape(row.verdict.replace(" ", "-"))
     verdict = f'<td class="words"><span class="verdict {kind}">{escape(row.verdict)}</span></td>'
     return f"<tr>{claim}{''.join(map(_cell, numbers))}{verdict}{_cell(row.source, 'words')}</tr>"
+
+
+def _budget(run: RunTables) -> list[str]:
+    """A table of the parts of the norm budget on both splits, under a heading; empty where it was not recorded."""
+    splits = {split: lost for split in ("train", "test") if (lost := missing(run, split)).known}
+    if not splits:
+        return []
+    titles = [f"{title}, {split}" for split in splits for title in ("efficiency", "share of what is missing", "nats")]
+    rows = ["<tr>" + _cell("lost to", "words", "th") + "".join(_cell(title, "", "th") for title in titles) + "</tr>"]
+    for part, share_by_split in zip(
+        PARTS, zip(*(lost.shares[-1] for lost in splits.values()), strict=True), strict=True
+    ):
+        cells = [f'<td class="words">{escape(WORDS[part])} <code>{escape(part)}</code></td>']
+        for split, share in zip(splits, share_by_split, strict=True):
+            efficiency, gap = (last_value(run, split, f"{kind}_{part}") for kind in ("efficiency", "gap"))
+            cells += [_cell(number(efficiency)), _cell(percent(share, 3)), _cell(number(gap))]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    table = '<div class="scroll"><table>\n' + "\n".join(rows) + "\n</table></div>"
+    said = [f"<p>{escape(text)}</p>" for split in splits if (text := budget_sentence(run, split))]
+    return ["<h2>Where the norm budget goes</h2>", *said, table]
 
 
 def _cell(text: str, kind: str = "", tag: str = "td") -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from nc_bench.reports.budget import budget_sentence
 from nc_bench.reports.description import typed_config, wrong_labels
 from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.queries import claim, last_row, last_value, null_value
@@ -24,15 +25,17 @@ CHANCE_ERRORS = 3
 
 
 def sentence(run: RunTables) -> str:
-    """One to three sentences about what happened, for a reader who does not know the code.
+    """A few sentences about what happened, for a reader who does not know the code.
 
     What the risk is against its predicted minimum, how far class means and classes are from simplex and points,
-    how much of the norm budget became separation, and what the verdicts make of it. Conclusions are drawn from
+    how much of the norm budget became separation, what the verdicts make of it, and what the rest was lost to.
+    Conclusions are drawn from
     the verdicts of a completed run only; a run that was stopped, diverged or never measured says so.
     """
     said = [_ending(run)]
     if last_row(run, "train"):
         said.append(_measured(run))
+        said.append(budget_sentence(run, "train"))
         said.append(_labels(run))
     else:
         said.append("Nothing was measured.")

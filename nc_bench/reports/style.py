@@ -21,6 +21,9 @@ INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 SERIES = ("#0072B2", "#D55E00", "#009E73")
 """Blue, vermilion and green of Okabe & Ito."""
 
+SIX = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73", "#CC79A7")
+"""Six of Okabe & Ito's: blue and sky blue, vermilion and orange, green, purple."""
+
 TITLE, PANEL, TEXT, SMALL = 13, 10.5, 9, 8
 DPI = 150
 VERTICAL_RATIO = 300
