@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from nc_bench.claims import (
+    ball_losses,
     ball_variants,
     certificate,
     codes,
     cross_entropy,
     decay,
     deep_linear,
+    feature_sets,
     final_layer,
     frozen_head,
     gradient_flow,
@@ -18,6 +20,7 @@ from nc_bench.claims import (
     least_head,
     mean_field,
     mixup,
+    narrow,
     nonnegative,
     output_sets,
     penultimate,
@@ -25,6 +28,7 @@ from nc_bench.claims import (
     squared_error,
     three_neurons,
     two_layer,
+    unequal_weights,
 )
 from nc_bench.claims.claim import Claim
 
@@ -39,6 +43,10 @@ def claims() -> list[Claim]:
         penultimate,
         nonnegative,
         ball_variants,
+        ball_losses,
+        narrow,
+        unequal_weights,
+        feature_sets,
         decay,
         squared_error,
         deep_linear,

@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from nc_bench.claims.claim import GEOMETRY_TOLERANCE, OBJECTIVE_TOLERANCE, Claim, predicted_claim
 from nc_bench.claims.free_tensors import Minimum, lowest
+from nc_bench.claims.solve import smallest_lead
 
 DECAY = 1e-3
 BEST = {(10, 2): "simplex", (4, 3): "simplex", (4, 4): "pairs", (6, 3): "pairs", (8, 3): "pairs"}
@@ -51,7 +52,7 @@ def _margin(shape: str, classes: int, layers: int) -> Claim:
         setting="deep_linear",
         value="margin",
         problem={"classes": classes, "layers": layers, "decay": DECAY},
-        obtained=lambda: _smallest_lead(_solved(classes, layers, per_class=1, loss="cross_entropy")),
+        obtained=lambda: _lead(_solved(classes, layers, per_class=1, loss="cross_entropy")),
         tolerance=GEOMETRY_TOLERANCE,
     )
 
@@ -90,7 +91,6 @@ def _product(factors: tuple[Tensor, ...]) -> Tensor:
     return torch.linalg.multi_dot(factors)
 
 
-def _smallest_lead(found: Minimum) -> float:
-    logits = _product(found.tensors)
-    others = logits.clone().fill_diagonal_(-torch.inf)
-    return float((logits.diagonal() - others.max(0).values).min())
+def _lead(found: Minimum) -> float:
+    logits = _product(found.tensors).mT
+    return smallest_lead(logits, torch.arange(len(logits)))

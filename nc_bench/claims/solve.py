@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
@@ -90,6 +90,13 @@ def cosines(rows: Float[Tensor, "k d"]) -> Float[Tensor, "pairs"]:
     """Cosines of all pairs of rows."""
     first, second = torch.triu_indices(len(rows), len(rows), 1)
     return torch.nn.functional.cosine_similarity(rows[first], rows[second], dim=1)
+
+
+def smallest_lead(outputs: Float[Tensor, "n k"], labels: Int64[Tensor, "n"]) -> float:
+    """By how much the true class leads every other one: the least over samples and classes."""
+    true = outputs.gather(1, labels[:, None])
+    others = outputs.scatter(1, labels[:, None], -torch.inf)
+    return float((true - others).min())
 
 
 def objective_of(ensemble: Ensemble) -> Tensor:

@@ -9,12 +9,14 @@ from functools import partial
 from types import ModuleType
 
 import pytest
+from ball_slips import QUICK_BALL_SLIPS
 from claim_slips import QUICK_SLIPS, SLOW_SLIPS, THEORY_MODULES, Mutation
 from free_slips import QUICK_FREE_SLIPS, SLOW_FREE_SLIPS
 from paper_slips import QUICK_PAPER_SLIPS, SLOW_PAPER_SLIPS
 
 from nc_bench import verify
 from nc_bench.claims import (
+    ball_losses,
     ball_variants,
     catalogue,
     certificate,
@@ -22,6 +24,7 @@ from nc_bench.claims import (
     cross_entropy,
     decay,
     deep_linear,
+    feature_sets,
     final_layer,
     frozen_head,
     gradient_flow,
@@ -31,6 +34,7 @@ from nc_bench.claims import (
     least_head,
     mean_field,
     mixup,
+    narrow,
     nonnegative,
     output_sets,
     penultimate,
@@ -38,6 +42,7 @@ from nc_bench.claims import (
     squared_error,
     three_neurons,
     two_layer,
+    unequal_weights,
 )
 from nc_bench.claims.claim import Claim, check
 from nc_bench.theory import dispatch
@@ -46,10 +51,11 @@ QUICK = (
     *(cross_entropy, output_sets, least_head, hulls),
     *(final_layer, penultimate, nonnegative, decay, frozen_head, seli, three_neurons),
     *(gradient_flow, mixup, codes, certificate),
+    *(narrow, unequal_weights, ball_losses, feature_sets),
 )
 SLOW = (imbalance, two_layer, mean_field, laws, ball_variants, squared_error, deep_linear)
 quick_slips, slow_slips = (
-    [*QUICK_SLIPS, *QUICK_FREE_SLIPS, *QUICK_PAPER_SLIPS],
+    [*QUICK_SLIPS, *QUICK_FREE_SLIPS, *QUICK_PAPER_SLIPS, *QUICK_BALL_SLIPS],
     [*SLOW_SLIPS, *SLOW_FREE_SLIPS, *SLOW_PAPER_SLIPS],
 )
 
