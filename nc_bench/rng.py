@@ -21,7 +21,6 @@ class Stream(Enum):
     MODEL_NOISE = 5
     AUGMENTATION = 6
     SWEEP = 100
-    STATISTICS = 101
 
 
 def generator(seed: int, stream: Stream, *index: int) -> torch.Generator:

@@ -39,8 +39,8 @@ class Difference:
     """A mean difference of two arms.
 
     runs: pairs, or the runs of the smaller arm where they are not paired. error: standard error of the mean difference.
-    freedom: its degrees of freedom. low, high: its 95 % t interval. p: of the two-sided t test that it is 0. All NaN
-    but the first two where fewer than two runs are there.
+    freedom: its degrees of freedom. low, high: its 95 % t interval. p_value: of the two-sided t test that it is 0. With
+    fewer than two runs there are only the first two of these.
     """
 
     runs: int
@@ -49,7 +49,7 @@ class Difference:
     freedom: float
     low: float
     high: float
-    p: float
+    p_value: float
 
 
 def summarise(values: Numbers) -> Summary:
@@ -72,27 +72,26 @@ def paired_difference(first: Numbers, second: Numbers, *, step: float = 0.0) -> 
     """first minus second, pair by pair (the same seed); pairs with a value that is not finite do not count.
 
     step: how much either value may be off because it was read from a grid. The interval is wider by it at both ends,
-    and p is that of a mean difference smaller by it, so that what the grid could have made is no effect.
+    and p_value is that of a mean difference smaller by it, so that what the grid could have made is no effect.
     """
-    numbers = _finite(np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64))
-    runs = len(numbers)
-    mean = float(numbers.mean()) if runs else math.nan
-    error = float(numbers.std(ddof=1)) / math.sqrt(runs) if runs > 1 else math.nan
-    return _difference(runs, mean, error, runs - 1.0, step)
+    with np.errstate(over="ignore"):
+        found = summarise(np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64))
+    error = found.std / math.sqrt(max(found.runs, 1))
+    return _difference(found.runs, found.mean, error, found.runs - 1.0, step)
 
 
 def unpaired_difference(first: Numbers, second: Numbers, *, step: float = 0.0) -> Difference:
     """mean(first) - mean(second) of runs that have nothing in common, by Welch's t: the variances may differ."""
-    parts = [_finite(first), _finite(second)]
-    runs = min(map(len, parts))
+    parts = [summarise(first), summarise(second)]
+    runs, mean = min(part.runs for part in parts), parts[0].mean - parts[1].mean
     if runs < 2:
-        mean = float(parts[0].mean() - parts[1].mean()) if runs else math.nan
         return _difference(runs, mean, math.nan, math.nan, step)
-    shares = [float(part.var(ddof=1)) / len(part) for part in parts]
-    total = sum(shares)
-    spread = sum(share**2 / (len(part) - 1) for share, part in zip(shares, parts, strict=True))
-    freedom = total**2 / spread if spread > 0 else float(runs - 1)
-    return _difference(runs, float(parts[0].mean() - parts[1].mean()), math.sqrt(total), freedom, step)
+    errors = [part.std / math.sqrt(part.runs) for part in parts]
+    error = math.hypot(*errors)
+    if error == 0:
+        return _difference(runs, mean, error, runs - 1.0, step)
+    spread = sum((own / error) ** 4 / (part.runs - 1) for own, part in zip(errors, parts, strict=True))
+    return _difference(runs, mean, error, 1 / spread, step)
 
 
 def t_interval(mean: Floats, error: Floats, freedom: float) -> tuple[Floats, Floats]:
@@ -152,7 +151,7 @@ def _difference(runs: int, mean: float, error: float, freedom: float, step: floa
     low, high = t_interval(mean, error, freedom) if runs > 1 else (math.nan, math.nan)
     p = min(1.0, 2 * _tail(-max(abs(mean) - step, 0.0), error, freedom)) if runs > 1 else math.nan
     return Difference(
-        runs=runs, mean=mean, error=error, freedom=freedom, low=float(low) - step, high=float(high) + step, p=p
+        runs=runs, mean=mean, error=error, freedom=freedom, low=float(low) - step, high=float(high) + step, p_value=p
     )
 
 

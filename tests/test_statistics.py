@@ -57,38 +57,38 @@ def test_differences_are_found_under_the_null_in_five_of_100_studies(runs: int) 
     """Pairs that share their luck; and two arms of their own, of unequal spread, which Welch's test holds to 5 %."""
     random = np.random.default_rng(runs)
     luck, first, second = random.normal(size=(3, STUDIES // 10, runs))
-    paired = [paired_difference(9 * a + b, 9 * a + c).p for a, b, c in zip(luck, first, second, strict=True)]
+    paired = [paired_difference(9 * a + b, 9 * a + c).p_value for a, b, c in zip(luck, first, second, strict=True)]
     assert np.mean(np.array(paired) <= 0.05) == pytest.approx(0.05, abs=0.015)
-    unpaired = [unpaired_difference(2 * b, c).p for b, c in zip(first, second, strict=True)]
+    unpaired = [unpaired_difference(2 * b, c).p_value for b, c in zip(first, second, strict=True)]
     assert 0.02 <= np.mean(np.array(unpaired) <= 0.05) <= 0.065
 
 
 def test_p_and_interval_of_differences_are_scipys() -> None:
     first, second = np.random.default_rng(0).normal(size=(2, 7))
     paired, theirs = paired_difference(first, second), scipy.stats.ttest_rel(first, second)
-    assert paired.p == pytest.approx(theirs.pvalue)
+    assert paired.p_value == pytest.approx(theirs.pvalue)
     assert (paired.low, paired.high) == pytest.approx(tuple(theirs.confidence_interval()))
     unpaired = unpaired_difference(first, second[:4])
     welch = scipy.stats.ttest_ind(first, second[:4], equal_var=False)
-    assert (unpaired.p, unpaired.freedom, unpaired.runs) == pytest.approx((welch.pvalue, welch.df, 4))
+    assert (unpaired.p_value, unpaired.freedom, unpaired.runs) == pytest.approx((welch.pvalue, welch.df, 4))
     assert (unpaired.low, unpaired.high) == pytest.approx(tuple(welch.confidence_interval()))
 
 
 def test_an_effect_smaller_than_the_step_of_the_grid_is_none() -> None:
     first, second = [13.0, 13.0, 14.0], [10.0, 11.0, 11.0]
-    assert paired_difference(first, second).p < 0.05
+    assert paired_difference(first, second).p_value < 0.05
     coarse = paired_difference(first, second, step=3.0)
-    assert coarse.p == 1.0 and coarse.low < 0 < coarse.high
+    assert coarse.p_value == 1.0 and coarse.low < 0 < coarse.high
     assert paired_difference(first, second, step=0.5).low == pytest.approx(paired_difference(first, second).low - 0.5)
 
 
 def test_differences_without_spread_and_of_single_runs() -> None:
-    assert paired_difference([1.0, 1.0], [0.0, 0.0]).p == 0.0
-    assert paired_difference([1.0, 1.0], [1.0, 1.0]).p == 1.0
-    assert unpaired_difference([1.0, 1.0], [0.0, 0.0]).p == 0.0
+    assert paired_difference([1.0, 1.0], [0.0, 0.0]).p_value == 0.0
+    assert paired_difference([1.0, 1.0], [1.0, 1.0]).p_value == 1.0
+    assert unpaired_difference([1.0, 1.0], [0.0, 0.0]).p_value == 0.0
     alone = paired_difference([1.0, math.nan], [0.0, 2.0])
-    assert (alone.runs, alone.mean) == (1, 1.0) and math.isnan(alone.p) and math.isnan(alone.low)
-    assert unpaired_difference([], [1.0]).runs == 0 and math.isnan(unpaired_difference([1.0], [1.0, 2.0]).p)
+    assert (alone.runs, alone.mean) == (1, 1.0) and math.isnan(alone.p_value) and math.isnan(alone.low)
+    assert unpaired_difference([], [1.0]).runs == 0 and math.isnan(unpaired_difference([1.0], [1.0, 2.0]).p_value)
 
 
 def test_equivalence_is_the_ninety_per_cent_interval_within_the_margin() -> None:

@@ -5,10 +5,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from nc_bench.config.base import Section
-from nc_bench.config.values import Flag, Positive, Width
+from nc_bench.config.values import Count, Flag, Positive, Width
 
 Range = tuple[float, float]
 """Infimum and supremum of what a feature can be."""
@@ -101,6 +101,15 @@ class Mlp(_Model):
             "false: a purely linear feature layer."
         ),
     )
+    frozen_layers: Count | None = Field(
+        default=None, description="How many layers, from the first on, keep their initial weights; null: none."
+    )
+
+    @model_validator(mode="after")
+    def _has_as_many_layers(self) -> "Mlp":
+        if (self.frozen_layers or 0) > len(self.widths):
+            raise ValueError(f"frozen_layers: {self.frozen_layers} given, but widths has {len(self.widths)} layers")
+        return self
 
     @property
     def features_range(self) -> Range:
@@ -119,7 +128,8 @@ class Mlp(_Model):
         if self.activation == "identity":
             return f"linear network {_dashed(self.widths)}{norm}"
         ending = self.activation if self.final_activation else "linear"
-        return f"network {_dashed(self.widths)}{norm}, {ending} features"
+        frozen = f", the first {self.frozen_layers} of its layers frozen" if self.frozen_layers else ""
+        return f"network {_dashed(self.widths)}{norm}, {ending} features{frozen}"
 
 
 class Unconstrained(_Model):

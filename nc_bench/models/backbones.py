@@ -29,7 +29,7 @@ class HeadlessModel:
 
 def mlp(config: Mlp, inputs: int, generators: Sequence[torch.Generator]) -> HeadlessModel:
     """Flatten, then a stage for every width, layer1, layer2, ..: linear, (batch norm,) activation; the last one as
-    configured."""
+    configured, the first ones frozen if configured."""
     stages: dict[str, nn.Module] = {"flatten": nn.Flatten(start_dim=2)}
     widths = [inputs, *config.widths]
     for index in range(1, len(widths)):
@@ -38,7 +38,8 @@ def mlp(config: Mlp, inputs: int, generators: Sequence[torch.Generator]) -> Head
             if config.batch_norm:
                 parts["norm"] = StackedBatchNorm(len(generators), widths[index])
             parts["activation"] = ACTIVATIONS[config.activation]()
-        stages[f"layer{index}"] = nn.Sequential(OrderedDict(parts))
+        stage = nn.Sequential(OrderedDict(parts))
+        stages[f"layer{index}"] = stage.requires_grad_(index > (config.frozen_layers or 0))
     return HeadlessModel(module=nn.Sequential(OrderedDict(stages)), width=widths[-1])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from nc_bench.config import ConfigError
 from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
 from nc_bench.runs.directory import PENULTIMATE
-from nc_bench.sweeps.collect import DERIVED
+from nc_bench.sweeps.collect import PREDICTED_RISK
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.labels import form_of, named
 from nc_bench.sweeps.schema import RESERVED
@@ -32,14 +32,16 @@ def _problems(study: Study, grid: Grid) -> Iterator[str]:
     for name, measure in study.measures.items():
         if name in RESERVED or name in grid.columns:
             yield f"measures.{name}: tables have a column '{name}' already; give it another name"
-        yield from _unknown(f"measures.{name}.metric", [measure.metric], [*METRIC_NAMES, *COLUMNS, *DERIVED])
+        yield from _unknown(f"measures.{name}.metric", [measure.metric], [*METRIC_NAMES, *COLUMNS, PREDICTED_RISK])
         yield from _unmeasured(f"measures.{name}", measure, grid)
     yield from _unknown("rows", study.rows, grid.columns)
     hidden = [column for column in grid.columns if column not in study.rows]
-    if hidden and study.best is None:
-        yield f"rows: {', '.join(hidden)} of the grid missing; name them, or say by best which of their values counts"
-    if study.best is not None:
-        yield from _unknown("best.measure", [study.best.measure], study.measures)
+    if hidden and study.match is None:
+        yield f"rows: {', '.join(hidden)} of the grid missing; name them, or say by match which of their values count"
+    if study.match is not None:
+        yield from _unknown("match.measure", [study.match.measure], study.measures)
+        if study.match.at_most is None and study.match.at_least is None:
+            yield "match: at_most or at_least missing"
     if study.compare is not None:
         yield from _unknown("compare.column", [study.compare.column], study.rows)
         values = list(dict.fromkeys(point.cell.get(study.compare.column, "") for point in grid.points))
@@ -58,7 +60,7 @@ def _problems(study: Study, grid: Grid) -> Iterator[str]:
 
 def _unmeasured(place: str, measure: Measure, grid: Grid) -> Iterator[str]:
     """Says where a layer is not recorded, or the metric is not measured at it."""
-    if measure.layer == PENULTIMATE or measure.metric in DERIVED:
+    if measure.layer == PENULTIMATE or measure.metric == PREDICTED_RISK:
         return
     recorded = [config.record.layers for config in grid.trials.values()]
     if not any(layers == "all" or measure.layer in layers for layers in recorded):

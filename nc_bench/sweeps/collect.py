@@ -12,26 +12,24 @@ import pandas as pd
 from nc_bench.runs.directory import MANIFEST
 from nc_bench.runs.load import run_rows
 from nc_bench.runs.manifest import read_manifest
+from nc_bench.sweeps.comparison import step_of
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.study import Measure, Study
 from nc_bench.verdicts.convergence import COLUMNS, converged
 from nc_bench.verdicts.judging import read_judged_run
 
-COLLAPSE_EPOCH, PREDICTED_RISK = "collapse_epoch", "predicted_risk"
-DERIVED = (COLLAPSE_EPOCH, PREDICTED_RISK)
-"""Measures of a whole run: see COLLAPSED_SHARE, and the risk that theory predicts for the run (predictions.json)."""
-
-COLLAPSED_SHARE = 0.9
-"""simplex_efficiency from which on a run counts as collapsed, for `collapse_epoch`."""
+PREDICTED_RISK = "predicted_risk"
+"""A measure of a whole run: the risk that theory predicts for it (predictions.json)."""
 
 
 def collect(grid: Grid, folder: SweepFolder, study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(runs, curves) of all points of a grid.
 
     runs: a row per point: its cell's columns (missing ones ""), seed, trial, state, converged, and the study's
-    measures at the last recorded epoch of the complete runs, NaN for all others. curves: a row per point and recorded
-    epoch: the cell's columns, seed, epoch and the measures that are metrics.
+    measures at the last recorded epoch of the complete runs, NaN for all others; for a measure that is an epoch also
+    the step of the record grid before it (`step_of`). curves: a row per point and recorded epoch: the cell's columns,
+    seed, epoch and the measures that are recorded.
     """
     states = folder.states(grid.trials)
     read = {trial: _Trial(folder, trial, state, study.measures) for trial, state in states.items()}
@@ -41,7 +39,7 @@ def collect(grid: Grid, folder: SweepFolder, study: Study) -> tuple[pd.DataFrame
         trial = read[point.id]
         runs.append({**cell, "seed": point.seed, "trial": point.id, **trial.final})
         curves += [{**cell, "seed": point.seed, **row} for row in trial.curve]
-    metrics = [name for name, measure in study.measures.items() if measure.metric not in DERIVED]
+    metrics = [name for name, measure in study.measures.items() if _is_recorded(measure)]
     return pd.DataFrame(runs), pd.DataFrame(curves, columns=[*grid.columns, "seed", "epoch", *metrics])
 
 
@@ -58,14 +56,15 @@ class _Trial:
         self.curve: list[dict[str, Any]] = [{"epoch": epoch} for epoch in train]
         last: dict[str, float] = {}
         for name, measure in measures.items():
-            if measure.metric == COLLAPSE_EPOCH:
-                last[name] = _collapse_epoch(list(train.values()))
-                continue
             if measure.metric == PREDICTED_RISK:
                 last[name] = _predicted_risk(path) if rows else math.nan
                 continue
             place = by_place.get((measure.split, measure.layer), {})
             values = [_number(place.get(row["epoch"], {}).get(measure.metric)) for row in self.curve]
+            if measure.stays_above is not None:
+                epochs = [row["epoch"] for row in self.curve]
+                last[name], last[step_of(name)] = first_epoch_above(epochs, values, measure.stays_above)
+                continue
             for row, value in zip(self.curve, values, strict=True):
                 row[name] = value
             last[name] = values[-1] if values else math.nan
@@ -82,15 +81,18 @@ def _table(train: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame({name: [_number(row.get(name)) for row in train] for name in COLUMNS})
 
 
-def _collapse_epoch(train: Sequence[Mapping[str, Any]]) -> float:
-    """The first recorded epoch from which on simplex_efficiency stays at COLLAPSED_SHARE or more; NaN if never."""
-    reached = math.nan
-    for row in reversed(train):
-        if _number(row["simplex_efficiency"]) >= COLLAPSED_SHARE:
-            reached = float(row["epoch"])
-        else:
-            break
-    return reached
+def first_epoch_above(epochs: Sequence[int], values: Sequence[float], border: float) -> tuple[float, float]:
+    """The first recorded epoch from which on the values stay at the border or above, and how long before it the last
+    recorded epoch is: it happened somewhere in between. Both NaN if the last value is below."""
+    below = [index for index, value in enumerate(values) if not value >= border]
+    first = below[-1] + 1 if below else 0
+    if first == len(values):
+        return math.nan, math.nan
+    return float(epochs[first]), float(epochs[first] - epochs[first - 1]) if first else 0.0
+
+
+def _is_recorded(measure: Measure) -> bool:
+    return measure.metric != PREDICTED_RISK and measure.stays_above is None
 
 
 def _predicted_risk(path: Path) -> float:

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from nc_bench.reports import style
-from nc_bench.sweeps.statistics import cell_statistics
+from nc_bench.sweeps.comparison import cell_statistics
 from nc_bench.sweeps.study import Study
 from nc_bench.sweeps.tables import digits
 
@@ -69,7 +69,7 @@ def _panels(study: Study, table: pd.DataFrame, x: str) -> Figure:
     strokes = _strokes(table[others].drop_duplicates() if others else pd.DataFrame(index=[0]))
     size = (4.1 * columns + 0.6, 3.1 * lines + 1.5)
     page, body = style.headed_figure(
-        size, _title(study), study.question, _caption(study, "the 95 % bootstrap interval")
+        size, _title(study), study.question, _caption(study, "the 95 % t interval of the mean")
     )
     grid = body.subplots(lines, columns, squeeze=False)
     for axes, measure in zip(grid.flat, measures, strict=False):
@@ -220,5 +220,5 @@ def _title(study: Study) -> str:
 def _caption(study: Study, band: str) -> str:
     seeds = f"Mean over the seeds{f'; the band is {band}' if band else ''}."
     grey = " Grey: no run completed." if study.figure.kind == "heat_map" else ""
-    averaged = " Settings that are not shown are averaged over." if study.best is not None else ""
+    averaged = " Settings that are not shown are averaged over." if study.match is not None else ""
     return f"{seeds}{averaged}{grey} {study.limits}"

@@ -1,4 +1,4 @@
-"""The results of a study, from finished runs: tables, a figure, and the sentence that answers its question."""
+"""The results of a study, from finished runs: tables, a figure, and the answer that its decision rule gives."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,16 @@ from nc_bench.reports.style import png
 from nc_bench.runs.directory import MANIFEST
 from nc_bench.runs.files import write_bytes, write_text
 from nc_bench.runs.manifest import read_manifest
-from nc_bench.sweeps.collect import COLLAPSED_SHARE, collect
+from nc_bench.sweeps.collect import collect
+from nc_bench.sweeps.comparison import cell_statistics, difference_table, matched_runs
 from nc_bench.sweeps.figures import study_figure
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.grid import Grid
-from nc_bench.sweeps.statistics import at_best, cell_statistics, paired_differences
 from nc_bench.sweeps.studies import ANSWERS
-from nc_bench.sweeps.studies.evidence import Evidence
-from nc_bench.sweeps.study import Study
-from nc_bench.sweeps.tables import latex_table, markdown_table
-from nc_bench.text import markdown, plain
+from nc_bench.sweeps.studies.evidence import Answer, Evidence
+from nc_bench.sweeps.study import Matched, Study
+from nc_bench.sweeps.tables import difference_markdown, latex_table, markdown_table, text_table
+from nc_bench.text import listed, markdown, plain
 from nc_bench.verdicts.convergence import DEFINITION
 
 
@@ -46,12 +47,15 @@ class Outcome:
 
     @cached_property
     def selected(self) -> pd.DataFrame:
-        """The runs that the rows of the table stand for."""
-        best, over = self.study.best, [name for name in self.columns if name not in self.study.rows]
-        if best is None:
+        """What the rows of the table stand for: the runs, or medians over matched settings, one per row and seed."""
+        match, over = self.study.match, [name for name in self.columns if name not in self.study.rows]
+        if match is None:
             return self.runs
-        largest = best.of == "max"
-        return at_best(self.runs, self.study.rows, over, best.measure, largest=largest, number=best.number)
+        least, most = (
+            default if end is None else end for end, default in ((match.at_least, -inf), (match.at_most, inf))
+        )
+        condition = self.runs[match.measure].between(least, most)
+        return matched_runs(self.runs, self.study.rows, over, list(self.study.measures), condition)
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -59,7 +63,7 @@ class Outcome:
 
     @cached_property
     def grid_cells(self) -> pd.DataFrame:
-        """Every setting of the grid, whether best or not."""
+        """Every setting of the grid, whether it matches or not."""
         return cell_statistics(self.runs, self.columns, list(self.study.measures))
 
     @cached_property
@@ -68,7 +72,7 @@ class Outcome:
         if compare is None:
             return pd.DataFrame()
         others = [name for name in self.study.rows if name != compare.column]
-        return paired_differences(self.selected, compare.column, compare.against, others, list(self.study.measures))
+        return difference_table(self.selected, compare.column, compare.against, others, list(self.study.measures))
 
 
 def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) -> str:
@@ -87,7 +91,7 @@ def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) ->
         configs=grid.trials,
         manifest=_first_manifest(grid, folder),
     )
-    answer = answer_text(outcome)
+    answer = answered(outcome)
     results.mkdir(parents=True, exist_ok=True)
     write_text(results / "table.md", _tables(outcome))
     write_text(results / "table.csv", outcome.grid_cells.to_csv(index=False, float_format="%.5g"))
@@ -95,75 +99,88 @@ def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) ->
     if study.compare is not None:
         write_text(results / "differences.csv", outcome.differences.to_csv(index=False, float_format="%.6g"))
     write_bytes(results / "figure.png", png(study_figure(study, runs, curves)))
-    write_text(results / "answer.md", _answer_page(outcome, answer, command))
-    return f"{plain(answer)}\n{results}: table.md, table.csv, table.tex, figure.png, answer.md"
+    write_text(results / "answer.md", answer_page(outcome, answer, command))
+    return f"{plain(headline(answer))}\n{results}: table.md, table.csv, table.tex, figure.png, answer.md"
 
 
-def answer_text(outcome: Outcome) -> str:
-    """The sentence that answers the question, or why the runs do not answer it."""
+def answered(outcome: Outcome) -> Answer | str:
+    """What the study's decision rule makes of the runs, or one line that says why there is no answer."""
     missing = outcome.runs[~outcome.runs["state"].isin([state.value for state in FINISHED])]
     if len(missing):
         states = ", ".join(f"{count} {state}" for state, count in Counter(missing["state"]).items())
         return f"No answer: {len(missing)} of {len(outcome.runs)} runs have not finished ({states})."
-    chosen = outcome.selected
-    if chosen.empty:
-        return "No answer: no run completed."
-    moving = chosen[~chosen["converged"]]
-    if len(moving):
-        rows = moving[list(outcome.study.rows)].astype(str).agg(", ".join, axis=1)
-        where = "; ".join(f"{count} of {row}" for row, count in Counter(rows).items())
-        return (
-            f"No answer: {len(moving)} of the {len(chosen)} runs compared have not converged ({where}); "
-            "the table shows what they had reached."
-        )
+    if outcome.selected.empty:
+        return "No answer: no run completed, or none that matches."
     evidence = Evidence(
         study=outcome.study,
         cells=outcome.cells,
         differences=outcome.differences,
+        selected=outcome.selected,
         runs=outcome.runs,
+        curves=outcome.curves,
         configs=outcome.configs,
         samples=int(outcome.manifest["samples"]["train"]),
     )
     return ANSWERS[outcome.study.answer](evidence)
 
 
+def headline(answer: Answer | str) -> str:
+    """The answer in one line, its verdict first."""
+    return answer if isinstance(answer, str) else f"{answer.verdict.capitalize()}: {answer.headline}"
+
+
 def _tables(outcome: Outcome) -> str:
     study = outcome.study
-    parts = ["Mean ± standard deviation over seeds [95 % bootstrap interval of the mean], last epoch.\n"]
-    if study.best is not None:
-        largest = "largest" if study.best.of == "max" else "smallest"
-        which = f"with the {largest} mean of {markdown(study.best.measure)}, of those that have converged"
-        parts.append(f"Over the settings {which}, at most {study.best.number}, and seeds:\n")
-        parts.append(markdown_table(outcome.cells, study.rows))
-        parts.append("These settings, best first:\n")
-        others = [name for name in outcome.columns if name not in study.rows]
-        shown = [*study.rows, *others]
-        parts.append(markdown_table(cell_statistics(outcome.selected, shown, list(study.measures)), shown))
-        parts.append("Over all settings, mean ± standard deviation over settings and seeds:\n")
-        parts.append(markdown_table(cell_statistics(outcome.runs, study.rows, list(study.measures)), study.rows))
-    else:
-        parts.append(markdown_table(outcome.cells, study.rows))
+    seeds = int(outcome.cells["runs"].max()) if len(outcome.cells) else 0
+    parts = [
+        f"Mean ± standard deviation [95 % t interval of the mean] over n = {seeds} seeds where no other n is stated; "
+        "last epoch.\n"
+    ]
+    if (outcome.cells["step"] > 0).any():
+        parts.append("An interval of epochs includes the step of the record grid before them.\n")
+    if study.match is not None:
+        parts.append(f"For each seed the median over the settings with {markdown(_condition(study.match))}:\n")
+    parts.append(markdown_table(outcome.cells, study.rows))
     if study.compare is not None:
-        parts.append(f"Difference from {markdown(str(study.compare.against))} on the same seeds:\n")
+        family = int(outcome.differences["p_value"].notna().sum())
+        parts.append(
+            f"Difference from {markdown(str(study.compare.against))} [95 % t interval], on the same seeds; p of the "
+            f"t test by Holm's method for all {family} differences of this table:\n"
+        )
         others = [study.compare.column, *(name for name in study.rows if name != study.compare.column)]
-        parts.append(markdown_table(outcome.differences, others))
+        parts.append(difference_markdown(outcome.differences, others))
     return "\n".join(parts)
 
 
-def _answer_page(outcome: Outcome, answer: str, command: str) -> str:
+def _condition(match: Matched) -> str:
+    ends = [f"at least {match.at_least:g}"] * (match.at_least is not None)
+    ends += [f"at most {match.at_most:g}"] * (match.at_most is not None)
+    return f"{match.measure} {listed(ends)} in every seed"
+
+
+def answer_page(outcome: Outcome, answer: Answer | str, command: str) -> str:
+    """Headline, the table that the rule was applied to, limits; then what was said before the runs, and the runs."""
     study, runs = outcome.study, outcome.runs
     counts = ", ".join(f"{count} {state}" for state, count in Counter(runs["state"]).items())
     unconverged = int((~runs["converged"] & (runs["state"] == State.COMPLETE.value)).sum())
+    table, limits = "", [study.limits]
+    if isinstance(answer, Answer):
+        table, limits = text_table(answer.header, answer.rows), [study.limits, *answer.limits]
     lines = [
         f"# {markdown(study.question)}",
         "",
-        markdown(answer),
+        f"**{markdown(headline(answer))}**",
         "",
-        f"Limits: {markdown(study.limits)}",
+        *([table] if table else []),
+        f"Limits: {' '.join(markdown(limit) for limit in limits)}",
         "",
+        f"- Hypothesis: {markdown(study.hypothesis)}",
+        f"- Prediction: {markdown(study.prediction)}",
+        f"- Matched: {markdown(study.matched)}",
+        f"- Refuted if: {markdown(study.refuted_if)}",
+        f"- Rule: {markdown(study.rule)}",
         f"- Runs: {len(runs):,} ({counts}); {unconverged:,} of the complete ones have not converged.",
-        f"- Converged: {DEFINITION}. "
-        f"collapse_epoch: from when on simplex_efficiency stays at {COLLAPSED_SHARE} or above.",
+        f"- Converged: {DEFINITION}.",
         f"- Command: {_code(command)}",
         f"- Machine: {_machine(outcome.manifest)}",
     ]

@@ -13,13 +13,12 @@ from nc_bench.config.base import Section
 from nc_bench.config.problems import problems_of
 from nc_bench.config.values import Count, Seed
 from nc_bench.sweeps.axes import Axis
+from nc_bench.sweeps.comparison import DIFFERENCES, STATISTICS
 from nc_bench.sweeps.study import Study
 from nc_bench.text import shown
 
 ARM, SEED = "arm", "seed"
-RESERVED = frozenset(
-    {ARM, SEED, "converged", "epoch", "high", "low", "mean", "measure", "runs", "state", "std", "trial"}
-)
+RESERVED = frozenset({ARM, SEED, "converged", "epoch", "measure", "state", "trial", *STATISTICS, *DIFFERENCES})
 """Columns that tables have anyway; no axis and no measure may have these names."""
 
 

@@ -1,4 +1,4 @@
-"""The `study:` section of a sweep file: a question, and how tables, figure and sentence are made from the runs."""
+"""The `study:` section of a sweep file: a question, what is expected, and how runs become tables, figure and answer."""
 
 from __future__ import annotations
 
@@ -7,33 +7,39 @@ from typing import Any, Literal
 from pydantic import Field
 
 from nc_bench.config.base import Section
-from nc_bench.config.values import Count, Flag
+from nc_bench.config.values import Flag, Number
 
 
 class Measure(Section):
-    """A column of the results: a number per run."""
+    """A column of the results: a number per run, at its last recorded epoch."""
 
-    metric: str = Field(description="Name in metrics.csv, or collapse_epoch (see nc_bench.sweeps.collect).")
+    metric: str = Field(description="Name in metrics.csv, or predicted_risk: what theory predicts for the run.")
     split: Literal["train", "test"] = Field(default="train", description="Which split.")
     layer: str = Field(default="penultimate", description="Which layer's features.")
+    stays_above: Number | None = Field(
+        default=None,
+        description="If given, the measure is the first recorded epoch from which on the metric stays at this value or "
+        "above, nothing where it never does; it is known up to the step of the record grid, which tables state.",
+    )
 
 
 class Comparison(Section):
-    """Paired differences on the same seeds, and on the same values of all other columns of the table."""
+    """Differences between rows of the table: on the same seeds, and on the same values of all other columns."""
 
     column: str = Field(default="arm", description="The column whose values are compared.")
     against: Any = Field(description="The value of that column that all others are compared with.")
 
 
-class Best(Section):
-    """Which of the settings that the table does not show a row stands for.
+class Matched(Section):
+    """Which settings of the columns that the table does not show a row stands for: those alike in one measure.
 
-    Where many settings are nearly as good, chance decides which is best and what else it measures: take several.
+    They are matched by what the question holds fixed, never chosen by what it asks. A row's value for a seed is the
+    median over its settings.
     """
 
-    measure: str = Field(description="Name in study.measures whose mean over the seeds decides.")
-    of: Literal["max", "min"] = Field(default="max", description="Whether large or small is best.")
-    number: Count = Field(default=1, description="How many of the best settings a row stands for together.")
+    measure: str = Field(description="Name in study.measures that is matched, in every seed of a setting.")
+    at_most: Number | None = Field(default=None, description="Its largest value.")
+    at_least: Number | None = Field(default=None, description="Its smallest value.")
 
 
 class Figure(Section):
@@ -53,16 +59,21 @@ class Figure(Section):
 
 
 class Study(Section):
-    """A question put to the runs of a sweep."""
+    """A question put to the runs of a sweep, and what is said about it before they run."""
 
     question: str = Field(min_length=1, description="What is asked, in one plain sentence.")
-    answer: str = Field(description="Which function of nc_bench.sweeps.studies answers it.")
+    hypothesis: str = Field(min_length=1, description="The answer that is put to the test.")
+    prediction: str = Field(min_length=1, description="The numbers expected, and the theorem they follow from, if any.")
+    matched: str = Field(min_length=1, description="What is the same in all that is compared.")
+    refuted_if: str = Field(min_length=1, description="What the runs would have to show for the hypothesis to fall.")
+    rule: str = Field(min_length=1, description="How the table decides: supported, refuted or undecided.")
+    answer: str = Field(description="Which function of nc_bench.sweeps.studies applies the rule.")
     expected_time: str = Field(min_length=1, description="How long the runs take, and on what.")
     limits: str = Field(min_length=1, description="What the answer does not say, in one plain sentence.")
     measures: dict[str, Measure] = Field(min_length=1, description="The columns of results, by the name tables show.")
     rows: tuple[str, ...] = Field(min_length=1, description="Columns of the grid that a row of the table stands for.")
-    best: Best | None = Field(
-        default=None, description="The other columns are set to what is best for each row; null: there are no others."
+    match: Matched | None = Field(
+        default=None, description="Which settings of the other columns count; null: there are no others."
     )
     compare: Comparison | None = Field(default=None, description="Which differences are taken.")
     figure: Figure = Field(description="What is drawn.")

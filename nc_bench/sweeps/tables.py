@@ -10,6 +10,7 @@ import pandas as pd
 from nc_bench.text import markdown, plain
 
 DIGITS = 3
+SMALLEST_P = 0.001
 
 LATEX_ESCAPES = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -19,13 +20,22 @@ LATEX_ESCAPES = str.maketrans(
 
 
 def markdown_table(cells: pd.DataFrame, by: Sequence[str]) -> str:
-    """A row per cell, a column per measure: `mean ± std [low, high]`; `-` where there is no number."""
+    """A row per cell, a column per measure: `mean ± std [low, high]`, and `(n = runs)` where fewer runs than elsewhere
+    have the measure; `-` where there is no number."""
     header, rows = _grid(cells, by)
-    lines = [
-        [*map(markdown, header)],
-        ["---"] * len(header),
-        *[[*map(markdown, labels), *map(_plain, found)] for labels, found in rows],
-    ]
+    most = int(cells["runs"].max())
+    return text_table(header, [[*labels, *(_plain(row, most) for row in found)] for labels, found in rows])
+
+
+def difference_markdown(differences: pd.DataFrame, by: Sequence[str]) -> str:
+    """A row per cell, a column per measure: `mean [low, high], p = ...`, p adjusted for all of the table."""
+    header, rows = _grid(differences, by)
+    return text_table(header, [[*labels, *map(_plain_difference, found)] for labels, found in rows])
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Header and rows of text as a Markdown table."""
+    lines = [[*map(markdown, header)], ["---"] * len(header), *[[*map(markdown, row)] for row in rows]]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
@@ -63,10 +73,19 @@ def _grid(cells: pd.DataFrame, by: Sequence[str]) -> tuple[list[str], list[tuple
     return [*by, *measures], [(list(labels), found) for labels, found in rows.items()]
 
 
-def _plain(row: pd.Series) -> str:
+def _plain(row: pd.Series, most: int) -> str:
+    fewer = f" (n = {row['runs']})" if 0 < row["runs"] < most else ""
     if math.isnan(row["std"]):
+        return f"{digits(row['mean'])}{fewer}"
+    return f"{digits(row['mean'])} ± {digits(row['std'])} [{digits(row['low'])}, {digits(row['high'])}]{fewer}"
+
+
+def _plain_difference(row: pd.Series) -> str:
+    if math.isnan(row["p_value"]):
         return digits(row["mean"])
-    return f"{digits(row['mean'])} ± {digits(row['std'])} [{digits(row['low'])}, {digits(row['high'])}]"
+    sure = "p < .001" if row["p_holm"] < SMALLEST_P else f"p = {row['p_holm']:.3f}"
+    welch = "" if row["paired"] else ", unpaired"
+    return f"{digits(row['mean'])} [{digits(row['low'])}, {digits(row['high'])}], {sure}{welch}"
 
 
 def _latex(row: pd.Series) -> str:

@@ -213,3 +213,14 @@ def test_a_simplex_head_needs_room() -> None:
     assert build(config, classes=4).head.weight.shape == (1, 4, 3)
     with pytest.raises(ConfigError, match=r"^head\.init: a simplex of 5 classes .*widths to end in at least 4, got 3$"):
         build(config, classes=5)
+
+
+def test_frozen_layers_keep_their_initial_weights() -> None:
+    settings = {"name": "mlp", "widths": [6, 5, 4], "batch_norm": True, "frozen_layers": 2}
+    config = network(model=settings)
+    model = build(config)
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert trained and all("layer3" in name or name.startswith("head") for name in trained)
+    assert "the first 2 of its layers frozen" in config.model.sentence()
+    with pytest.raises(ValueError, match="frozen_layers: 4 given, but widths has 3 layers"):
+        network(model={**settings, "frozen_layers": 4})

@@ -16,22 +16,28 @@ from nc_bench.sweeps.grid import Grid
 BASE: dict[str, Any] = {**NETWORK, "training": {"epochs": 2, "batch_size": 128, "checkpoint_seconds": 0}}
 
 STUDY: dict[str, Any] = {
-    "question": "Do random labels collapse?",
-    "answer": "random_labels",
+    "question": "Is a fixed head as good?",
+    "hypothesis": "It is.",
+    "prediction": "None.",
+    "matched": "All but the head.",
+    "refuted_if": "It is not.",
+    "rule": "Two one-sided t tests.",
+    "answer": "fixed_head",
     "expected_time": "seconds",
     "limits": "Two epochs.",
     "measures": {
         "nc1_quotient": {"metric": "nc1_quotient"},
         "simplex_efficiency": {"metric": "simplex_efficiency"},
-        "collapse epoch": {"metric": "collapse_epoch"},
+        "epoch of .9": {"metric": "simplex_efficiency", "stays_above": 0.9},
         "test accuracy": {"metric": "accuracy", "split": "test"},
     },
     "rows": ["arm"],
-    "compare": {"against": "true labels"},
+    "compare": {"against": "trained"},
     "figure": {"kind": "curves", "measures": ["nc1_quotient"]},
 }
 
-ARMS: dict[str, Any] = {"true labels": {}, "random labels": {"settings": {"data.labels": "random"}}}
+ARMS: dict[str, Any] = {"trained": {}, "fixed simplex": {"settings": {"data.labels": "random"}}}
+"""Two arms that are trained as one program: the second differs in its labels, whatever its name says."""
 
 
 def write_sweep(folder: Path, **keys: Any) -> Path:

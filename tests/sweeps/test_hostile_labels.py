@@ -87,7 +87,7 @@ def test_a_study_of_such_arms_is_written_and_drawn(tmp_path: Path) -> None:
     assert "- Command: ``` sweep `a``b` <x> ```" in answer
     assert r"Limits: None \| at all." in answer
     table = (results / "table.md").read_text()
-    assert r"Difference from a\|b on the same seeds" in table and "<script" not in table
+    assert r"Difference from a\|b [95 % t interval], on the same seeds" in table and "<script" not in table
     assert (results / "figure.png").stat().st_size > 10_000
 
 
@@ -142,7 +142,7 @@ def test_a_figure_of_any_numbers_is_drawn_without_a_warning(tmp_path: Path, kind
     figure = {"kind": kind, "measures": ["m"], "x": "r", "y": "arm", "log_x": kind != "heat_map", "log_y": ["m"]}
     study = {**STUDY, "measures": {"m": {"metric": "risk"}}, "rows": ["arm", "r"], "compare": None, "figure": figure}
     if kind == "heat_map":
-        study |= {"rows": ["arm"], "best": {"measure": "m"}}
+        study |= {"rows": ["arm"], "match": {"measure": "m", "at_least": 0.0}}
     axes = {"optimizer.lr": {"values": [0.1, 0.2], "label": "r"}}
     grid = load_grid(write_sweep(tmp_path, arms={"a": {}, "b": {}}, axes=axes, seeds=2, study=study))
     measured = cycle(values)

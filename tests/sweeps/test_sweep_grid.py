@@ -179,7 +179,9 @@ def test_every_problem_of_a_study_is_a_line(tmp_path: Path) -> None:
         load_grid(path)
     lines = str(caught.value).splitlines()
     assert lines[0] == f"{path}: study.question: '' given, should not be empty"
-    assert f"{path}: study.answer: missing (Which function of nc_bench.sweeps.studies answers it)" in lines
+    assert f"{path}: study.answer: missing (Which function of nc_bench.sweeps.studies applies the rule)" in lines
+    for field in ("hypothesis", "prediction", "matched", "refuted_if", "rule"):
+        assert any(line.startswith(f"{path}: study.{field}: missing (") for line in lines), field
     kinds = "should be curves, lines or heat_map; did you mean 'curves'?"
     assert lines[-1] == f"{path}: study.figure.kind: curve given, {kinds}"
 
@@ -187,7 +189,7 @@ def test_every_problem_of_a_study_is_a_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change, line",
     [
-        ({"answer": "random_label"}, "study.answer: random_label given; did you mean 'random_labels'?"),
+        ({"answer": "fixed_heads"}, "study.answer: fixed_heads given; did you mean 'fixed_head'?"),
         (
             {"measures": {"nc1_quotient": {"metric": "nc1_quotent"}}, "compare": None},
             "study.measures.nc1_quotient.metric: nc1_quotent given; did you mean 'nc1_quotient'?",
@@ -196,7 +198,7 @@ def test_every_problem_of_a_study_is_a_line(tmp_path: Path) -> None:
             {"measures": {"nc1_quotient": {"metric": "nc1_quotient", "layer": "layer7"}}, "compare": None},
             "study.measures.nc1_quotient.layer: layer7 given, which no trial records (record.layers)",
         ),
-        ({"compare": {"against": "true"}}, "study.compare.against: 'true' is not among true labels, random labels"),
+        ({"compare": {"against": "true"}}, "study.compare.against: 'true' is not among trained, fixed simplex"),
         (
             {"figure": {"kind": "lines", "measures": ["nc1_quotient"]}},
             "study.figure.x: missing, lines need it",
@@ -226,14 +228,16 @@ def test_a_study_asks_a_hidden_layer_only_for_what_is_measured_there(tmp_path: P
     check_study(load_grid(path), path)
 
 
-def test_columns_that_a_table_does_not_show_need_a_best(tmp_path: Path) -> None:
+def test_columns_that_a_table_does_not_show_need_a_match(tmp_path: Path) -> None:
     path = write_sweep(tmp_path, arms=ARMS, axes={"optimizer.lr": [0.1, 0.2]}, study=STUDY)
     assert lines_of(path) == [
-        "study.rows: optimizer.lr of the grid missing; name them, or say by best which of their values counts"
+        "study.rows: optimizer.lr of the grid missing; name them, or say by match which of their values count"
     ]
-    write_sweep(
-        tmp_path, arms=ARMS, axes={"optimizer.lr": [0.1, 0.2]}, study={**STUDY, "best": {"measure": "test accuracy"}}
-    )
+    match = {"measure": "test accuracy"}
+    write_sweep(tmp_path, arms=ARMS, axes={"optimizer.lr": [0.1, 0.2]}, study={**STUDY, "match": match})
+    assert lines_of(path) == ["study.match: at_most or at_least missing"]
+    match["at_least"] = "0.9"
+    write_sweep(tmp_path, arms=ARMS, axes={"optimizer.lr": [0.1, 0.2]}, study={**STUDY, "match": match})
     check_study(load_grid(path), path)
 
 

@@ -1,4 +1,4 @@
-"""One function per question: from the numbers of a study to the sentence that answers it."""
+"""One decision rule per question: from the numbers of a study to a verdict on its hypothesis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from nc_bench.sweeps.studies.activations import activations
 from nc_bench.sweeps.studies.class_weights import class_weights
 from nc_bench.sweeps.studies.depth import depth
-from nc_bench.sweeps.studies.evidence import Evidence
+from nc_bench.sweeps.studies.evidence import Answer, Evidence
 from nc_bench.sweeps.studies.fixed_head import fixed_head
 from nc_bench.sweeps.studies.norms import norms
 from nc_bench.sweeps.studies.optimisers import optimisers
@@ -16,7 +16,7 @@ from nc_bench.sweeps.studies.random_labels import random_labels
 from nc_bench.sweeps.studies.train_or_test import train_or_test
 from nc_bench.sweeps.studies.width import width
 
-ANSWERS: Mapping[str, Callable[[Evidence], str]] = {
+ANSWERS: Mapping[str, Callable[[Evidence], Answer]] = {
     "activations": activations,
     "class_weights": class_weights,
     "depth": depth,

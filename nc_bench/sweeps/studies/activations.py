@@ -1,28 +1,49 @@
-"""Which activations let the features collapse, with and without one on the feature layer itself?"""
+"""Do features collapse with every activation, whatever normalises and bounds the network?"""
 
 from __future__ import annotations
 
-from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
-from nc_bench.sweeps.tables import digits
+from nc_bench.statistics import Summary
+from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, above, all_of, below, interval
 from nc_bench.text import listed
 
+BORDERS = {"nc1_quotient": 0.1, "nc2_equiangular": 0.1, "simplex_efficiency": 0.9}
+"""Where NC1, NC2 and the share of the norm budget count as reached."""
 
-def activations(evidence: Evidence) -> str:
-    """Efficiencies with and without a final activation, in falling order."""
-    parts = []
-    for final, words in ((False, "Without a final activation"), (True, "with one")):
-        reached = {name: evidence.at("simplex_efficiency", activation=name, final=final) for name in _names(evidence)}
-        ranked = sorted(reached, key=lambda name: -reached[name].mean)
-        values = listed([f"{name} {plus_minus(reached[name])}" for name in ranked])
-        parts.append(f"{words} simplex_efficiency is {values}")
-    losses = {
-        name: evidence.mean("simplex_efficiency", activation=name, final=False)
-        - evidence.mean("simplex_efficiency", activation=name, final=True)
-        for name in _names(evidence)
-    }
-    most = max(losses, key=lambda name: losses[name])
-    return f"{'; '.join(parts)}; a final {most} costs most ({digits(losses[most])}), over {evidence.seeds()}."
+NAMES = {"nc1_quotient": "NC1", "nc2_equiangular": "NC2", "simplex_efficiency": "budget"}
 
 
-def _names(evidence: Evidence) -> list[str]:
-    return evidence.labels("activation")
+def activations(evidence: Evidence) -> Answer:
+    """In which cells NC1, NC2 and the budget are reached, apart; supported only if everywhere."""
+    rows: list[tuple[str, ...]] = []
+    holds: dict[str, list[Verdict]] = {measure: [] for measure in BORDERS}
+    for cell, measured in cells(evidence):
+        verdicts = {measure: reached(measure, measured[measure]) for measure in BORDERS}
+        for measure, verdict in verdicts.items():
+            holds[measure].append(verdict)
+        shown = [f"{interval(measured[measure])}, {verdicts[measure]}" for measure in BORDERS]
+        rows.append((*cell, *shown))
+    counts = [f"{NAMES[measure]} in {found.count(Verdict.SUPPORTED)}" for measure, found in holds.items()]
+    verdict = all_of([one for found in holds.values() for one in found])
+    worst = max((measured["nc1_quotient"] for _, measured in cells(evidence)), key=lambda found: found.mean)
+    return Answer(
+        verdict=verdict,
+        headline=f"of {len(rows)} cells {listed(counts)} are reached; the largest nc1_quotient is {interval(worst)}, "
+        f"n = {worst.runs}.",
+        header=(*evidence.study.rows, *(f"{NAMES[name]} ({name})" for name in BORDERS)),
+        rows=tuple(rows),
+    )
+
+
+def cells(evidence: Evidence) -> list[tuple[tuple[str, ...], dict[str, Summary]]]:
+    """Every row of the table: its labels, and what was measured there."""
+    columns = list(evidence.study.rows)
+    labels = evidence.cells[columns].drop_duplicates()
+    return [
+        (tuple(map(str, row)), {name: evidence.at(name, **dict(zip(columns, row, strict=True))) for name in BORDERS})
+        for row in labels.itertuples(index=False, name=None)
+    ]
+
+
+def reached(measure: str, found: Summary) -> Verdict:
+    """Against the border of the measure: efficiency is to be above its, the errors below theirs."""
+    return (above if measure == "simplex_efficiency" else below)(found, BORDERS[measure])

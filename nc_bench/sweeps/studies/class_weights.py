@@ -1,38 +1,71 @@
-"""What do vastly different class weights do, under norm bounds and under weight decay?"""
+"""From which class weights on do minority classes merge under weight decay, and do they under norm bounds?"""
 
 from __future__ import annotations
 
 import math
 
-from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
-from nc_bench.sweeps.tables import digits
-from nc_bench.text import listed
+import pandas as pd
 
-SIMPLEX_EFFICIENCY = 0.95
-"""simplex_efficiency from which on the class means count as a simplex."""
+from nc_bench.statistics import Summary, summarise
+from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, above, all_of, interval
+from nc_bench.sweeps.tables import digits
+
+SIMPLEX_EFFICIENCY = 0.99
+"""simplex_efficiency from which on the class means of a table count as a simplex."""
 
 MERGED_ACCURACY = 0.95
 """Training accuracy below which some classes count as merged."""
 
+TOLERANCE = 0.05
+"""How far the threshold may be from the predicted one, relatively."""
 
-def class_weights(evidence: Evidence) -> str:
-    """Efficiency under the ball, and from which ratio on minority classes merge under decay, against the threshold."""
-    ratios = evidence.labels("ratio")
-    ball = [evidence.at("simplex_efficiency", arm="ball", ratio=ratio) for ratio in ratios]
-    decay = [evidence.at("simplex_efficiency", arm="weight decay", ratio=ratio) for ratio in ratios]
-    threshold = _threshold(evidence)
-    broken = [ratio for ratio in ratios if evidence.mean("accuracy", arm="weight decay", ratio=ratio) < MERGED_ACCURACY]
-    first = f"from {min(broken):g}:1 on" if broken else "at no ratio tried"
-    kept = "keeps" if min(found.mean for found in ball) >= SIMPLEX_EFFICIENCY else "does not keep"
-    return (
-        f"The ball {kept} the simplex at every ratio (simplex_efficiency {listed([plus_minus(b) for b in ball])} at "
-        f"{listed([f'{ratio:g}:1' for ratio in ratios])}), while under weight decay it is "
-        f"{listed([plus_minus(d) for d in decay])} and minority classes can no longer be told apart {first}, where the "
-        f"predicted threshold is {digits(threshold)}:1; {evidence.seeds()}."
+
+def class_weights(evidence: Evidence) -> Answer:
+    """The bracket of the merging ratio under decay against the prediction, and the least efficiency in the ball."""
+    ratios = sorted(evidence.labels("ratio"))
+    accuracy = pd.DataFrame({r: evidence.values("accuracy", arm="weight decay", ratio=r) for r in ratios})
+    found, predicted = thresholds(accuracy), threshold(evidence)
+    ball = {r: evidence.at("simplex_efficiency", arm="ball", ratio=r) for r in ratios}
+    parts = [above(one, SIMPLEX_EFFICIENCY) for one in ball.values()]
+    close = abs(found.mean / predicted - 1) <= TOLERANCE
+    parts.append(Verdict.SUPPORTED if close else Verdict.UNDECIDED if math.isnan(found.mean) else Verdict.REFUTED)
+    verdict = all_of(parts)
+    least = min(ball.values(), key=lambda one: one.mean)
+    rows = tuple(
+        (f"{r:g}", interval(ball[r]), interval(evidence.at("simplex_efficiency", arm="weight decay", ratio=r)),
+         digits(evidence.mean("accuracy", arm="weight decay", ratio=r)))
+        for r in ratios
+    )  # fmt: skip
+    return Answer(
+        verdict=verdict,
+        headline=f"under decay minorities merge at {interval(found)}:1, predicted {digits(predicted)}:1; in the ball "
+        f"efficiency is {interval(least)} at least, n = {least.runs}.",
+        header=("ratio", "efficiency, ball", "efficiency, weight decay", "accuracy, weight decay"),
+        rows=rows,
+        limits=("The threshold is known up to the step of the ratios tried, which its interval includes.",),
     )
 
 
-def _threshold(evidence: Evidence) -> float:
+def thresholds(accuracy: pd.DataFrame) -> Summary:
+    """The middle, in logarithms, of the largest ratio that keeps all classes and the next, seed by seed.
+
+    Columns are ratios in rising order. The interval is that over seeds, wider by the bracket at both ends.
+    """
+    brackets = []
+    for row in (accuracy < MERGED_ACCURACY).to_numpy():
+        first = int(row.argmax()) if row.any() else 0
+        ends = (float(accuracy.columns[first - 1]), float(accuracy.columns[first])) if first else (math.nan, math.nan)
+        brackets.append(ends)
+    middle = summarise([math.sqrt(low * high) for low, high in brackets])
+    if middle.runs < 2:
+        return middle
+    low, high = min(low for low, _ in brackets), max(high for _, high in brackets)
+    return Summary(
+        runs=middle.runs, mean=middle.mean, std=middle.std, low=min(middle.low, low), high=max(middle.high, high)
+    )
+
+
+def threshold(evidence: Evidence) -> float:
     """The ratio r at which the classes of weight 1 merge: their share p of the loss has p^2 = n lw lh.
 
     By `predict("minority_collapse")` the classifiers of minority classes of n_B of N samples coincide iff

@@ -1,31 +1,39 @@
-"""Is the geometry there before the penultimate layer, and does what is not collapsed two layers before stay so?"""
+"""Where in a network is the geometry, and does what is not collapsed before the last two layers stop them?"""
 
 from __future__ import annotations
 
-from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
-from nc_bench.sweeps.tables import digits
-from nc_bench.text import listed
+from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, above, all_of, interval
 
-SIMPLEX_ERROR = 0.05
-"""nc2_equiangular up to which class means count as a simplex."""
+COLLAPSED = 0.9
+"""simplex_efficiency from which on the features count as collapsed."""
+
+FROZEN = "frozen"
 
 
-def depth(evidence: Evidence) -> str:
-    """Spread within classes and angles layer by layer, arm by arm."""
+def depth(evidence: Evidence) -> Answer:
+    """Efficiency where the first layers are frozen before they collapse; the spread in every layer beside."""
     layers = [name.removeprefix("nc1_quotient, ") for name in evidence.study.measures if name.startswith("nc1_")]
-    parts, verdicts = [], []
-    for arm in evidence.labels("arm"):
-        variation = [evidence.at(f"nc1_quotient, {layer}", arm=arm) for layer in layers]
-        angles = [evidence.at(f"nc2_equiangular, {layer}", arm=arm) for layer in layers]
-        simplex = [layer for layer, angle in zip(layers, angles, strict=True) if angle.mean <= SIMPLEX_ERROR]
-        first = simplex[0] if simplex else "no layer"
-        parts.append(
-            f"{arm}: nc1_quotient {listed([plus_minus(found) for found in variation])}, nc2_equiangular "
-            f"{listed([plus_minus(found) for found in angles])} in {listed(layers)}"
+    arms = evidence.labels("arm")
+    rows = tuple(
+        (
+            arm,
+            interval(evidence.at("simplex_efficiency", arm=arm)),
+            *(interval(evidence.at(f"nc1_quotient, {layer}", arm=arm)) for layer in layers),
         )
-        verdicts.append(
-            f"with {arm} the simplex appears first in {first}, and the spread within classes falls by a factor of "
-            f"{digits(variation[-3].mean / variation[-1].mean)} from two layers before the head's input to it"
-        )
-    text = listed(verdicts)
-    return f"{text[0].upper()}{text[1:]} ({'; '.join(parts)}); {evidence.seeds()}."
+        for arm in arms
+    )
+    frozen = [arm for arm in arms if arm.startswith(FROZEN)]
+    reached = {arm: evidence.at("simplex_efficiency", arm=arm) for arm in frozen}
+    verdict = all_of([above(found, COLLAPSED) for found in reached.values()])
+    least = min(reached.values(), key=lambda found: found.mean)
+    what = {
+        Verdict.SUPPORTED: "two trained layers collapse what frozen layers before them have not",
+        Verdict.REFUTED: "what frozen layers have not collapsed, two trained layers do not collapse",
+        Verdict.UNDECIDED: "whether two trained layers collapse what frozen ones have not is open",
+    }[verdict]
+    return Answer(
+        verdict=verdict,
+        headline=f"{what}: efficiency {interval(least)} at least, n = {least.runs}.",
+        header=("arm", "efficiency", *(f"nc1_quotient, {layer}" for layer in layers)),
+        rows=rows,
+    )

@@ -1,62 +1,116 @@
-"""What an answer may look at: the numbers of a study by cell, by name."""
+"""What a decision rule may look at, and what it gives back: a verdict with its numbers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import pandas as pd
 
 from nc_bench.config import Config, ConfigError
-from nc_bench.sweeps.statistics import Summary
+from nc_bench.statistics import Difference, Summary, equivalence_p, paired_difference
 from nc_bench.sweeps.study import Study
 from nc_bench.sweeps.tables import digits
+
+ALPHA = 0.05
+MAX_WORDS = 30
+
+
+class Verdict(StrEnum):
+    """What the runs say of the hypothesis."""
+
+    SUPPORTED = "supported"
+    REFUTED = "refuted"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A verdict in one headline, and the table that it was read from.
+
+    headline: at most MAX_WORDS words with the verdict before it, with an interval and the number of seeds. header,
+    rows: the numbers that the rule looked at, as text. limits: what these numbers leave open, besides the study's own.
+    """
+
+    verdict: Verdict
+    headline: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    limits: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        words = 1 + len(self.headline.split())
+        assert words <= MAX_WORDS, f"more than {MAX_WORDS} words: {self.headline}"
+        assert all(len(row) == len(self.header) for row in self.rows)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Cells (a row per table row and measure), differences from the reference, all runs of the grid, the configuration
-    of every trial, and how many training samples they had."""
+    """What came out of a study's runs.
+
+    cells: a row per table row and measure. differences: from the reference (`difference_table`). selected: the runs,
+    or medians over matched settings, that the rows stand for, one per row and seed. runs: all of the grid. curves: a
+    row per run and recorded epoch. samples: number of training samples.
+    """
 
     study: Study
     cells: pd.DataFrame
     differences: pd.DataFrame
+    selected: pd.DataFrame
     runs: pd.DataFrame
+    curves: pd.DataFrame
     configs: Mapping[str, Config]
     samples: int
 
     def at(self, measure: str, **labels: Any) -> Summary:
         """The statistics of a measure in the cell with these labels; ConfigError if there is no such cell."""
-        return _summary(self.cells, measure, labels)
-
-    def difference(self, measure: str, **labels: Any) -> Summary:
-        """The statistics of the paired differences from the reference, in the cell with these labels."""
-        return _summary(self.differences, measure, labels)
-
-    def labels(self, column: str) -> list[Any]:
-        """The values of a column of the table, in their order."""
-        return list(self.cells[column].unique())
+        row = _only_row(self.cells, measure, labels)
+        return Summary(runs=int(row["runs"]), **{name: float(row[name]) for name in ("mean", "std", "low", "high")})
 
     def mean(self, measure: str, **labels: Any) -> float:
         return self.at(measure, **labels).mean
 
+    def difference(self, measure: str, **labels: Any) -> Difference:
+        """The difference from the reference in the cell with these labels, its p_value adjusted for the whole table."""
+        row = _only_row(self.differences, measure, labels)
+        names = ("mean", "error", "freedom", "low", "high")
+        return Difference(
+            runs=int(row["runs"]), p_value=float(row["p_holm"]), **{name: float(row[name]) for name in names}
+        )
+
+    def values(self, measure: str, **labels: Any) -> pd.Series:
+        """The measure seed by seed in the cell with these labels; ConfigError if there is no such cell."""
+        chosen = _labelled(self.selected, labels)
+        if chosen.empty or measure not in chosen:
+            raise _missing(measure, labels, len(chosen))
+        return chosen.set_index("seed")[measure].sort_index()
+
+    def curve(self, measure: str, **labels: Any) -> pd.DataFrame:
+        """The measure with an epoch in each row and a seed in each column."""
+        return _labelled(self.curves, labels).pivot(index="epoch", columns="seed", values=measure)
+
+    def labels(self, column: str) -> list[Any]:
+        """The values of a column of the table, in their order."""
+        return list(dict.fromkeys(self.cells[column].tolist()))
+
     def config(self, **labels: Any) -> Config:
         """The configuration of the first run with these labels."""
-        runs = self.runs
-        for column, value in labels.items():
-            runs = runs[runs[column] == value]
-        return self.configs[runs.iloc[0]["trial"]]
+        return self.configs[_labelled(self.runs, labels).iloc[0]["trial"]]
 
     @property
     def seed_count(self) -> int:
         """How many seeds every setting has."""
         return int(self.runs["seed"].nunique())
 
-    def seeds(self) -> str:
-        """`3 seeds`, `1 seed`."""
-        return f"{self.seed_count} seed{'s' if self.seed_count > 1 else ''}"
+
+def against(value: pd.Series, other: pd.Series | float) -> Difference:
+    """The difference of two measures seed by seed, or of one from a number that is known."""
+    seeds = value.index if isinstance(other, float) else value.index.intersection(other.index)
+    second = [other] * len(seeds) if isinstance(other, float) else other[seeds]
+    return paired_difference(value[seeds].to_numpy(), pd.Series(second).to_numpy())
 
 
 def plus_minus(summary: Summary) -> str:
@@ -64,22 +118,59 @@ def plus_minus(summary: Summary) -> str:
     return digits(summary.mean) if math.isnan(summary.std) else f"{digits(summary.mean)} ± {digits(summary.std)}"
 
 
-def interval(summary: Summary) -> str:
-    """`-0.12 [-0.14, -0.1]`: a mean difference and its interval."""
-    return f"{digits(summary.mean)} [{digits(summary.low)}, {digits(summary.high)}]"
+def interval(found: Summary | Difference) -> str:
+    """`-0.12 [-0.14, -0.1]`: a mean and its 95 % interval."""
+    return f"{digits(found.mean)} [{digits(found.low)}, {digits(found.high)}]"
 
 
-def sign(summary: Summary) -> int:
-    """1 or -1 if the interval of a difference is on one side of 0, else 0: the seeds do not agree."""
-    return (summary.low > 0) - (summary.high < 0)
+def sign(difference: Difference) -> int:
+    """1 or -1 if the difference is told from 0 at 5 %, else 0."""
+    return 0 if not difference.p_value < ALPHA else (difference.mean > 0) - (difference.mean < 0)
 
 
-def _summary(table: pd.DataFrame, measure: str, labels: Mapping[str, Any]) -> Summary:
-    chosen = table[table["measure"] == measure]
+def all_of(parts: Sequence[Verdict]) -> Verdict:
+    """Refuted if one part is, supported if all are, else undecided."""
+    if Verdict.REFUTED in parts:
+        return Verdict.REFUTED
+    return Verdict.SUPPORTED if set(parts) == {Verdict.SUPPORTED} else Verdict.UNDECIDED
+
+
+def above(found: Summary | Difference, border: float) -> Verdict:
+    """Supported if the whole interval is above the border, refuted if below it, undecided where it holds the border."""
+    if found.low > border:
+        return Verdict.SUPPORTED
+    return Verdict.REFUTED if found.high < border else Verdict.UNDECIDED
+
+
+def below(found: Summary | Difference, border: float) -> Verdict:
+    """Supported if the whole interval is below the border, refuted if above it, undecided where it holds the border."""
+    if found.high < border:
+        return Verdict.SUPPORTED
+    return Verdict.REFUTED if found.low > border else Verdict.UNDECIDED
+
+
+def equivalent(difference: Difference, margin: float) -> Verdict:
+    """Supported if two one-sided t tests show the difference to be within the margin, refuted if its interval is
+    outside of it."""
+    if equivalence_p(difference, margin) < ALPHA:
+        return Verdict.SUPPORTED
+    outside = difference.low > margin or difference.high < -margin
+    return Verdict.REFUTED if outside else Verdict.UNDECIDED
+
+
+def _labelled(table: pd.DataFrame, labels: Mapping[str, Any]) -> pd.DataFrame:
     for column, value in labels.items():
-        chosen = chosen[chosen[column] == value]
+        table = table[table[column] == value]
+    return table
+
+
+def _only_row(table: pd.DataFrame, measure: str, labels: Mapping[str, Any]) -> pd.Series:
+    chosen = _labelled(table[table["measure"] == measure], labels)
     if len(chosen) != 1:
-        named = ", ".join(f"{column}: {value}" for column, value in labels.items())
-        raise ConfigError(f"study.answer: needs {measure} at {named}, of which the grid has {len(chosen)}")
-    row = chosen.iloc[0]
-    return Summary(runs=int(row["runs"]), **{name: float(row[name]) for name in ("mean", "std", "low", "high")})
+        raise _missing(measure, labels, len(chosen))
+    return chosen.iloc[0]
+
+
+def _missing(measure: str, labels: Mapping[str, Any], found: int) -> ConfigError:
+    named = ", ".join(f"{column}: {value}" for column, value in labels.items())
+    return ConfigError(f"study.answer: needs {measure} at {named}, of which the grid has {found}")

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from nc_bench.sweeps.studies.evidence import Evidence, interval, plus_minus, sign
+from nc_bench.statistics import equivalence_p
+from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, all_of, equivalent, interval
+from nc_bench.sweeps.tables import digits
 
 FIXED, TRAINED = "fixed simplex", "trained"
 
+MARGINS = {"simplex_efficiency": 0.01, "test accuracy": 0.01}
+"""Differences up to which two heads count as equally good: a hundredth of the norm budget; one image in a hundred."""
 
-def fixed_head(evidence: Evidence) -> str:
-    """Speed of collapse, its extent and test accuracy; with the paired difference of each."""
-    parts = []
-    for measure, words, verbs in (
-        ("collapse epoch", "epochs to collapse", ("sooner", "as soon", "later")),
-        ("simplex_efficiency", "of the norm budget", ("less far", "as far", "further")),
-        ("test accuracy", "test accuracy", ("worse on test images", "as well on test images", "better on test images")),
-    ):
-        fixed, trained = (evidence.at(measure, arm=arm) for arm in (FIXED, TRAINED))
-        difference = evidence.difference(measure, arm=FIXED)
-        both = fixed.runs == trained.runs == evidence.seed_count
-        verb = verbs[sign(difference) + 1] if both else "in some seeds only"
-        parts.append(
-            f"{verb} ({plus_minus(fixed)} against {plus_minus(trained)} {words}, difference {interval(difference)})"
-        )
-    return f"A head fixed at a simplex collapses {parts[0]}, {parts[1]}, and does {parts[2]}; {evidence.seeds()}."
+
+def fixed_head(evidence: Evidence) -> Answer:
+    """Equivalence (two one-sided t tests) of how far the features collapse and of test accuracy."""
+    rows, parts, found = [], [], {}
+    for measure, margin in MARGINS.items():
+        found[measure] = evidence.difference(measure, arm=FIXED)
+        p = equivalence_p(found[measure], margin)
+        parts.append(equivalent(found[measure], margin))
+        means = [digits(evidence.mean(measure, arm=arm)) for arm in (TRAINED, FIXED)]
+        rows.append((measure, *means, interval(found[measure]), digits(margin), f"{p:.3f}", parts[-1].value))
+    for measure in [name for name in evidence.study.measures if name not in MARGINS]:
+        means = [digits(evidence.mean(measure, arm=arm)) for arm in (TRAINED, FIXED)]
+        rows.append((measure, *means, interval(evidence.difference(measure, arm=FIXED)), "-", "-", "-"))
+    verdict = all_of(parts)
+    what = {
+        Verdict.SUPPORTED: "a head fixed at a simplex does as well",
+        Verdict.REFUTED: "a fixed head does differently",
+        Verdict.UNDECIDED: "whether a fixed head does as well is open",
+    }[verdict]
+    efficiency, accuracy = (interval(found[measure]) for measure in MARGINS)
+    return Answer(
+        verdict=verdict,
+        headline=f"{what}: efficiency differs by {efficiency}, test accuracy by {accuracy}, n = {evidence.seed_count}.",
+        header=("measure", TRAINED, FIXED, "difference", "margin", "p of equivalence", "equal"),
+        rows=tuple(rows),
+    )

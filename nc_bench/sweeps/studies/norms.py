@@ -1,34 +1,67 @@
-"""What does the exponent p of the ball change, on outputs (Cor. 3.5) and on features (Remark 4.3)?"""
+"""What does the exponent p of the ball change, on outputs (Cor. 3.5) and, at equal reach, on features (Remark 4.3)?"""
 
 from __future__ import annotations
 
-from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
-from nc_bench.sweeps.tables import digits
-from nc_bench.text import listed
+import math
+
+from nc_bench.statistics import Difference, Summary, equivalence_p, summarise
+from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, against, all_of, below, equivalent, interval
+
+MARGIN = 0.02
+"""Difference of efficiencies up to which two exponents count as the same: a fiftieth of the norm budget."""
+
+REACHED_SHARE = 0.01
+"""(risk - minimum) / (log K - minimum) up to which a minimum counts as reached."""
+
+CLASSES, EUCLIDEAN, EFFICIENCY = 10, 2.0, "simplex_efficiency"
 
 
-def norms(evidence: Evidence) -> str:
-    """Excess over the predicted risk on the ball of outputs; the geometry on the ball of features."""
-    outputs, features = [], []
-    for p in evidence.labels("p"):
-        risk = evidence.mean("risk", arm="outputs", p=p)
-        predicted = evidence.mean("predicted risk", arm="outputs", p=p)
-        outputs.append((p, risk / predicted - 1))
-        features.append(
-            f"{plus_minus(evidence.at('simplex_efficiency', arm='features', p=p))} and "
-            f"{plus_minus(evidence.at('nc2_equiangular', arm='features', p=p))} at p = {p:g}"
+def norms(evidence: Evidence) -> Answer:
+    """Outputs: the risk above Cor. 3.5's minimum. Features, p > 2: equal efficiency at equal l^2 reach."""
+    exponents = evidence.labels("p")
+    shares = {p: excess_share(evidence, p) for p in exponents}
+    changes = {p: from_euclidean(evidence, p) for p in exponents if p != EUCLIDEAN}
+    reached = {p: below(share, REACHED_SHARE) for p, share in shares.items()}
+    same: dict[float, str] = {p: equivalent(change, MARGIN) for p, change in changes.items() if p > EUCLIDEAN}
+    worst = max((changes[p] for p in same), key=lambda change: abs(change.mean))
+    verdict = all_of([*reached.values(), *map(Verdict, same.values())])
+    what = {
+        Verdict.SUPPORTED: "at equal reach the exponent changes nothing",
+        Verdict.REFUTED: "the exponent matters",
+        Verdict.UNDECIDED: "whether the exponent matters is open",
+    }[verdict]
+    rows: list[tuple[str, ...]] = [
+        (
+            "outputs",
+            f"{p:g}",
+            interval(evidence.at(EFFICIENCY, arm="outputs", p=p)),
+            interval(shares[p]),
+            "-",
+            reached[p],
         )
-    worst = max(abs(excess) for _, excess in outputs)
-    each = listed([f"{digits(100 * excess)} % at p = {p:g}" for p, excess in outputs])
-    return (
-        f"With outputs in an l^p ball the risk comes within {digits(100 * worst)} % of Corollary 3.5's minimum at "
-        f"every p (excess {each}); with features in it simplex_efficiency and the angles' error nc2_equiangular are "
-        f"{listed(features)}, so that p = 2 is {_rank(evidence)} of {len(evidence.labels('p'))} in angles; "
-        f"{evidence.seeds()}."
+        for p in exponents
+    ]
+    for p in exponents:
+        efficiency = interval(evidence.at(EFFICIENCY, arm="features", p=p))
+        change = interval(changes[p]) if p in changes else "reference"
+        p_value = f"{equivalence_p(changes[p], MARGIN):.3f}" if p in same else "-"
+        rows.append(("features", f"{p:g}", efficiency, change, p_value, same.get(p, "-")))
+    return Answer(
+        verdict=verdict,
+        headline=f"{what}: efficiency at p > 2 differs from p = 2 by {interval(worst)} at most, n = {worst.runs}.",
+        header=("ball of", "p", "efficiency", "excess share, or change from p = 2", "p of equivalence", "holds"),
+        rows=tuple(rows),
     )
 
 
-def _rank(evidence: Evidence) -> str:
-    errors = {p: evidence.mean("nc2_equiangular", arm="features", p=p) for p in evidence.labels("p")}
-    place = 1 + sum(error < errors[2.0] for error in errors.values())
-    return {1: "the best", 2: "the second best", 3: "the third best"}.get(place, f"number {place}")
+def excess_share(evidence: Evidence, p: float) -> Summary:
+    """(risk - minimum) / (log K - minimum) of outputs in the ball."""
+    minimum = evidence.mean("predicted risk", arm="outputs", p=p)
+    risk = evidence.values("risk", arm="outputs", p=p)
+    return summarise(((risk - minimum) / (math.log(CLASSES) - minimum)).to_numpy())
+
+
+def from_euclidean(evidence: Evidence, p: float) -> Difference:
+    """Efficiency of features in the l^p ball minus that in the l^2 ball of the same reach."""
+    euclidean = evidence.values(EFFICIENCY, arm="features", p=EUCLIDEAN)
+    return against(evidence.values(EFFICIENCY, arm="features", p=p), euclidean)

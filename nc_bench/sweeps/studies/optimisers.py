@@ -1,61 +1,79 @@
-"""Is NC3 (self-duality) lost under decoupled decay?"""
+"""Is NC3 (self-duality) lost under decoupled decay, at equal collapse of the classes?"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 
+import numpy as np
 import pandas as pd
 
-from nc_bench.sweeps.statistics import at_best, summarise
-from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
+from nc_bench.statistics import Summary, summarise
+from nc_bench.sweeps.studies.evidence import Answer, Evidence, above, all_of, interval
 from nc_bench.sweeps.tables import digits
 from nc_bench.text import listed
 
-PAIRS = {"SGD": "SGDW", "Adam": "AdamW", "Signum": "SignumW"}
-"""Coupled decay and decoupled decay of the same optimizer."""
-
-SETTING = ("lr", "decay", "momentum")
-"""The columns of the grid besides the arm."""
+COUPLED = {"SGDW": "SGD", "AdamW": "Adam", "SignumW": "Signum"}
+"""The coupled decay of the same optimizer."""
 
 LOST_RATIO = 2.0
 """How many times its coupled twin's the NC3 of a decoupled optimizer has to be to count as lost."""
 
 PUBLISHED, CENTRED = "nc3_duality", "nc3_duality_centred"
+SETTING = ["lr", "decay", "momentum"]
 
 
-def optimisers(evidence: Evidence) -> str:
-    """Which decoupled optimizers lose NC3 against their coupled twins, published and centred, at their best settings.
-
-    The verdict is given for the best settings that have converged, and for the best whether they have or not.
-    """
-    best = evidence.study.best
-    assert best is not None, "the study says which settings count"
-    arms = evidence.labels("arm")
-    pairs = {coupled: other for coupled, other in PAIRS.items() if {coupled, other} <= set(arms)}
-    rested, whichever = (
-        at_best(runs, ["arm"], SETTING, best.measure, largest=True, number=best.number)
-        for runs in (evidence.runs, evidence.runs.assign(converged=True))
-    )
-    published, centred = ([_losers(runs, name, pairs) for runs in (rested, whichever)] for name in (PUBLISHED, CENTRED))
-    return (
-        f"Under decoupled decay NC3 is lost (nc3_duality is more than {LOST_RATIO:g} times that of coupled decay) with "
-        f"{published[0]} over the {best.number} converged settings of best {best.measure} and with {published[1]} over "
-        f"the {best.number} best whether converged or not; centred, which is all of it that softmax sees, with "
-        f"{centred[0]} and with {centred[1]} (nc3_duality, and centred in brackets: converged {_each(rested, arms)}; "
-        f"converged or not {_each(whichever, arms)}); {evidence.seeds()}."
-    )
-
-
-def _losers(runs: pd.DataFrame, measure: str, pairs: Mapping[str, str]) -> str:
-    """The decoupled optimizers whose mean is more than LOST_RATIO that of their twins, or "none"."""
-    means = runs.groupby("arm")[measure].mean()
-    lost = [decoupled for coupled, decoupled in pairs.items() if means[decoupled] > LOST_RATIO * means[coupled]]
-    return listed(lost) if lost else "none"
+def optimisers(evidence: Evidence) -> Answer:
+    """The least NC3 of decoupled over that of coupled decay, among all settings with the matched NC1, seed by seed."""
+    runs = matched(evidence)
+    ratios = {
+        arm: {measure: envelope_ratio(runs, measure, arm, coupled) for measure in (PUBLISHED, CENTRED)}
+        for arm, coupled in COUPLED.items()
+    }
+    verdict = all_of([above(ratio[PUBLISHED], math.log(LOST_RATIO)) for ratio in ratios.values()])
+    each = listed([f"{arm} {times(ratio[PUBLISHED])}" for arm, ratio in ratios.items()])
+    rows = []
+    for arm in evidence.runs["arm"].unique():
+        own = runs[runs["arm"] == arm]
+        least = [interval(summarise(own.groupby("seed")[measure].min().to_numpy())) for measure in (PUBLISHED, CENTRED)]
+        shown = [times(ratios[arm][measure]) if arm in ratios else "-" for measure in (PUBLISHED, CENTRED)]
+        settings = len(own[SETTING].drop_duplicates())
+        rows.append((arm, str(settings), *least, *shown, interval(dose_response(own))))
+    return Answer(
+        verdict=verdict,
+        headline=f"least NC3, decoupled over coupled decay, at matched NC1: {each}, n = {evidence.seed_count}.",
+        header=(
+            "arm", "matched settings", f"least {PUBLISHED}", f"least {CENTRED}", f"over coupled, {PUBLISHED}",
+            f"over coupled, {CENTRED}", f"rank correlation of decay and {PUBLISHED}",
+        ),
+        rows=tuple(rows),
+    )  # fmt: skip
 
 
-def _each(runs: pd.DataFrame, arms: list[str]) -> str:
-    parts = []
-    for arm in arms:
-        published, centred = (summarise(runs.loc[runs["arm"] == arm, name].to_numpy()) for name in (PUBLISHED, CENTRED))
-        parts.append(f"{arm} {plus_minus(published)} ({digits(centred.mean)})")
-    return listed(parts)
+def matched(evidence: Evidence) -> pd.DataFrame:
+    """The runs of the settings whose NC1 is within the study's bound in every seed."""
+    match = evidence.study.match
+    assert match is not None and match.at_most is not None, "the study says what is matched"
+    runs = evidence.runs
+    within = (runs[match.measure] <= match.at_most).groupby([runs[name] for name in ("arm", *SETTING)])
+    return runs[within.transform("all")]
+
+
+def envelope_ratio(runs: pd.DataFrame, measure: str, arm: str, coupled: str) -> Summary:
+    """log of the least value of one arm over that of the other, seed by seed: the lower envelopes of the grid."""
+    least = runs.groupby(["arm", "seed"])[measure].min()
+    if not {arm, coupled} <= set(runs["arm"]):
+        return summarise([])
+    return summarise(np.log(least[arm] / least[coupled]).to_numpy())
+
+
+def times(ratio: Summary) -> str:
+    """`14.6 [9.1, 23]` of a mean logarithm."""
+    if math.isnan(ratio.mean):
+        return "-"
+    return f"{digits(math.exp(ratio.mean))} [{', '.join(digits(math.exp(end)) for end in (ratio.low, ratio.high))}]"
+
+
+def dose_response(runs: pd.DataFrame) -> Summary:
+    """Spearman's rank correlation of decay and NC3 over the settings, seed by seed."""
+    ranks = [cell[["decay", PUBLISHED]].astype(float).rank() for _, cell in runs.groupby("seed")]
+    return summarise([float(rank["decay"].corr(rank[PUBLISHED])) for rank in ranks if rank["decay"].nunique() > 1])

@@ -1,32 +1,55 @@
-"""Does collapse reach images that were not trained on?"""
+"""Do images that were not trained on collapse too?"""
 
 from __future__ import annotations
 
-from nc_bench.sweeps.studies.evidence import Evidence, plus_minus
+import math
+
+import numpy as np
+
+from nc_bench.statistics import Summary, summarise
+from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, all_of, below
 from nc_bench.sweeps.tables import digits
-from nc_bench.text import listed
 
-BOTH_COLLAPSE_RATIO = 3.0
-"""Ratio of the spread within classes on test and on training images up to which both are said to collapse."""
+COLLAPSED_SHARE = 0.1
+"""Share of the untrained network's nc1_quotient on test images below which training has collapsed them."""
+
+SPLITS = ("train", "test")
 
 
-def train_or_test(evidence: Evidence) -> str:
-    """Spread within classes and efficiency on both splits, arm by arm."""
-    parts, ratios = [], []
+def train_or_test(evidence: Evidence) -> Answer:
+    """nc1_quotient on test images at the end over that of the untrained network, in the geometric mean over seeds."""
+    rows, shares = [], {}
     for arm in evidence.labels("arm"):
-        train, test = (evidence.at(f"nc1_quotient, {split}", arm=arm) for split in ("train", "test"))
-        ratios.append(test.mean / train.mean)
-        parts.append(
-            f"with {arm} nc1_quotient is {plus_minus(train)} on training and {plus_minus(test)} on test images "
-            f"({digits(ratios[-1])} times as much), simplex_efficiency "
-            f"{plus_minus(evidence.at('simplex_efficiency, train', arm=arm))} and "
-            f"{plus_minus(evidence.at('simplex_efficiency, test', arm=arm))}, test accuracy "
-            f"{plus_minus(evidence.at('accuracy, test', arm=arm))}"
-        )
-    if min(ratios) > BOTH_COLLAPSE_RATIO:
-        verdict = "Collapse is a property of the training images"
-    elif max(ratios) <= BOTH_COLLAPSE_RATIO:
-        verdict = "Test images collapse too"
-    else:
-        verdict = "Whether test images collapse too depends on the training"
-    return f"{verdict}: {listed(parts)}, over {evidence.seeds()}."
+        shares[arm] = share_of_untrained(evidence, "nc1_quotient, test", arm)
+        for measure in evidence.study.measures:
+            curve = evidence.curve(measure, arm=arm)
+            some = [curve.index[index] for index in (0, len(curve) // 3, 2 * len(curve) // 3, -1)]
+            rows.append((arm, measure, *(f"{digits(curve.loc[epoch].mean())} ({epoch})" for epoch in some)))
+    verdict = all_of([below(share, math.log(COLLAPSED_SHARE)) for share in shares.values()])
+    worst = max(shares.values(), key=lambda share: share.mean)
+    ends = [digits(math.exp(end)) for end in (worst.mean, worst.low, worst.high)]
+    what = {
+        Verdict.SUPPORTED: "test images collapse too",
+        Verdict.REFUTED: "test images do not collapse",
+        Verdict.UNDECIDED: "whether test images collapse is open",
+    }[verdict]
+    return Answer(
+        verdict=verdict,
+        headline=f"{what}: their nc1_quotient ends at {ends[0]} [{ends[1]}, {ends[2]}] of the untrained network's at "
+        f"most, n = {worst.runs}.",
+        header=(
+            "arm",
+            "measure (mean over seeds)",
+            "untrained (epoch)",
+            "then (epoch)",
+            "later (epoch)",
+            "last (epoch)",
+        ),
+        rows=tuple(rows),
+    )
+
+
+def share_of_untrained(evidence: Evidence, measure: str, arm: str) -> Summary:
+    """log(last value / value before training), seed by seed."""
+    curve = evidence.curve(measure, arm=arm)
+    return summarise(np.log(curve.iloc[-1] / curve.iloc[0]).to_numpy())

@@ -1,0 +1,178 @@
+"""Made-up runs of the studies, on both sides of the border of every decision rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nc_bench.sweeps.comparison import step_of
+from nc_bench.sweeps.grid import Grid, load_grid
+from nc_bench.sweeps.outcome import Outcome
+
+FOLDER = Path(__file__).parents[2] / "configs" / "studies"
+FILES = sorted(FOLDER.glob("*.yaml"))
+
+MANY = 1000
+"""Points of a grid from which on only a few epochs are made up."""
+
+USUAL = 0.96
+LUCK = 1e-4
+
+Cell = Mapping[str, Any]
+Measured = Callable[[Cell, int], Mapping[str, float]]
+"""What a run in a cell of the grid measures after an epoch, where that is not USUAL."""
+
+_loaded: dict[Path, Grid] = {}
+
+
+def grid_of(path: Path) -> Grid:
+    if path not in _loaded:
+        _loaded[path] = load_grid(path)
+    return _loaded[path]
+
+
+def nothing(cell: Cell, epoch: int) -> Mapping[str, float]:
+    return {}
+
+
+def made_outcome(path: Path, measured: Measured = nothing) -> Outcome:
+    """The outcome of a study whose runs measured what is given and else the same, up to a little luck."""
+    grid = grid_of(path)
+    study = grid.sweep.study
+    assert study is not None
+    runs, curves = [], []
+    places: dict[str, int] = {}
+    for point in grid.points:
+        cell = {column: point.cell.get(column, "") for column in grid.columns}
+        last = point.config.training.epochs
+        epochs = sorted(point.config.record.recorded_epochs(last)) if len(grid.points) < MANY else [last]
+        # Luck that every cell has in another order, and none over all of its seeds.
+        place = places.setdefault(str(cell), len(places))
+        angles = 2 * np.pi * point.seed / len(grid.sweep.seed_list) + place + np.arange(len(study.measures))
+        luck = 1 + LUCK * np.cos(angles)
+        for epoch in epochs:
+            given = measured(cell, epoch)
+            values = {name: given.get(name, USUAL) * own for name, own in zip(study.measures, luck, strict=True)}
+            curves.append({**cell, "seed": point.seed, "epoch": epoch, **values})
+        steps = {step_of(name): 0.0 for name, measure in study.measures.items() if measure.stays_above is not None}
+        state = {"trial": point.id, "state": "complete", "converged": True}
+        runs.append({**cell, "seed": point.seed, **state, **values, **steps})
+    return Outcome(
+        study=study,
+        runs=pd.DataFrame(runs),
+        curves=pd.DataFrame(curves),
+        columns=grid.columns,
+        configs=grid.trials,
+        manifest={"samples": {"train": 1400}, "versions": {}, "device_name": "made up", "threads": 1},
+    )
+
+
+def _labels_at_rate(late: float) -> Measured:
+    """1 - efficiency falls as epochs^-0.5 up to 300, from there on at the given rate."""
+
+    def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
+        t = cell["epochs"]
+        deficit = 0.1 * (100 / min(t, 300)) ** 0.5 * (300 / max(t, 300)) ** late
+        return {"simplex_efficiency": 1 - deficit}
+
+    return measured
+
+
+def _heads(gain: float) -> Measured:
+    return lambda cell, epoch: {"simplex_efficiency": 0.9 + gain * (cell["arm"] == "fixed simplex")}
+
+
+def _exponents(share: float, change: float) -> Measured:
+    def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
+        minimum = 0.3
+        risk = minimum + share * (math.log(10) - minimum)
+        return {"risk": risk, "predicted risk": minimum, "simplex_efficiency": 0.9 + change * (cell["p"] == 6.0)}
+
+    return measured
+
+
+def _clock(slope: float) -> Measured:
+    return lambda cell, epoch: {"epoch of .95": 5 * math.exp(slope * cell["R"])}
+
+
+def _everywhere(**values: float) -> Measured:
+    usual = {"nc1_quotient": 0.05, "nc2_equiangular": 0.05, "simplex_efficiency": 0.95}
+    return lambda cell, epoch: usual | values
+
+
+def _dimensions(enough: float, too_few: float) -> Measured:
+    return lambda cell, epoch: {"simplex_efficiency": enough if cell["d"] >= 9 else too_few}
+
+
+def _frozen(efficiency: float) -> Measured:
+    return lambda cell, epoch: {"simplex_efficiency": efficiency if cell["arm"] == "frozen, ball" else 0.95}
+
+
+def _test_spread(last: float) -> Measured:
+    return lambda cell, epoch: {"nc1_quotient, test": 1.0 if epoch == 0 else last}
+
+
+def _merging(ratio: float, ball: float = 0.999) -> Measured:
+    def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
+        return {"accuracy": 0.6 if cell["ratio"] > ratio else 1.0, "simplex_efficiency": ball}
+
+    return measured
+
+
+def _decoupled(times: float, arm: str = "SGDW") -> Measured:
+    """NC3 three times as large under decoupled decay, but for one arm; it is least where NC1 does not match."""
+
+    def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
+        within = cell["lr"] >= 1e-3
+        lost = times if cell["arm"] == arm else 3.0 if cell["arm"].endswith("W") else 1.0
+        return {"nc1_quotient": 0.01 if within else 0.5, "nc3_duality": 0.1 * lost if within else 1e-6}
+
+    return measured
+
+
+CASES: dict[str, dict[str, list[Measured]]] = {
+    "activations": {
+        "supported": [_everywhere(), _everywhere(nc1_quotient=0.099)],
+        "refuted": [
+            _everywhere(nc1_quotient=0.101),
+            _everywhere(nc2_equiangular=0.101),
+            _everywhere(simplex_efficiency=0.898),
+        ],
+        "undecided": [_everywhere(nc1_quotient=0.1)],
+    },
+    "class_weights": {
+        "supported": [_merging(29), _merging(30), _merging(29, ball=0.991)],
+        "refuted": [_merging(27), _merging(32), _merging(29, ball=0.989)],
+        "undecided": [_merging(1000)],
+    },
+    "depth": {"supported": [_frozen(0.901)], "refuted": [_frozen(0.899)], "undecided": [_frozen(0.9)]},
+    "fixed_head": {
+        "supported": [_heads(0.0), _heads(0.0099), _heads(-0.0099)],
+        "refuted": [_heads(0.0101), _heads(-0.0101)],
+        "undecided": [_heads(0.01)],
+    },
+    "norms": {
+        "supported": [_exponents(0.0099, 0.0), _exponents(0.005, 0.0199), _exponents(0.005, -0.0199)],
+        "refuted": [_exponents(0.0101, 0.0), _exponents(0.005, 0.0201), _exponents(0.005, -0.0201)],
+        "undecided": [_exponents(0.005, 0.02)],
+    },
+    "optimisers": {"supported": [_decoupled(2.01)], "refuted": [_decoupled(1.99), _decoupled(1.99, "AdamW")]},
+    "radius": {
+        "supported": [_clock(1.0), _clock(0.67), _clock(1.5)],
+        "refuted": [_clock(0.66), _clock(1.51)],
+        "undecided": [lambda cell, epoch: {"epoch of .95": math.nan}],
+    },
+    "random_labels": {"supported": [_labels_at_rate(0.11)], "refuted": [_labels_at_rate(0.09)]},
+    "train_or_test": {"supported": [_test_spread(0.099)], "refuted": [_test_spread(0.101)]},
+    "width": {
+        "supported": [_dimensions(0.951, 0.949)],
+        "refuted": [_dimensions(0.949, 0.9), _dimensions(0.99, 0.951)],
+        "undecided": [_dimensions(0.95, 0.9)],
+    },
+}
+"""For every answer, by the verdict that it has to give: runs at the border of its rule and beyond."""
