@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
@@ -28,6 +30,7 @@ def collapse_metrics(
     classes: Any = None,
     minimum_samples: int = 1,
     absent: str = "nan",
+    class_names: Sequence[str] | None = None,
 ) -> CollapseMetrics:
     """Neural-collapse metrics of one set of features, as plain floats.
 
@@ -41,7 +44,8 @@ def collapse_metrics(
 
     Classes with samples, but fewer than `minimum_samples`, are left out, with their rows of `weight`;
     classes without samples make what needs every class NaN (absent="nan") or are left out too ("skip"). The result's
-    `left_out` says which, with their counts, and `per_class["class"]` which are left.
+    `left_out` says which, with their counts, and `per_class["class"]` which are left. `class_names`, one for each
+    class, stand in `per_class["name"]`.
 
     At exact collapse on a simplex centred at 0 with weight = its vertices: every nc*, `centre_offset`,
     `output_collapse`, `isometry_defect` and `risk_gap` is 0, `simplex_efficiency`, `accuracy` and
@@ -50,8 +54,8 @@ def collapse_metrics(
     Sources: E & Wojtowytsch (2021), section 1 and Cor. 4.2; Papyan, Han & Donoho (2020).
 
     Raises ValueError, one line, for what is no array of numbers or is masked, sparse or complex, wrong shapes,
-    mismatched lengths, labels out of range, no samples, a bias without weight, no class that has enough samples, or an
-    unknown `absent`.
+    mismatched lengths, labels out of range, no samples, a bias without weight, no class that has enough samples, an
+    unknown `absent`, or not as many names as classes.
     """
     if absent not in ("nan", "skip"):
         raise ValueError(f'absent must be "nan" or "skip", got {absent!r}')
@@ -65,18 +69,29 @@ def collapse_metrics(
     head = _checked_head(weight, bias, features)
     count = _number_of_classes(labels, head, classes)
     check_labels(labels, count)
+    if class_names is not None and len(class_names) != count:
+        raise ValueError(f"class_names holds {len(class_names)} names for {count} classes")
     counts = torch.bincount(labels, minlength=count)
     kept = (counts >= minimum_samples) | ((counts == 0) & (absent == "nan"))
     if not bool((kept & (counts > 0)).any()):
         raise ValueError(f"no class has {minimum_samples} samples or more")
     if bool(kept.all()):
-        return measure_features(features[None], labels[None], classes=count, head=head).metrics[0]
+        return _named(measure_features(features[None], labels[None], classes=count, head=head).metrics[0], class_names)
     own = kept[labels]
     features, labels = features[own], (kept.cumsum(0) - 1)[labels[own]]
     part = None if head is None else head.of_classes(kept)
     metrics = measure_features(features[None], labels[None], classes=int(kept.sum()), head=part).metrics[0]
     metrics.per_class["class"] = kept.nonzero()[:, 0].cpu().numpy()
     metrics.left_out = {c: int(counts[c]) for c in (~kept).nonzero()[:, 0].tolist()}
+    return _named(metrics, class_names)
+
+
+def _named(metrics: CollapseMetrics, class_names: Sequence[str] | None) -> CollapseMetrics:
+    """The metrics with the names of the classes in `per_class`, after their labels."""
+    if class_names is not None:
+        labels = metrics.per_class["class"]
+        names = np.array([class_names[label] for label in labels])
+        metrics.per_class = {"class": labels, "name": names, **metrics.per_class}
     return metrics
 
 

@@ -22,8 +22,9 @@ Table = NDArray[Any]
 class CollapseMetrics(dict[str, float]):
     """Metric values by name; `reasons` says for every NaN why the metric is undefined.
 
-    per_class: columns by name, one entry per class: class (its label), count, mean_norm |mu_c - mu|, variance V_c, and
-    with a head weight_norm |w_c|, cosine cos(w_c, mu_c - mu), risk and accuracy; NaN where a class has no value.
+    per_class: columns by name, one entry per class: class (its label), name (if given), count, mean_norm |mu_c - mu|,
+    variance V_c, and with a head weight_norm |w_c|, cosine cos(w_c, mu_c - mu), risk and accuracy; NaN where a class
+    has no value.
     left_out: the classes that were left out, with their number of samples.
     """
 

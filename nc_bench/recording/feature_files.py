@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Float64, Int64
+from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
 from nc_bench.config import ConfigError, Record
 from nc_bench.geometry.simplex import polygon_frame
 from nc_bench.recording.recorder import Recorder, Recording, Split
-from nc_bench.runs.directory import feature_file
+from nc_bench.runs.directory import class_file, feature_file
 from nc_bench.runs.files import arrays_digest, write_bytes
 
 SPLITS = ("train", "test")
@@ -76,6 +78,16 @@ def write_plane(
     }
     metadata = {"epoch": str(epoch), "predicted": "false" if predicted_radius is None else "true"}
     _write_safetensors(path, content, metadata)
+
+
+def write_classes(run: Path, *, epoch: int, tables: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
+    """Save the columns of `CollapseMetrics.per_class` of each split, as safetensors `SPLIT.COLUMN` (K,)."""
+    content = {
+        f"{split}.{name}": torch.from_numpy(column)
+        for split, columns in tables.items()
+        for name, column in columns.items()
+    }
+    _write_safetensors(class_file(run, epoch), content, {"epoch": str(epoch)})
 
 
 def _write_safetensors(path: Path, content: Mapping[str, Tensor], metadata: dict[str, str]) -> None:

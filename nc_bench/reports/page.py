@@ -13,6 +13,7 @@ import yaml
 
 from nc_bench.reports.budget import WORDS, budget_sentence, missing
 from nc_bench.reports.claim_rows import HEADER, ClaimRow, claim_rows, footnotes
+from nc_bench.reports.class_rows import class_rows
 from nc_bench.reports.description import describe
 from nc_bench.reports.numbers import number, percent
 from nc_bench.reports.queries import last_value
@@ -69,6 +70,7 @@ def write_page(run: RunTables, figures: Sequence[Path]) -> Path:
         "<h2>Predicted and measured</h2>",
         _claims(run),
         *_budget(run),
+        *_classes(run),
         "<h2>Figures</h2>",
         *(_figure(number, path) for number, path in enumerate(figures, 1)),
         "<h2>How the run was made</h2>",
@@ -131,6 +133,21 @@ def _budget(run: RunTables) -> list[str]:
     table = '<div class="scroll"><table>\n' + "\n".join(rows) + "\n</table></div>"
     said = [f"<p>{escape(text)}</p>" for split in splits if (text := budget_sentence(run, split))]
     return ["<h2>Where the norm budget goes</h2>", *said, table]
+
+
+def _classes(run: RunTables) -> list[str]:
+    """A table of the classes of each split, under a heading; empty where none was kept."""
+    parts = []
+    for split in ("train", "test"):
+        table = class_rows(run, split)
+        if table is not None:
+            most = f", the {len(table.rows)} of {table.classes} classes with the largest risk"
+            what = f"{'Training' if split == 'train' else 'Test'} samples{most * (len(table.rows) < table.classes)}"
+            header = "".join(_cell(name, "", "th") for name in table.header)
+            rows = ["".join(_cell(cell) for cell in cells) for cells in table.rows]
+            lines = "\n".join(f"<tr>{row}</tr>" for row in (header, *rows))
+            parts.append(f'<p>{what}.</p>\n<div class="scroll"><table>\n{lines}\n</table></div>')
+    return ["<h2>Class by class</h2>", *parts] if parts else []
 
 
 def _cell(text: str, kind: str = "", tag: str = "td") -> str:

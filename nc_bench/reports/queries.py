@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nc_bench.runs import RunError, RunTables
-from nc_bench.runs.directory import FEATURES, PENULTIMATE
+from nc_bench.runs.directory import FEATURES, PENULTIMATE, class_file
 from nc_bench.runs.files import read_arrays
 
 
@@ -78,6 +78,19 @@ def planes(run: RunTables) -> list[Plane]:
     """The recorded planes in the order of their epochs. RunError names a file that cannot be read."""
     found = [_plane(path) for path in (run.path / FEATURES).glob("plane-*.safetensors")]
     return sorted(found, key=lambda plane: plane.epoch)
+
+
+def class_columns(run: RunTables, split: str) -> dict[str, NDArray[Any]]:
+    """The columns of a split's table of classes at the last recorded epoch, (K,) by name; empty where none was kept.
+
+    RunError names a file that cannot be read.
+    """
+    last = last_row(run, "train")
+    path = class_file(run.path, int(last["epoch"])) if last else run.path
+    if not path.is_file():
+        return {}
+    arrays, _ = read_arrays(path)
+    return {name.removeprefix(f"{split}."): column for name, column in arrays.items() if name.startswith(f"{split}.")}
 
 
 def _plane(path: Path) -> Plane:

@@ -54,9 +54,14 @@ def feature_file(run: Path, epoch: int, split: str) -> Path:
     return run / FEATURES / f"features-{epoch:05d}-{split}.safetensors"
 
 
+def class_file(run: Path, epoch: int) -> Path:
+    """Where the tables of classes at the last epoch are kept."""
+    return run / FEATURES / f"classes-{epoch:05d}.safetensors"
+
+
 def feature_epoch(path: Path) -> int | None:
     """The epoch of a file in the folder of features, None if it is not one of those that the run writes."""
-    found = re.fullmatch(r"(?:plane-(\d+)|features-(\d+)-(?:train|test))\.safetensors", path.name)
+    found = re.fullmatch(r"(?:(?:plane|classes)-(\d+)|features-(\d+)-(?:train|test))\.safetensors", path.name)
     return int(found[1] or found[2]) if found else None
 
 

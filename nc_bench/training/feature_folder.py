@@ -1,4 +1,4 @@
-"""The folder features/ of a run: features of recorded epochs, and pictures of them on a plane."""
+"""The folder features/ of a run: features of recorded epochs, pictures of them on a plane, and tables of classes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nc_bench.config import Record
 from nc_bench.recording import Recording, Split
-from nc_bench.recording.feature_files import SPLITS, write_features, write_plane
+from nc_bench.recording.feature_files import SPLITS, write_classes, write_features, write_plane
 from nc_bench.runs import RunDirectory
 from nc_bench.runs.directory import FEATURES
 from nc_bench.verdicts.expectations import Expectation
@@ -25,6 +25,16 @@ def keep_features(
             write_features(
                 run.path, epoch=epoch, step=step, split=name, recording=recording, samples=split, trial=trial
             )
+
+
+def keep_classes(run: RunDirectory, recordings: Recordings, *, trial: int, epoch: int) -> None:
+    """Write the tables of classes of both splits, which is done for the last epoch."""
+    tables = {
+        name: recording.penultimate.metrics[trial].per_class
+        for name, recording in zip(SPLITS, recordings, strict=True)
+        if recording is not None
+    }
+    write_classes(run.path, epoch=epoch, tables=tables)
 
 
 def keep_picture(

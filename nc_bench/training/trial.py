@@ -19,7 +19,7 @@ from nc_bench.runs.rows import Seal
 from nc_bench.telling import tell
 from nc_bench.text import one_line
 from nc_bench.training.checkpoint import Checkpoint, encode, newest_checkpoint
-from nc_bench.training.feature_folder import Recordings, Splits, keep_features, keep_picture
+from nc_bench.training.feature_folder import Recordings, Splits, keep_classes, keep_features, keep_picture
 from nc_bench.training.rows import Row
 from nc_bench.training.stopping import EarlyStop
 from nc_bench.verdicts.expectations import expectations
@@ -132,8 +132,10 @@ class Trial:
         """Write what is kept of the features; `index` is this trial's position in the ensemble."""
         place = {"trial": index, "epoch": epoch, "step": step}
         self.processes.on_rank0(partial(keep_features, self.run, self.config.record, recordings, splits, **place))
+        is_last = epoch >= min(self.config.training.epochs, self.early_stop.epoch)
+        if is_last:
+            self.processes.on_rank0(partial(keep_classes, self.run, recordings, trial=index, epoch=epoch))
         if picture:
-            is_last = epoch >= min(self.config.training.epochs, self.early_stop.epoch)
             draw = partial(keep_picture, self.run, self.expected, recordings, splits, epoch=epoch, is_last=is_last)
             self.processes.on_rank0(partial(self._draw, draw, epoch))
 
