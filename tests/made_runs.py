@@ -95,9 +95,11 @@ def prediction(name: str, measured: float, **changes: Any) -> dict[str, Any]:
         "predicted": predicted,
         "null": null,
         "measured": measured,
+        "later": math.nan,
         "deviation": deviation,
         "tolerance": tolerance,
         "verdict": "holds" if abs(deviation) <= tolerance else "fails",
+        "rest": "",
         "assumption": "no bias",
         "source": "E & Wojtowytsch 2021, Cor. 4.2",
     }

@@ -196,6 +196,11 @@ def direction_distances(rows: Means, products: Gram) -> Gram:
     return pair_distances(unit_rows(rows), products / norms[..., :, None] / norms[..., None, :])
 
 
+def evenness(singular: Float64[Tensor, "t r"], number: int) -> PerTrial:
+    """Their sum over sqrt(n) times the root of the sum of their squares: 1 for n equal ones."""
+    return singular.sum(-1) / (math.sqrt(number) * torch.linalg.vector_norm(singular, dim=-1))
+
+
 def effective_rank(singular: Float64[Tensor, "t r"]) -> PerTrial:
     """exp(-sum p log p), p the singular values over their sum: their number where they are equal."""
     shares = singular / singular.sum(-1, keepdim=True)

@@ -7,6 +7,7 @@ import math
 import torch
 
 from nc_bench.metrics.assembly import mean_values, weight_values
+from nc_bench.metrics.class_geometry import evenness
 from nc_bench.metrics.class_tables import ClassTables
 from nc_bench.metrics.head import Head
 
@@ -39,6 +40,8 @@ NULL_NAMES = (
     "nc2_equidistant_worst",
     "nc3_duality_centred_worst",
     "nc3_alignment_centred_worst",
+    "efficiency_isometry",
+    "efficiency_simplex",
 )
 """Metrics that say nothing unless they are below the value of random class means and weights."""
 
@@ -62,6 +65,9 @@ def null_baseline(classes: int, width: int) -> dict[str, float]:
     tables = ClassTables(means, means.new_ones(draws, classes), Head(weight=weight))
     assert tables.head is not None
     values = mean_values(tables) | weight_values(tables, tables.head)
+    singular = tables.head.singular
+    values["efficiency_simplex"] = evenness(tables.singular, classes - 1)
+    values["efficiency_isometry"] = (singular * tables.singular).sum(-1) / (singular[:, 0] * tables.singular.sum(-1))
     if width < classes - 1:
         values["isometry_defect"] = means.new_full((draws,), math.nan)
     return {name: float(values[name].mean()) for name in NULL_NAMES}

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from nc_bench.metrics.class_geometry import spectral_norm, unit_for
+from nc_bench.metrics.class_geometry import evenness, spectral_norm, unit_for
 from nc_bench.metrics.class_tables import ClassTables, HeadTables
 from nc_bench.metrics.cross_entropy import equal_log_mean_exp, equal_risk_drop, losses
 from nc_bench.metrics.names import BUDGET_PARTS
@@ -68,10 +68,9 @@ def means_budget(tables: ClassTables, sums: SampleSums) -> dict[str, PerTrial]:
     efficiency_simplex = |M|_* / (sqrt(K-1) |M|_F); efficiency_norm = |M|_F / (sqrt(K) feature_radius); both 1 at
     exact collapse.
     """
-    others = max(tables.classes - 1, 1)
     size = torch.linalg.vector_norm(tables.singular, dim=-1)
     return {
-        "efficiency_simplex": tables.singular.sum(-1) / (math.sqrt(others) * size),
+        "efficiency_simplex": evenness(tables.singular, max(tables.classes - 1, 1)),
         "efficiency_norm": size / (math.sqrt(tables.classes) * sums.feature_radius),
     }
 

@@ -11,19 +11,21 @@ from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.queries import last_row
 from nc_bench.runs import RunTables
 from nc_bench.runs.directory import PENULTIMATE
-from nc_bench.verdicts.claims import is_relative
+from nc_bench.verdicts.claims import is_share
+from nc_bench.verdicts.rest import AT_REST, MOVING, TIMES, per_doubling
 
 LAW, OTHER = "Law: no network can break it", "Other"
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Risk and norms": ("risk", "simplex_efficiency", "feature_radius", "head_opnorm"),
+    "Risk and norms": ("risk", "objective", "margin", "feature_radius", "head_opnorm"),
+    "Budget: norms become separation": ("simplex_efficiency", "efficiency_"),
     "NC1: the samples of a class become one point": ("nc1_", "output_collapse"),
     "NC2: the class means become a regular simplex": ("nc2_", "centre_offset"),
     "NC3: the last layer lines up with the class means": (
         "nc3_",
         "isometry_defect",
-        "nc2_equinorm_w",
-        "nc2_equiangular_w",
+        "nc2_equinorm_w_",
+        "nc2_equiangular_w_",
     ),
     "NC4: decisions go by the nearest class mean": ("nc4_", "accuracy", "ncc_accuracy"),
     OTHER: (),
@@ -33,10 +35,14 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 NULL = "null: what random Gaussian class means and last-layer weights give; no better than this is no collapse."
 DEVIATION = (
-    "deviation: measured minus predicted, in % where a share of the predicted value; a claim holds where the "
-    "deviation's size is at most the tolerance."
+    "deviation: measured minus predicted, in % where a share of the predicted value (of a risk: of the way to that of "
+    "equal outputs); a claim holds where the deviation's size is at most the tolerance."
 )
-NOT_CONVERGED = "not converged: outside the tolerance, but the run was still moving when it ended."
+NOT_REACHED = (
+    "not reached: outside the tolerance, but the run has not come to the minimiser that the claim is about, or may "
+    "still move."
+)
+UNSETTLED = f"Whether the run is at rest is not known: train --settle compares it with {TIMES} times as many epochs."
 NOT_COMPLETE = "This run has not been completed: the verdicts are of the last time it was judged."
 
 
@@ -84,18 +90,49 @@ def footnotes(run: RunTables) -> list[str]:
         notes.append(NULL)
     if claims["deviation"].notna().any():
         notes.append(DEVIATION)
-    if (claims["verdict"] == "not converged").any():
-        notes.append(NOT_CONVERGED)
+    if (claims["verdict"] == "not reached").any():
+        notes.append(NOT_REACHED)
+        notes.extend(_rest(run))
     if run.manifest.get("status") != "complete":
         notes.append(NOT_COMPLETE)
     marked = enumerate(_sources(run), 1)
-    return notes + _why_not_applicable(run) + [f"[{n}] {source} ({what})." for n, (source, what) in marked]
+    return (
+        notes
+        + _why_not_applicable(run)
+        + _why_undefined(run)
+        + [f"[{n}] {source} ({what})." for n, (source, what) in marked]
+    )
 
 
 def _sources(run: RunTables) -> list[tuple[str, str]]:
     """Every source of a claim with what it assumes, in the order of the claims; row n is what '[n]' refers to."""
     judged = run.predictions[run.predictions["source"].astype(bool)]
     return list(judged[["source", "assumption"]].drop_duplicates().itertuples(index=False, name=None))
+
+
+def _rest(run: RunTables) -> list[str]:
+    """What the longer twin says of the claims that do not hold: a sentence each, or one that there is no twin."""
+    missed = run.predictions[run.predictions["verdict"].isin(["not reached", "fails"])]
+    if missed["later"].isna().all():
+        return [UNSETTLED] * bool((~missed["rest"].isin([AT_REST, MOVING])).any())
+    said = []
+    for _, row in missed[missed["rest"] == MOVING].iterrows():
+        change = number(per_doubling(row["measured"], row["later"]), 2)
+        values = f"{number(row['measured'])} -> {number(row['later'])} in {TIMES} times as many epochs"
+        said.append(f"still moving ({row['name']}): {values}, {change} per doubling.")
+    rested = list(missed["name"][missed["rest"] == AT_REST])
+    return said + [f"at rest ({', '.join(rested)}): {TIMES} times as many epochs change nothing."] * bool(rested)
+
+
+def _why_undefined(run: RunTables) -> list[str]:
+    """Why a value that was to be judged is undefined: classes that have merged, for instance."""
+    undefined = run.predictions[run.predictions["measured"].isna() & (run.predictions["verdict"] != "not applicable")]
+    epoch = int(last_row(run, "train").get("epoch", -1))
+    why: dict[str, list[str]] = {}
+    for name in undefined["name"]:
+        reason = run.reasons.get((epoch, "train", PENULTIMATE, name), "no reason was recorded")
+        why.setdefault(reason, []).append(name)
+    return [f"undefined ({', '.join(names)}): {reason}." for reason, names in why.items()]
 
 
 def _why_not_applicable(run: RunTables) -> list[str]:
@@ -110,7 +147,7 @@ def _why_not_applicable(run: RunTables) -> list[str]:
 
 def _claim_row(row: Mapping[str, Any], sources: Sequence[tuple[str, str]]) -> ClaimRow:
     predicted, measured, source = row["predicted"], row["measured"], (row["source"], row["assumption"])
-    write = percent if is_relative(row["name"], predicted) else number
+    write = percent if is_share(row["name"], predicted) else number
     size = abs(row["deviation"])
     sign = "" if math.isnan(size) else "+" if row["deviation"] > 0 else "-" if row["deviation"] < 0 else ""
     return ClaimRow(

@@ -49,7 +49,7 @@ th:first-child, td:first-child, .words { text-align: left; white-space: normal; 
 code { font-size: .92em; color: #5c5c5c; }
 .verdict { white-space: nowrap; border-radius: .7rem; padding: .05rem .55rem; font-weight: 600; }
 .holds { background: #d7f0e4; color: #00563b; } .fails { background: #fbdcd0; color: #8a2f00; }
-.not-converged { background: #fdeec4; color: #6b4c00; } .not-applicable { background: #ececec; color: #555; }
+.not-reached { background: #fdeec4; color: #6b4c00; } .not-applicable { background: #ececec; color: #555; }
 .notes { font-size: .84rem; color: #444; padding-left: 1.1rem; }
 figure { margin: 1.2rem 0 2rem; } img { max-width: 100%; height: auto; } figcaption { font-size: .9rem; color: #444; }
 pre { background: #f6f6f6; padding: .8rem 1rem; font-size: .8rem; overflow-x: auto; }

@@ -20,8 +20,11 @@ VARIANCES = "nc1_quotient"
 ROUNDING = 1e-6
 """Relative difference from the predicted risk below which the risk is said to equal it."""
 
-CHANCE_ERRORS = 3
-"""Standard errors of a guesser's accuracy within which a test accuracy is called chance."""
+CHANCE_TAIL = 0.05
+"""A test accuracy is told from chance where a guesser has one as far off, to either side, less often than this."""
+
+CHANCE_ROOM = 0.05
+"""It is called chance where, in addition, no accuracy further off than this would go unnoticed as often."""
 
 
 def sentence(run: RunTables) -> str:
@@ -119,9 +122,7 @@ def _simplex(run: RunTables) -> str:
     beside = "" if math.isnan(random) else f" (random directions: {number(random, 2)})"
     if verdict == "holds":
         return f"{means} form a regular simplex to within {number(off, 2)}{beside}"
-    state = {"fails": f", beyond the tolerance of {_tolerance(run, ANGLES)}", "not converged": " so far"}.get(
-        verdict, ""
-    )
+    state = {"fails": f", beyond the tolerance of {_tolerance(run, ANGLES)}", "not reached": " so far"}.get(verdict, "")
     return f"{means} miss the angles of a regular simplex by {number(off, 2)} in cosine{beside}{state}"
 
 
@@ -132,7 +133,7 @@ def _points(run: RunTables) -> str:
     state = {
         "holds": "the classes have collapsed to points",
         "fails": f"the classes have not collapsed to points within the tolerance of {_tolerance(run, VARIANCES)}",
-        "not converged": "the classes are not points yet",
+        "not reached": "the classes are not points yet",
     }.get(_verdict(run, VARIANCES))
     if state is None:
         return f"the variance within classes is {number(ratio, 2)} times that between them ({VARIANCES})"
@@ -162,12 +163,38 @@ def _labels(run: RunTables) -> str:
     if math.isnan(accuracy) or not classes or not samples:
         return text and f"{text}."
     chance = 1 / classes
-    luck = CHANCE_ERRORS * math.sqrt(chance * (1 - chance) / samples)
-    beside = "which is chance" if abs(accuracy - chance) <= luck else f"where chance is {number(chance, 2)}"
+    beside = beside_chance(round(accuracy * samples), samples, chance)
     test = f"test accuracy is {number(accuracy, 3)}"
     if wrong:
-        return f"{text}, and the {test}, {beside}."
-    return f"The {test}{', ' + beside if beside == 'which is chance' else ''}."
+        return f"{text}, and the {test}, {beside or f'where chance is {number(chance, 2)}'}."
+    return f"The {test}{', ' + beside if beside else ''}."
+
+
+def beside_chance(right: int, samples: int, chance: float) -> str:
+    """What a number of right answers says against guessing, "" where it is told from it; by exact binomial tails."""
+    if min(_tail(right, samples, chance), _tail(samples - right, samples, 1 - chance)) < CHANCE_TAIL / 2:
+        return ""
+    low, high = max(chance - CHANCE_ROOM, 0.0), min(chance + CHANCE_ROOM, 1.0)
+    above, below = _tail(samples - right, samples, 1 - high), _tail(right, samples, low) if low > 0 else 0.0
+    if max(above, below) < CHANCE_TAIL:
+        return "which is chance"
+    return f"which {samples} samples do not tell from chance, {number(chance, 2)}"
+
+
+def _tail(right: int, samples: int, share: float) -> float:
+    """P(X >= right) of a binomial X."""
+    if share <= 0 or share >= 1:
+        return float(right <= 0 or share >= 1)
+    odds = (math.log(share), math.log1p(-share))
+    logs = (
+        math.lgamma(samples + 1)
+        - math.lgamma(k + 1)
+        - math.lgamma(samples - k + 1)
+        + k * odds[0]
+        + (samples - k) * odds[1]
+        for k in range(right, samples + 1)
+    )
+    return min(1.0, math.fsum(map(math.exp, logs)))
 
 
 def _tolerance(run: RunTables, name: str) -> str:

@@ -9,8 +9,9 @@ from nc_bench.reports.claim_rows import LAW, group_of
 from nc_bench.reports.description import typed_config, wrong_labels
 from nc_bench.reports.queries import claim
 from nc_bench.runs import RunTables
+from nc_bench.verdicts.rest import MOVING, NOT_KNOWN
 
-POINTS, SIMPLEX = "NC1", "NC2"
+POINTS, SIMPLEX, BUDGET = "NC1", "NC2", "Budget"
 ANGLES = "nc2_equiangular"
 
 NEAR = 0.25
@@ -20,22 +21,22 @@ NEAR = 0.25
 def summary(run: RunTables) -> str:
     """Whether the simplex appeared, in part, or not; empty for a run that was not completed or has no verdicts.
 
-    It has appeared if every applicable claim on the classes (NC1) and on their means (NC2) holds, and there are
-    both; it has not if the angles of the class means are no nearer to a simplex's than a quarter of what random
-    directions give. A run without such claims is summed up in numbers.
+    It has appeared if every applicable claim on the classes (NC1), on their means (NC2) and on the norm budget holds,
+    and there are claims of the first two kinds; it has not if the angles of the class means are no nearer to a
+    simplex's than a quarter of what random directions give. A run without such claims is summed up in numbers.
     """
     claims = [row for row in _verdicts(run) if row["verdict"] != "not applicable" and group_of(row["name"]) != LAW]
     if run.manifest.get("status") != "complete" or not claims:
         return ""
-    geometry = [row for row in claims if group_of(row["name"]).startswith((POINTS, SIMPLEX))]
+    geometry = [row for row in claims if group_of(row["name"]).startswith((POINTS, SIMPLEX, BUDGET))]
     titles = " ".join(group_of(row["name"]) for row in geometry)
     if POINTS not in titles or SIMPLEX not in titles:
         return _tally(claims)
     failing = _with(geometry, "fails")
     if failing:
-        return f"{_shortfall(run, failing)} ({len(failing)} of {len(geometry)} claims on classes and class means fail)"
-    if _with(geometry, "not converged"):
-        return "the run was still moving when it ended, so the simplex is neither confirmed nor refuted"
+        return f"{_shortfall(run, failing)} ({len(failing)} of {len(geometry)} claims on the simplex fail)"
+    if open_claims := _with(geometry, "not reached"):
+        return _not_reached(geometry, open_claims)
     wrong = wrong_labels(typed_config(run))
     although = f" although {wrong}" if wrong else ""
     return f"the simplex appeared{although}{_exceptions([row for row in claims if row not in geometry])}"
@@ -58,6 +59,14 @@ def _shortfall(run: RunTables, failing: Sequence[str]) -> str:
     return (
         "the class means are near a simplex, but not to within the tolerances" if near else "the simplex did not appear"
     )
+
+
+def _not_reached(geometry: Sequence[dict[str, Any]], open_claims: Sequence[str]) -> str:
+    rests = [row["rest"] for row in geometry if row["name"] in open_claims]
+    known = {MOVING: "the run still moves", NOT_KNOWN: "it is not known whether the run still moves"}
+    why = next((words for state, words in known.items() if state in rests), "the run has come to rest elsewhere")
+    number = f"{len(open_claims)} of {len(geometry)} claims on it are not met yet"
+    return f"the simplex is neither confirmed nor refuted ({number}, and {why})"
 
 
 def _tally(claims: Sequence[dict[str, Any]]) -> str:

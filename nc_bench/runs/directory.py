@@ -31,16 +31,22 @@ class OtherWriter(RunError):
 
 
 class Verdict(TypedDict):
-    """An entry of predictions.json, and a row of the table of predictions: a claim held against a measurement."""
+    """An entry of predictions.json, and a row of the table of predictions: a claim held against a measurement.
+
+    later: the value of the run's longer twin (`train --settle`), NaN where there is none. rest: what is known of
+    whether the value still moves, "" for a law and where the claim does not apply.
+    """
 
     name: str
     claim: str
     predicted: float
     null: float
     measured: float
+    later: float
     deviation: float
     tolerance: float
     verdict: str
+    rest: str
     assumption: str
     source: str
 

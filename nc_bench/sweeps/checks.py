@@ -15,7 +15,7 @@ from nc_bench.sweeps.schema import RESERVED
 from nc_bench.sweeps.studies import ANSWERS
 from nc_bench.sweeps.study import Measure, Study
 from nc_bench.text import did_you_mean, shown
-from nc_bench.verdicts.convergence import STATIONARITY
+from nc_bench.verdicts.rest import STATIONARITY
 
 COLUMNS = ("objective", "learning_rate", "gradient_norm", STATIONARITY)
 """Columns of rows besides METRIC_NAMES that a study may ask for."""

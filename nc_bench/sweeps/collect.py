@@ -16,8 +16,8 @@ from nc_bench.sweeps.comparison import step_of
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.study import Measure, Study
-from nc_bench.verdicts.convergence import COLUMNS, converged
 from nc_bench.verdicts.judging import read_judged_run
+from nc_bench.verdicts.rest import NOT_KNOWN, STATIONARITY, rest_of
 
 PREDICTED_RISK = "predicted_risk"
 """A measure of a whole run: the risk that theory predicts for it (predictions.json)."""
@@ -26,7 +26,7 @@ PREDICTED_RISK = "predicted_risk"
 def collect(grid: Grid, folder: SweepFolder, study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(runs, curves) of all points of a grid.
 
-    runs: a row per point: its cell's columns (missing ones ""), seed, trial, state, converged, and the study's
+    runs: a row per point: its cell's columns (missing ones ""), seed, trial, state, rest, and the study's
     measures at the last recorded epoch of the complete runs, NaN for all others; for a measure that is an epoch also
     the step of the record grid before it (`step_of`). curves: a row per point and recorded epoch: the cell's columns,
     seed, epoch and the measures that are recorded.
@@ -71,14 +71,15 @@ class _Trial:
         complete = state is State.COMPLETE
         self.final = {
             "state": state.value,
-            "converged": complete and converged(_table(list(train.values())), by_stationarity=True),
+            "rest": _rest(list(train.values())) if complete else NOT_KNOWN,
             **{name: value if complete else math.nan for name, value in last.items()},
         }
 
 
-def _table(train: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The columns that tell whether a run has converged."""
-    return pd.DataFrame({name: [_number(row.get(name)) for row in train] for name in COLUMNS})
+def _rest(train: Sequence[Mapping[str, Any]]) -> str:
+    """What is known of whether a run is at rest, from its own rows."""
+    residual = _number(train[-1].get(STATIONARITY)) if train else math.nan
+    return rest_of(at_minimum=False, moved=NOT_KNOWN, residual=residual)
 
 
 def first_epoch_above(epochs: Sequence[int], values: Sequence[float], border: float) -> tuple[float, float]:

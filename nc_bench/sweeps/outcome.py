@@ -28,7 +28,7 @@ from nc_bench.sweeps.studies.evidence import Answer, Evidence
 from nc_bench.sweeps.study import Matched, Study
 from nc_bench.sweeps.tables import difference_markdown, latex_table, markdown_table, text_table
 from nc_bench.text import listed, markdown, plain
-from nc_bench.verdicts.convergence import DEFINITION
+from nc_bench.verdicts.rest import DEFINITION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,8 @@ def answer_page(outcome: Outcome, answer: Answer | str, command: str) -> str:
     """Headline, the table that the rule was applied to, limits; then what was said before the runs, and the runs."""
     study, runs = outcome.study, outcome.runs
     counts = ", ".join(f"{count} {state}" for state, count in Counter(runs["state"]).items())
-    unconverged = int((~runs["converged"] & (runs["state"] == State.COMPLETE.value)).sum())
+    rests = Counter(runs["rest"][runs["state"] == State.COMPLETE.value])
+    rest = ", ".join(f"{count:,} {state}" for state, count in sorted(rests.items()))
     table, limits = "", [study.limits]
     if isinstance(answer, Answer):
         table, limits = text_table(answer.header, answer.rows), [study.limits, *answer.limits]
@@ -179,8 +180,8 @@ def answer_page(outcome: Outcome, answer: Answer | str, command: str) -> str:
         f"- Matched: {markdown(study.matched)}",
         f"- Refuted if: {markdown(study.refuted_if)}",
         f"- Rule: {markdown(study.rule)}",
-        f"- Runs: {len(runs):,} ({counts}); {unconverged:,} of the complete ones have not converged.",
-        f"- Converged: {DEFINITION}.",
+        f"- Runs: {len(runs):,} ({counts}); at rest or not, of the complete ones: {rest or 'none'}.",
+        f"- {DEFINITION[:1].upper()}{DEFINITION[1:]}.",
         f"- Command: {_code(command)}",
         f"- Machine: {_machine(outcome.manifest)}",
     ]

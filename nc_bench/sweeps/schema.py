@@ -18,7 +18,7 @@ from nc_bench.sweeps.study import Study
 from nc_bench.text import shown
 
 ARM, SEED = "arm", "seed"
-RESERVED = frozenset({ARM, SEED, "converged", "epoch", "measure", "state", "trial", *STATISTICS, *DIFFERENCES})
+RESERVED = frozenset({ARM, SEED, "epoch", "measure", "rest", "state", "trial", *STATISTICS, *DIFFERENCES})
 """Columns that tables have anyway; no axis and no measure may have these names."""
 
 

@@ -36,6 +36,9 @@ VANISHING = (
 )
 """Zero wherever features sit at class means that form a simplex M around their mean, and Wc = t M, t > 0."""
 
+WHOLE = tuple(f"efficiency_{part}" for part in ("within", "pairs", "alignment", "isometry", "simplex", "norm"))
+"""One there: nothing of the norm budget is lost."""
+
 VANISHING_WITH_CENTRED_HEAD = (
     "nc2_equinorm_w",
     "nc2_equiangular_w",
@@ -111,6 +114,7 @@ def collapsed_values(
         "accuracy": 1.0,
         "ncc_accuracy": 1.0,
         **dict.fromkeys(VANISHING, 0.0),
+        **dict.fromkeys(WHOLE, 1.0),
     }
 
 

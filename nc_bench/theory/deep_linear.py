@@ -56,7 +56,7 @@ def deep_linear(
             f"{layers} linear factors, the free features among them, without bias or nonlinearity",
             "penalty l/2 |factor|^2 for every factor, balanced classes",
             "half the mean squared error to one-hot targets" if squared else "mean softmax cross entropy",
-            "training has converged to a global minimum",
+            "training has come to a global minimum",
         ),
         source="singular values of a product; compare Dang et al. 2023 (arXiv:2301.00437), Sukenik et al. 2023",
     )

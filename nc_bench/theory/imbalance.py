@@ -38,7 +38,7 @@ def minority_collapse(
             "mean softmax cross entropy over samples, equal class weights, with or without an undecayed bias",
             "free signed features, penalties lw/2 |W|^2 and lh/2 (sum over samples of |h|^2)",
             "two class sizes, at least two minority classes, width >= K",
-            "training has converged to a global minimum",
+            "training has come to a global minimum",
         ),
         source="Hong & Ling 2023 (arXiv:2309.09725), sharp threshold for two class sizes",
     )
@@ -85,7 +85,7 @@ def relu_imbalanced(
         assumptions=(
             "mean softmax cross entropy over samples, equal class weights, no bias",
             "free non-negative features, penalties lw/2 |W|^2 and lh/2 (sum over samples of |h|^2)",
-            "converged to a global minimum: features start away from zero, width >= 2K+3 advised",
+            "training has come to a global minimum: features start away from zero, width >= 2K+3 advised",
         ),
         source="minimised in closed form, class by class; compare Dang et al. 2024 (arXiv:2401.02058)",
     )

@@ -49,7 +49,7 @@ def weight_decay_mse(
             "half the mean squared error to one-hot targets, over samples of equal weight",
             "free signed features, penalties lw/2 |W|^2 and lh/2 (sum over samples of |h|^2)",
             _bias_in_words(bias, bias_decay),
-            "training has converged to a global minimum",
+            "training has come to a global minimum",
         ),
         source="singular values of the targets, shrunk (proved); compare Tirer & Bruna 2022, Dang et al. 2023",
     )

@@ -142,7 +142,7 @@ def _statement(loss: str, problem: _Problem) -> Statement:
             f"{in_words}, balanced classes, equal class weights, {bias}",
             f"free {features} features, one vector per sample, no constraint or normalisation besides",
             "penalties lw/2 |W|^2 and lh/2 (sum over samples of |h|^2)",
-            "training has converged to a global minimum",
+            "training has come to a global minimum",
         ),
         source=SOURCES[loss],
     )

@@ -1,1 +1,1 @@
-"""What theory expects of a run, whether the run has converged, and the verdicts on what was measured."""
+"""What theory expects of a run, whether the run is at rest, and the verdicts on what was measured."""

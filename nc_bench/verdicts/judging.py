@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,16 @@ from nc_bench.runs import RunDirectory, RunTables, read_run
 from nc_bench.runs.directory import CONFIG, PENULTIMATE, PREDICTIONS, Verdict
 from nc_bench.runs.load import FINISHED, predictions_frame
 from nc_bench.runs.rows import rows_to_frame
-from nc_bench.verdicts.claims import CLAIMS, deviation_of, tolerance_of
-from nc_bench.verdicts.convergence import converged
+from nc_bench.verdicts.claims import CLAIMS, is_always_true, tolerance_of, unit_of
 from nc_bench.verdicts.expectations import Expectation, expectations
 from nc_bench.verdicts.laws import judge_laws, simplex_caps
+from nc_bench.verdicts.rest import AT_REST, NOT_KNOWN, STATIONARITY, rest_of, state_of_change
+from nc_bench.verdicts.twin import later_row
+
+HOLDS, FAILS, NOT_REACHED, NOT_APPLICABLE = "holds", "fails", "not reached", "not applicable"
+
+MINIMISED = ("objective", "risk", "margin")
+"""The claims that say whether a run has come to a proved minimum; the first that is predicted is what is minimised."""
 
 
 def judge_run(
@@ -33,7 +40,8 @@ def judge_run(
     `null`: what random directions give, by metric name; `facts`: those of the manifest. RunError for damaged rows,
     OSError if it cannot be written.
     """
-    return run.finish(judge(config, expected, rows_to_frame(run.rows()), null, simplex_caps(facts)))
+    later = later_row(run.path)
+    return run.finish(judge(config, expected, rows_to_frame(run.rows()), null, simplex_caps(facts), later))
 
 
 def read_judged_run(directory: str | Path) -> RunTables:
@@ -44,10 +52,19 @@ def read_judged_run(directory: str | Path) -> RunTables:
     if not lost or facts["status"] not in FINISHED:
         return run
     config = load_config(run.path / CONFIG)
-    null = {name: math.nan if value is None else value for name, value in facts["null"].items()}
-    expected = expectations(config, facts["class_counts"], facts["feature_width"])
-    judged = judge(config, expected, run.rows, null, simplex_caps(facts))
+    null, caps = null_of(facts), simplex_caps(facts)
+    judged = judge(config, expectations_of(config, facts), run.rows, null, caps, later_row(run.path))
     return dataclasses.replace(run, predictions=predictions_frame(judged))
+
+
+def expectations_of(config: Config, manifest: Mapping[str, Any]) -> list[Expectation]:
+    """What is expected of the run with this manifest."""
+    return expectations(config, manifest["class_counts"], manifest["feature_width"])
+
+
+def null_of(manifest: Mapping[str, Any]) -> dict[str, float]:
+    """What random directions give in the run with this manifest, by metric name; NaN where that is undefined."""
+    return {name: math.nan if value is None else value for name, value in manifest["null"].items()}
 
 
 def judge(
@@ -56,61 +73,123 @@ def judge(
     rows: pd.DataFrame,
     null: Mapping[str, float],
     caps: Mapping[str, float] | None = None,
+    later: Mapping[str, Any] | None = None,
 ) -> list[Verdict]:
     """One row per claim, judged on the last recorded epoch of the training split, and one per law, judged on all rows.
 
     Claims are judged on the penultimate layer. `caps`: by layer the largest `efficiency_simplex`, where it is not 1.
+    `later`: the last row of the run's longer twin, if there is one.
 
-    holds: |measured - predicted| within the tolerance, which for NC2 and NC3 is also never more than half of what
-    random directions give. Otherwise not converged if the run still moves, else fails.
+    holds: the deviation is within the tolerance, which for NC2 and NC3 is also never more than half of what random
+    directions give. fails: it is not, in a run that is at rest (see `verdicts.rest`), or better than a proved minimum.
+    not reached: it is not, in a run that has not come to the minimiser of which the claim is proved, or of which it is
+    not known that it has come to rest. not applicable: the claim cannot be false, or was not measured. A value that is
+    undefined because classes have merged, or the head is degenerate, is out of every tolerance.
     """
     train = rows[(rows["split"] == "train") & (rows["layer"] == PENULTIMATE)]
     if train.empty:
         return []
-    last = train.iloc[-1]
-    moving = config.training.epochs > 0 and not converged(train, by_stationarity=False)
-    judged = []
-    for expectation in expected:
-        for name in CLAIMS:
-            if name in expectation.values:
-                judged.append(_verdict(config, name, expectation, float(last.get(name, math.nan)), null, moving))
+    run = _Measured(config=config, last=dict(train.iloc[-1]), later=later, null=null)
+    judged = [verdict for expectation in expected for verdict in run.verdicts(expectation)]
     judged.sort(key=lambda row: list(CLAIMS).index(row["name"]))
     return [*judged, *judge_laws(config, rows, caps or {})]
 
 
-def _verdict(
-    config: Config,
-    name: str,
-    expectation: Expectation,
-    measured: float,
-    null: Mapping[str, float],
-    moving: bool,
-) -> Verdict:
-    predicted, random = expectation.values[name], null.get(name, math.nan)
-    deviation = deviation_of(name, measured, predicted)
-    tolerance = _tolerance(config, name, random, proved=expectation.proved)
-    if expectation.not_applicable:
-        verdict, tolerance = "not applicable", math.nan
-    elif math.isnan(measured):
-        verdict = "not applicable"
-    elif abs(deviation) <= tolerance:
-        verdict = "holds"
-    else:
-        verdict = "not converged" if moving else "fails"
-    return Verdict(
-        name=name,
-        claim=CLAIMS[name].sentence,
-        predicted=predicted,
-        null=random,
-        measured=measured,
-        deviation=deviation,
-        tolerance=tolerance,
-        verdict=verdict,
-        assumption=expectation.not_applicable or expectation.assumption,
-        source=expectation.source,
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    """A claim's numbers, before what the run as a whole makes of them. `moved`: T and 3T compared."""
+
+    predicted: float
+    null: float
+    measured: float
+    later: float
+    deviation: float
+    tolerance: float
+    moved: str
+
+    @property
+    def is_within(self) -> bool:
+        return abs(self.deviation) <= self.tolerance
 
 
-def _tolerance(config: Config, name: str, null: float, *, proved: bool) -> float:
-    exact = config.model.takes_indices and proved and config.training.autocast == "none"
-    return tolerance_of(name, null, exact_in=config.dtype if exact else "")
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """The last rows of a run and of its longer twin, and what they are held against."""
+
+    config: Config
+    last: Mapping[str, Any]
+    later: Mapping[str, Any] | None
+    null: Mapping[str, float]
+
+    def verdicts(self, expectation: Expectation) -> list[Verdict]:
+        """The verdict on every claim of one expectation."""
+        judged = {name: self._numbers(name, expectation) for name in CLAIMS if name in expectation.values}
+        gaps = [judged[name] for name in MINIMISED if name in judged] if expectation.proved else []
+        at_minimum = bool(gaps) and not expectation.not_applicable and all(gap.is_within for gap in gaps)
+        first = next((name for name in MINIMISED if name in judged), "")
+        return [self._verdict(name, expectation, claim, at_minimum, name == first) for name, claim in judged.items()]
+
+    def _numbers(self, name: str, expectation: Expectation) -> _Judged:
+        predicted, null = expectation.values[name], self.null.get(name, math.nan)
+        exact = self.config.model.takes_indices and expectation.proved and self.config.training.autocast == "none"
+        tolerance = tolerance_of(name, null, predicted=predicted, exact_in=self.config.dtype if exact else "")
+        measured = float(self.last.get(name, math.nan))
+        later = math.nan if self.later is None else float(self.later.get(name, math.nan))
+        unit = unit_of(name, predicted, expectation.equal_outputs.get(name, math.nan))
+        moved = NOT_KNOWN if self.later is None else state_of_change(measured, later, tolerance * unit)
+        return _Judged(
+            predicted=predicted,
+            null=null,
+            measured=measured,
+            later=later,
+            deviation=(measured - predicted) / unit,
+            tolerance=tolerance,
+            moved=moved,
+        )
+
+    def _verdict(
+        self, name: str, expectation: Expectation, claim: _Judged, at_minimum: bool, minimised: bool
+    ) -> Verdict:
+        against = expectation.not_applicable or self._not_judged(name, claim)
+        rest = self._rest(claim, at_minimum)
+        if against:
+            verdict, rest = NOT_APPLICABLE, ""
+        elif claim.is_within:
+            verdict = HOLDS
+        elif expectation.proved:
+            beaten = minimised and claim.deviation < -claim.tolerance
+            verdict = FAILS if at_minimum or beaten else NOT_REACHED
+        else:
+            verdict = FAILS if rest == AT_REST else NOT_REACHED
+        return Verdict(
+            name=name,
+            claim=CLAIMS[name].sentence,
+            predicted=claim.predicted,
+            null=claim.null,
+            measured=claim.measured,
+            later=claim.later,
+            deviation=claim.deviation,
+            tolerance=math.nan if against else claim.tolerance,
+            verdict=verdict,
+            rest=rest,
+            assumption=against or expectation.assumption,
+            source=expectation.source,
+        )
+
+    def _rest(self, claim: _Judged, at_minimum: bool) -> str:
+        if self.config.training.epochs == 0:
+            return AT_REST  # nothing is trained: the model is judged as it is
+        residual = float(self.last.get(STATIONARITY, math.nan))
+        return rest_of(at_minimum=at_minimum, moved=claim.moved, residual=residual)
+
+    def _not_judged(self, name: str, claim: _Judged) -> str:
+        """Why a claim says nothing of this run, "" if it does."""
+        if is_always_true(claim.predicted, claim.null):
+            return "any class means and weights of so few classes have this value"
+        if not math.isnan(claim.measured):
+            return ""
+        if name not in self.last:
+            return "it was not measured"
+        numbers = [float(self.last.get(size, math.nan)) for size in ("feature_radius", "head_opnorm")]
+        undefined = "features or weights are not finite, or a class has no samples"
+        return undefined if any(math.isnan(number) for number in numbers) else ""

@@ -119,9 +119,11 @@ def _verdict(law: Law, recorded: Recorded, *, bounded: bool) -> Verdict:
         predicted=law.limit,
         null=math.nan,
         measured=law.measured(rows),
+        later=math.nan,
         deviation=(1 if law.limit else -1) * max(excess, 0.0) + 0.0 if applies else math.nan,
         tolerance=allowed if applies else math.nan,
         verdict=("fails" if broken else "holds") if applies else "not applicable",
+        rest="",
         assumption="the outputs are not linear in the features: they are bounded" if excluded else law.assumption,
         source=law.source,
     )

@@ -76,9 +76,15 @@ def test_what_does_not_apply_says_why(make_run: MakeRun) -> None:
 def test_footnotes_concern_the_run_alone(make_run: MakeRun) -> None:
     assert "null: what random Gaussian" in summary_table(make_run(name="with null"))
     bare = summary_table(make_run(name="bare", predictions=[prediction("risk", 0.0467)]))
-    assert "null: what random" not in bare and "not converged" not in bare and "not been completed" not in bare
-    moving = [prediction("nc1_quotient", 0.3, verdict="not converged")]
-    assert "still moving when it ended" in summary_table(make_run(name="moving", predictions=moving))
+    assert "null: what random" not in bare and "not reached" not in bare and "not been completed" not in bare
+    unknown = prediction("nc1_quotient", 0.3, verdict="not reached", rest="not known")
+    said = summary_table(make_run(name="unknown", predictions=[unknown]))
+    assert "not reached: outside" in said and "train --settle compares it with 3 times as many epochs" in said
+    twin = [{"later": 0.2, "rest": "still moving"}, {"later": 0.3, "rest": "at rest"}]
+    moving, resting = (summary_table(make_run(name=row["rest"], predictions=[unknown | row])) for row in twin)
+    assert "still moving (nc1_quotient): 0.3 -> 0.2 in 3 times as many epochs, -0.063 per doubling." in moving
+    assert "at rest (nc1_quotient): 3 times as many epochs change nothing." in resting
+    assert "--settle" not in moving + resting
     stopped = summary_table(make_run(name="stopped", manifest={"status": "interrupted"}))
     assert "This run has not been completed" in stopped
 
@@ -101,7 +107,7 @@ def test_a_run_that_was_not_judged_has_no_table(make_run: MakeRun) -> None:
         ("nc2_equinorm_w_centred", "NC3"),
         ("risk_gap", "Law"),
         ("risk_balanced", "Risk"),
-        ("margin", "Other"),
+        ("bias_offset", "Other"),
     ],
 )
 def test_names_find_their_group(name: str, title: str) -> None:

@@ -60,7 +60,7 @@ def made_outcome(path: Path, measured: Measured = nothing) -> Outcome:
             values = {name: given.get(name, USUAL) * own for name, own in zip(study.measures, luck, strict=True)}
             curves.append({**cell, "seed": point.seed, "epoch": epoch, **values})
         steps = {step_of(name): 0.0 for name, measure in study.measures.items() if measure.stays_above is not None}
-        state = {"trial": point.id, "state": "complete", "converged": True}
+        state = {"trial": point.id, "state": "complete", "rest": "at rest"}
         runs.append({**cell, "seed": point.seed, **state, **values, **steps})
     return Outcome(
         study=study,
