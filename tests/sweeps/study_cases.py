@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pandas as pd
 from nc_bench.sweeps.comparison import step_of
 from nc_bench.sweeps.grid import Grid, load_grid
 from nc_bench.sweeps.outcome import Outcome
+from nc_bench.sweeps.studies.capacity import MARGIN
+from nc_bench.sweeps.studies.clock import margin_after
 
 FOLDER = Path(__file__).parents[2] / "configs" / "studies"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -135,6 +138,54 @@ def _decoupled(times: float, arm: str = "SGDW") -> Measured:
     return measured
 
 
+def _flow(stretch: float) -> Measured:
+    """Margins on the clock from a margin of 1 at the start, the last one stretched."""
+
+    @cache
+    def on_clock(time: float) -> float:
+        return margin_after(1.0, time, per_class=140)
+
+    def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
+        reached = on_clock(cell["lr"] * epoch) * (stretch if epoch == 3000 else 1.0)
+        return {"risk": math.log1p(9 * math.exp(-reached))}
+
+    return measured
+
+
+def _helping(direction: int) -> Measured:
+    """Efficiency rises with the decay, and test accuracy with it or against it."""
+
+    def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
+        gain = 0.01 * math.log10(1e-5 + cell["decay"])
+        return {
+            "risk": 0.049 if epoch >= 10 else 0.051,
+            "simplex_efficiency": 0.9 + gain,
+            "test accuracy": 0.9 + (direction if epoch >= 10 else -direction) * gain,
+        }
+
+    return measured
+
+
+def _weights_matter(small: float, large: float) -> Measured:
+    """How much weights change the balanced risk at the smallest width and at the largest."""
+
+    def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
+        change = {3: small, 64: large}.get(cell["width"], 0.0)
+        return {"risk_balanced": 0.1 + change * (cell["ratio"] == 100)}
+
+    return measured
+
+
+def _imbalance(ball: float, change: float) -> Measured:
+    def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
+        if cell["epochs"] == 60:
+            return {}
+        worst = cell["ratio"] == 100
+        return {"simplex_efficiency": (ball if worst else 0.95) if cell["arm"] == "ball" else 0.9 + change * worst}
+
+    return measured
+
+
 CASES: dict[str, dict[str, list[Measured]]] = {
     "activations": {
         "supported": [_everywhere(), _everywhere(nc1_quotient=0.099)],
@@ -145,6 +196,17 @@ CASES: dict[str, dict[str, list[Measured]]] = {
         ],
         "undecided": [_everywhere(nc1_quotient=0.1)],
     },
+    "capacity": {
+        "supported": [_weights_matter(0.047, 0.0), _weights_matter(0.3, 0.045)],
+        "refuted": [_weights_matter(0.045, 0.0), _weights_matter(0.3, 0.047)],
+        "undecided": [_weights_matter(0.3, MARGIN)],
+    },
+    "class_imbalance": {
+        "supported": [_imbalance(0.901, -0.3), _imbalance(0.95, -0.201)],
+        "refuted": [_imbalance(0.899, -0.3), _imbalance(0.95, -0.199)],
+        "undecided": [_imbalance(0.9, -0.3)],
+    },
+    "clock": {"supported": [_flow(1.0), _flow(1.049), _flow(0.951)], "refuted": [_flow(1.051), _flow(0.949)]},
     "class_weights": {
         "supported": [_merging(29), _merging(30), _merging(29, ball=0.991)],
         "refuted": [_merging(27), _merging(32), _merging(29, ball=0.989)],
@@ -155,6 +217,11 @@ CASES: dict[str, dict[str, list[Measured]]] = {
         "supported": [_heads(0.0), _heads(0.0099), _heads(-0.0099)],
         "refuted": [_heads(0.0101), _heads(-0.0101)],
         "undecided": [_heads(0.01)],
+    },
+    "generalisation": {
+        "supported": [_helping(1)],
+        "refuted": [_helping(-1)],
+        "undecided": [lambda cell, epoch: {"risk": 0.051}],
     },
     "norms": {
         "supported": [_exponents(0.0099, 0.0), _exponents(0.005, 0.0199), _exponents(0.005, -0.0199)],

@@ -54,7 +54,8 @@ def test_every_rule_is_tried_on_both_sides_of_its_border() -> None:
     ],
 )
 def test_a_rule_decides_by_the_numbers(name: str, verdict: str, measured: Measured) -> None:
-    answer = answered(made_outcome(FOLDER / f"{name}.yaml", measured))
+    path = next(path for path in FILES if path.stem.removesuffix("_mnist") == name)
+    answer = answered(made_outcome(path, measured))
     assert isinstance(answer, Answer) and answer.verdict == verdict, answer
 
 

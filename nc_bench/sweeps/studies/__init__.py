@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from nc_bench.sweeps.studies.activations import activations
+from nc_bench.sweeps.studies.capacity import capacity
+from nc_bench.sweeps.studies.class_imbalance import class_imbalance
 from nc_bench.sweeps.studies.class_weights import class_weights
+from nc_bench.sweeps.studies.clock import clock
 from nc_bench.sweeps.studies.depth import depth
 from nc_bench.sweeps.studies.evidence import Answer, Evidence
 from nc_bench.sweeps.studies.fixed_head import fixed_head
+from nc_bench.sweeps.studies.generalisation import generalisation
 from nc_bench.sweeps.studies.norms import norms
 from nc_bench.sweeps.studies.optimisers import optimisers
 from nc_bench.sweeps.studies.radius import radius
@@ -19,6 +23,10 @@ from nc_bench.sweeps.studies.width import width
 ANSWERS: Mapping[str, Callable[[Evidence], Answer]] = {
     "activations": activations,
     "class_weights": class_weights,
+    "capacity": capacity,
+    "class_imbalance": class_imbalance,
+    "clock": clock,
+    "generalisation": generalisation,
     "depth": depth,
     "fixed_head": fixed_head,
     "norms": norms,
