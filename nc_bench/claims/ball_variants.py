@@ -159,7 +159,7 @@ def _lowest(config: Config, classes: int) -> partial[float]:
 
 def _best_descent(config: Config, classes: int) -> float:
     trials = [config.model_copy(update={"seed": seed}) for seed in SEEDS]
-    return min(solution.objective for solution in descend(trials, chosen_classes([1] * classes), steps=2000))
+    return min(solution.objective for solution in descend(trials, chosen_classes([1] * classes), steps=1000))
 
 
 def _minimum(config: Config, counts: tuple[int, ...]) -> partial[float]:
