@@ -31,7 +31,7 @@ def clock(evidence: Evidence) -> Answer:
         deviations[rate] = summarise(margins.loc[end].to_numpy() / np.array(predicted) - 1)
         reached = [digits(float(margins.loc[epoch].mean())) for epoch in (start, end)]
         rows.append(
-            (f"{rate:g}", str(start), str(end), *reached, digits(np.mean(predicted)), interval(deviations[rate]))
+            (f"{rate:g}", str(start), str(end), *reached, digits(float(np.mean(predicted))), interval(deviations[rate]))
         )
     verdict = all_of([within(deviation) for deviation in deviations.values()])
     worst = max(deviations.values(), key=lambda found: abs(found.mean))
