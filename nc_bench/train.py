@@ -35,9 +35,14 @@ def _train(arguments: argparse.Namespace) -> int:
     directory = arguments.out or _default_directory(config, default_folder(arguments.config), arguments.resume)
     # torch takes a second to import: a wrong configuration is refused before that.
     from nc_bench.reports import render_run
-    from nc_bench.training import run_training
+    from nc_bench.training import run_training, settle
+    from nc_bench.verdicts.twin import stretched
 
+    if arguments.settle:
+        stretched(config)  # what has no longer twin is refused before anything is trained
     status = run_training(config, directory, resume=arguments.resume)
+    if arguments.settle and status == "complete":
+        status = settle(config, directory)
     if os.environ.get("RANK", "0") == "0":
         _show(render_run, directory, status)
     return EXIT[status]
@@ -67,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         "--resume",
         action="store_true",
         help="go on with the run in --out, or with the newest of this configuration",
+    )
+    parser.add_argument(
+        "--settle",
+        action="store_true",
+        help="train the run a second time, three times as long with its schedule stretched, and say of every claim "
+        "whether its value still moves",
     )
     parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="for example optimizer.lr=0.1")
     return parser

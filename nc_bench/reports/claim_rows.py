@@ -92,7 +92,7 @@ def footnotes(run: RunTables) -> list[str]:
         notes.append(DEVIATION)
     if (claims["verdict"] == "not reached").any():
         notes.append(NOT_REACHED)
-        notes.extend(_rest(run))
+    notes.extend(_rest(run))
     if run.manifest.get("status") != "complete":
         notes.append(NOT_COMPLETE)
     marked = enumerate(_sources(run), 1)
@@ -111,17 +111,19 @@ def _sources(run: RunTables) -> list[tuple[str, str]]:
 
 
 def _rest(run: RunTables) -> list[str]:
-    """What the longer twin says of the claims that do not hold: a sentence each, or one that there is no twin."""
-    missed = run.predictions[run.predictions["verdict"].isin(["not reached", "fails"])]
-    if missed["later"].isna().all():
-        return [UNSETTLED] * bool((~missed["rest"].isin([AT_REST, MOVING])).any())
-    said = []
-    for _, row in missed[missed["rest"] == MOVING].iterrows():
-        change = number(per_doubling(row["measured"], row["later"]), 2)
-        values = f"{number(row['measured'])} -> {number(row['later'])} in {TIMES} times as many epochs"
-        said.append(f"still moving ({row['name']}): {values}, {change} per doubling.")
-    rested = list(missed["name"][missed["rest"] == AT_REST])
-    return said + [f"at rest ({', '.join(rested)}): {TIMES} times as many epochs change nothing."] * bool(rested)
+    """What the longer twin says of the claims, or that there is none where one is needed."""
+    claims = run.predictions[run.predictions["rest"].astype(bool)]
+    if claims["later"].isna().all():
+        unknown = (claims["verdict"] == "not reached") & ~claims["rest"].isin([AT_REST, MOVING])
+        return [UNSETTLED] * bool(unknown.any())
+    moving, rested = (claims[claims["rest"] == state] for state in (MOVING, AT_REST))
+    changes = [
+        f"{name} {number(now)} -> {number(later)} ({number(per_doubling(now, later), 2)} per doubling)"
+        for name, now, later in zip(moving["name"], moving["measured"], moving["later"], strict=True)
+    ]
+    said = [f"still moving in {TIMES} times as many epochs: {'; '.join(changes)}."] * bool(changes)
+    few = "move by no more than a fifth of the tolerance"
+    return said + [f"at rest ({', '.join(rested['name'])}): they {few}."] * bool(len(rested))
 
 
 def _why_undefined(run: RunTables) -> list[str]:

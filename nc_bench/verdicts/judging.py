@@ -40,7 +40,7 @@ def judge_run(
     `null`: what random directions give, by metric name; `facts`: those of the manifest. RunError for damaged rows,
     OSError if it cannot be written.
     """
-    later = later_row(run.path)
+    later = later_row(run.path, config)
     return run.finish(judge(config, expected, rows_to_frame(run.rows()), null, simplex_caps(facts), later))
 
 
@@ -53,7 +53,7 @@ def read_judged_run(directory: str | Path) -> RunTables:
         return run
     config = load_config(run.path / CONFIG)
     null, caps = null_of(facts), simplex_caps(facts)
-    judged = judge(config, expectations_of(config, facts), run.rows, null, caps, later_row(run.path))
+    judged = judge(config, expectations_of(config, facts), run.rows, null, caps, later_row(run.path, config))
     return dataclasses.replace(run, predictions=predictions_frame(judged))
 
 

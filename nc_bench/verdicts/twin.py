@@ -10,8 +10,10 @@ from nc_bench.runs import read_run
 from nc_bench.runs.directory import MANIFEST, PENULTIMATE
 from nc_bench.verdicts.rest import TIMES
 
-TWIN = "settled"
-"""Folder within a run's directory that holds the run of its longer twin."""
+
+def twin_folder(run: Path, config: Config) -> Path:
+    """The folder within a run's directory that holds its twin; a run that is trained on has another twin."""
+    return run / f"settled-{TIMES * config.training.epochs}"
 
 
 def stretched(config: Config, times: int = TIMES) -> Config:
@@ -38,9 +40,9 @@ def stretched(config: Config, times: int = TIMES) -> Config:
     )
 
 
-def later_row(run: Path) -> dict[str, Any] | None:
+def later_row(run: Path, config: Config) -> dict[str, Any] | None:
     """The last row of a run's twin, of the training split's penultimate layer; None if it has none that is complete."""
-    path = run / TWIN
+    path = twin_folder(run, config)
     if not (path / MANIFEST).is_file():
         return None
     twin = read_run(path)
