@@ -40,10 +40,12 @@ def well_posed(draw: st.DrawFn) -> Problem:
 def wrong(metrics: CollapseMetrics, problem: Problem) -> dict[str, tuple[float, float]]:
     """Metrics that are numbers, and not the right ones to 1e-9.
 
-    Shares and angles may be rounding, to 1e-12, and parts of the risk that are 0, to 1e-12 of the norms or the risk.
+    Shares and angles may be rounding, to 1e-12, and parts of the risk that are 0, to 1e-12 of the
+    norms and of what the bias alone adds to the risk, of second order in it, or of the risk.
     """
     expected = exact_metrics(*problem.arguments())
-    size = min(expected["feature_radius"] * expected["head_opnorm"], 1 + expected["risk_balanced"])
+    offset = 0 if problem.bias is None else max(abs(mp.mpf(float(b))) for b in problem.bias)
+    size = min(max(expected["feature_radius"] * expected["head_opnorm"], offset**2), 1 + expected["risk_balanced"])
     found = {}
     for name, value in metrics.items():
         if not math.isnan(value):
@@ -59,6 +61,7 @@ WITH_UNITS |= {"risk_floor", "risk_of_means", "bias_offset", "bias_offset_centre
 
 
 @settings(max_examples=60, deadline=None)
+@example(small_problem(3), 1e-300, 1e-300, 1e-16)
 @example(small_problem(3, classes=2, width=1, each=2), 1e-100, 1e-100, 1e250)
 @given(well_posed(), st.sampled_from(SCALES), st.sampled_from(SCALES), st.sampled_from([0.0, *SCALES]))
 def test_numbers_at_any_scale_are_right(problem: Problem, features: float, weight: float, bias: float) -> None:
