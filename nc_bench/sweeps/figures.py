@@ -199,7 +199,8 @@ def _norm(means: pd.Series, *, logarithmic: bool) -> Normalize:
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return Normalize(0, 1)
-    if logarithmic and values.min() >= 1 / LARGEST:
+    # Logarithms that are equal although the values are not would divide 0 by 0.
+    if logarithmic and values.min() >= 1 / LARGEST and np.log(values.max()) > np.log(values.min()):
         return LogNorm(values.min(), values.max())
     return Normalize(values.min(), values.max())
 
