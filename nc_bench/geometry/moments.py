@@ -23,14 +23,26 @@ class ClassSums:
     sums: Float64[Tensor, "t k d"]
 
     @classmethod
+    def none(cls, like: Float[Tensor, "t n d"], classes: int) -> ClassSums:
+        """Those of no samples, for features of this shape."""
+        trials, _, width = like.shape
+        sums = like.new_zeros(trials, classes, width, dtype=torch.float64)
+        return cls(counts=sums.new_zeros(trials, classes), sums=sums)
+
+    @classmethod
     def of(cls, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"], classes: int) -> ClassSums:
         """Those of one chunk, summed in float64. Labels must lie in 0..classes-1; nothing is checked here."""
-        trials, _, width = features.shape
+        found = cls.none(features, classes)
+        found.take_in(features, labels)
+        return found
+
+    def take_in(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
+        """Add a chunk, summed in float64, without tables of its own. Labels are not checked."""
+        trials, classes = self.counts.shape
+        width = features.shape[-1]
         rows = flat_labels(labels, classes).reshape(-1)
-        sums = features.new_zeros(trials * classes, width, dtype=torch.float64)
-        sums.index_add_(0, rows, features.reshape(-1, width).to(torch.float64))
-        counts = torch.bincount(rows, minlength=trials * classes).to(torch.float64)
-        return cls(counts=counts.view(trials, classes), sums=sums.view(trials, classes, width))
+        self.sums.view(-1, width).index_add_(0, rows, features.reshape(-1, width).to(torch.float64))
+        self.counts = self.counts + torch.bincount(rows, minlength=trials * classes).view(trials, classes)
 
     def add(self, other: ClassSums) -> None:
         """Take in the sums over other samples."""

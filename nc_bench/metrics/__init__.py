@@ -7,7 +7,7 @@ Two passes over the features: the first counts and sums classes, which gives `Cl
 from nc_bench.metrics.collapse import collapse_metrics, measure_features
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
-from nc_bench.metrics.null import NULL_NAMES, null_baseline
+from nc_bench.metrics.null import NULL_NAMES, null_baseline, why_no_null
 from nc_bench.metrics.precision import full_precision
 from nc_bench.metrics.result import CollapseMetrics
 from nc_bench.metrics.two_pass import Measurement, TwoPassMetrics
@@ -24,4 +24,5 @@ __all__ = [
     "full_precision",
     "measure_features",
     "null_baseline",
+    "why_no_null",
 ]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from nc_bench.metrics import class_geometry as geometry
+from nc_bench.metrics.class_pairs import equiangular, worst_deviation
 from nc_bench.metrics.class_tables import ClassTables, HeadTables
 from nc_bench.metrics.names import METRIC_NAMES
 from nc_bench.metrics.risks import means_budget, risk_values
@@ -43,21 +44,20 @@ def _feature_values(tables: ClassTables, sums: SampleSums) -> Values:
     samples = tables.counts.sum(-1)
     total = sums.squared_deviation.sum(-1)
     variances = sums.squared_deviation / tables.counts
-    squared_distances = 2 * geometry.pairs(tables.distances.square())
-    pair_variances = geometry.pairs(variances[..., :, None] + variances[..., None, :])
-    deviations, between = pair_variances / squared_distances, tables.centred_means.square().sum((-2, -1))
+    between = tables.centred_means.square().sum((-2, -1))
+    ordered_pairs = max(tables.classes * (tables.classes - 1), 1)
     number, mean_norm, squares = sums.norms.unbind(-1)
     along = torch.where(tables.spanned, sums.span_squares / tables.singular.square(), 0)
     return {
         "nc1_pinv": along.sum(-1) / samples,
         "nc1_quotient": (total / samples) / (between / tables.classes),
         "nc1_quotient_worst": variances.amax(-1) / (between / tables.classes),
-        "nc1_cdnv": deviations.mean(-1),
-        "nc1_cdnv_worst": deviations.amax(-1) if tables.classes > 1 else between,
+        "nc1_cdnv": (variances * tables.pairs.inverse_squares).sum(-1) / ordered_pairs,
+        "nc1_cdnv_worst": worst_deviation(tables.centred_means, variances, tables.pairs.table),
         "nc1_radius": sums.largest_deviation / geometry.row_norms(tables.centred_means).mean(-1),
         "ncc_accuracy": sums.nearest_correct / samples,
         "feature_radius": sums.feature_radius,
-        "nc1_cdnv_directional": sums.directional / max(tables.classes * (tables.classes - 1), 1),
+        "nc1_cdnv_directional": sums.directional / ordered_pairs,
         "feature_norm": mean_norm,
         "feature_norm_std": (squares / number).sqrt() / mean_norm,
     }
@@ -71,20 +71,19 @@ def mean_values(tables: ClassTables) -> Values:
     or pair that is furthest off, 0.
     """
     offset = torch.linalg.vector_norm(tables.means.mean(-2), dim=-1)
-    closeness = torch.cat([-torch.log(row.clone()) for row in geometry.pairs(tables.direction_distances).split(1)])
-    angles, worst_angle = geometry.equiangular(tables.centred_means, tables.gram)
-    distances = geometry.pairs(tables.distances)
+    mean_distance = tables.pairs.distances[:, 1]
+    pairs, common = tables.pairs, torch.zeros_like(tables.mean_of_means)
     return {
         "nc2_equinorm": geometry.equinorm(tables.centred_means),
         "nc2_equinorm_worst": geometry.largest_share(geometry.row_norms(tables.centred_means)),
-        "nc2_equiangular": angles,
-        "nc2_equiangular_worst": worst_angle,
-        "nc2_equidistant": geometry.coefficient_of_variation(distances),
-        "nc2_equidistant_worst": geometry.largest_share(distances),
-        "nc2_etf": geometry.etf_error(tables.gram),
+        "nc2_equiangular": pairs.cosine_excess,
+        "nc2_equiangular_worst": pairs.worst_cosine,
+        "nc2_equidistant": geometry.coefficient_of_variation(pairs.distances),
+        "nc2_equidistant_worst": torch.maximum(pairs.longest / mean_distance - 1, 1 - pairs.shortest / mean_distance),
+        "nc2_etf": geometry.etf_error(tables.singular, common, tables.centred_means),
         "centre_offset": offset / geometry.row_norms(tables.means).mean(-1),
-        "gnc2_log_kernel": geometry.mean(closeness),
-        "gnc2_log_kernel_std": geometry.standard_deviation(closeness),
+        "gnc2_log_kernel": pairs.closeness[:, 1],
+        "gnc2_log_kernel_std": geometry.standard_deviation(pairs.closeness),
         "effective_rank_means": geometry.effective_rank(tables.singular),
     }
 
@@ -97,19 +96,18 @@ def weight_values(tables: ClassTables, head: HeadTables) -> Values:
     value of Wc, which like nc0_row_sum comes in the unit of the weight; isometry_defect 0 by Cor. 4.2 (4).
     """
     weight, centred_weight, rows = head.weight, head.centred_weight, tables.centred_means
-    products, on_means = geometry.gram(weight), head.on_means
+    mean_row = weight.mean(-2, keepdim=True)
     misaligned = geometry.misalignments(head.directions, rows)
     offset = (tables.mean_of_means @ weight.mT)[:, 0] * head.scale[:, None] + head.bias
-    angles, worst_angle = geometry.equiangular(centred_weight, head.gram)
     duality, worst_row = geometry.duality(centred_weight, rows)
     centred_misaligned = geometry.misalignments(centred_weight, rows)
     return {
         "nc2_equinorm_w": geometry.equinorm(weight),
         "nc2_equinorm_w_centred": geometry.equinorm(centred_weight),
         "nc2_equinorm_w_centred_worst": geometry.largest_share(geometry.row_norms(centred_weight)),
-        "nc2_equiangular_w": geometry.equiangular(head.directions, geometry.gram(head.directions))[0],
-        "nc2_equiangular_w_centred": angles,
-        "nc2_equiangular_w_centred_worst": worst_angle,
+        "nc2_equiangular_w": equiangular(head.directions)[0],
+        "nc2_equiangular_w_centred": head.cosine_excess,
+        "nc2_equiangular_w_centred_worst": head.worst_cosine,
         "nc3_duality": geometry.duality(weight, rows)[0],
         "nc3_duality_centred": duality,
         "nc3_duality_centred_worst": worst_row,
@@ -117,15 +115,15 @@ def weight_values(tables: ClassTables, head: HeadTables) -> Values:
         "nc3_alignment_centred": centred_misaligned.mean(-1),
         "nc3_alignment_centred_worst": centred_misaligned.amax(-1),
         "nc0_row_sum": torch.linalg.vector_norm(weight.sum(-2), dim=-1),
-        "isometry_defect": geometry.isometry_defect(head.weight_on_span),
+        "isometry_defect": head.isometry_defect,
         "head_opnorm": geometry.spectral_norm(head.singular),
-        "nc2_etf_w": geometry.etf_error(products),
-        "nc2_etf_w_centred": geometry.etf_error(head.gram),
-        "nc3_etf": geometry.etf_error(on_means + weight.mean(-2, keepdim=True) @ rows.mT),
-        "nc3_etf_centred": geometry.etf_error(on_means),
+        "nc2_etf_w": geometry.etf_error(head.singular, mean_row, centred_weight),
+        "nc2_etf_w_centred": geometry.etf_error(head.singular, torch.zeros_like(mean_row), centred_weight),
+        "nc3_etf": head.etf_error,
+        "nc3_etf_centred": head.etf_error_centred,
         "bias_offset": geometry.length(offset),
         "bias_offset_centred": geometry.length(offset - offset.mean(-1, keepdim=True)),
-        "gnc3_similarity_std": geometry.standard_deviation(misaligned),
+        "gnc3_similarity_std": geometry.standard_deviation(geometry.moments(misaligned)),
     }
 
 
@@ -135,15 +133,14 @@ def _output_values(tables: ClassTables, head: HeadTables, sums: SampleSums) -> V
 
     output_collapse = (1/N) sum_i |P h(x_i) - z_{y_i}|^2 / ((1/K) sum_c |z_c - mean z|^2), 0 by Lemma 3.1, which says
     nothing of multiples of (1, .., 1); output_collapse_worst the largest mean of one class in place of that over all
-    samples. nc4_mismatch: the share of samples where the largest output and the nearest
-    class centre are of two classes.
+    samples. nc4_mismatch: the share of samples where the largest output and the nearest class centre are of two
+    classes.
     """
     samples = tables.counts.sum(-1)
     shift = sums.output_shift / tables.counts[..., None]
     scatter = sums.output_squares.sum(-1) - (tables.counts[..., None] * shift.square()).sum((-2, -1))
     of_classes = sums.output_squares / tables.counts - shift.square().sum(-1)
-    means = head.centred_outputs(shift)
-    between = means.square().sum((-2, -1)) / tables.classes
+    between = head.mean_outputs(shift).squares / tables.classes
     return {
         "accuracy": sums.correct.sum(-1) / samples,
         "nc4_mismatch": sums.mismatched / samples,

@@ -21,6 +21,9 @@ EPS = torch.finfo(torch.float64).eps
 SMALLEST, LARGEST = 1e-70, 1e70
 """Between these, float64 holds the fourth powers of entries, and sums of many of them."""
 
+ROWS = 4096
+"""Rows that are handled at a time where tables of all of them would be made in between."""
+
 ORDINARY = 2.0**32
 """Numbers between 1 / ORDINARY and ORDINARY are measured as they are, others in units of a power of two."""
 
@@ -70,30 +73,49 @@ def unit_rows(rows: Means) -> Means:
     return rows / row_norms(rows)[..., None]
 
 
-def coefficient_of_variation(values: Float64[Tensor, "t m"]) -> PerTrial:
-    """Unbiased standard deviation over mean; 0 for a single value."""
-    if values.shape[-1] < 2:
-        return values.new_zeros(values.shape[:-1])
-    return standard_deviation(values) / mean(values)
+def moments(values: Float64[Tensor, "t m"]) -> Float64[Tensor, "t 3"]:
+    """Number, mean, and sum of squared deviations from the mean.
 
-
-def mean(values: Float64[Tensor, "t m"]) -> PerTrial:
-    """Trial by trial: torch sums the entries of a row in another order where there are other numbers of rows, and a
+    Trial by trial: torch sums the entries of a row in another order where there are other numbers of rows, and a
     trial's numbers must not depend on the stack that it is in.
     """
-    return torch.cat([row.mean(-1) for row in values.split(1)])
+    found = []
+    for row in values.split(1):
+        mean = row.mean(-1)
+        found.append(torch.stack([torch.full_like(mean, row.shape[-1]), mean, (row - mean).square_().sum(-1)], -1))
+    return torch.cat(found)
 
 
-def standard_deviation(values: Float64[Tensor, "t m"]) -> PerTrial:
-    """The unbiased one, trial by trial as `mean`; 0 for a single value."""
+def pooled_moments(first: Float64[Tensor, "t 3"], second: Float64[Tensor, "t 3"]) -> Float64[Tensor, "t 3"]:
+    """`moments` of two sets as one (Chan, Golub & LeVeque 1979)."""
+    (number, mean, squares), (more, its_mean, its_squares) = first.unbind(-1), second.unbind(-1)
+    total, apart = number + more, its_mean - mean
+    share = more / total
+    return torch.stack([total, mean + share * apart, squares + its_squares + number * share * apart.square()], -1)
+
+
+def standard_deviation(of_values: Float64[Tensor, "t 3"]) -> PerTrial:
+    """The unbiased one, from `moments`; 0 for a single value."""
+    number, _, squares = of_values.unbind(-1)
+    return (squares / (number - 1).clamp(min=1)).sqrt()
+
+
+def coefficient_of_variation(of_values: Float64[Tensor, "t 3"]) -> PerTrial:
+    """Unbiased standard deviation over mean, from `moments`; 0 for a single value."""
+    deviation = standard_deviation(of_values)
+    return torch.where(of_values[:, 0] < 2, 0.0, deviation / of_values[:, 1])
+
+
+def largest_share(values: Float64[Tensor, "t m"]) -> PerTrial:
+    """max |value / mean - 1|; 0 for a single value."""
     if values.shape[-1] < 2:
         return values.new_zeros(values.shape[:-1])
-    return torch.cat([row.std(-1) for row in values.split(1)])
+    return (values / moments(values)[:, 1:2] - 1).abs().amax(-1)
 
 
 def equinorm(rows: Means) -> PerTrial:
     """std_c |row_c| / mean_c |row_c|; 0 for a simplex."""
-    return coefficient_of_variation(row_norms(rows))
+    return coefficient_of_variation(moments(row_norms(rows)))
 
 
 def gram(rows: Means) -> Gram:
@@ -101,51 +123,38 @@ def gram(rows: Means) -> Gram:
     return rows @ rows.mT
 
 
-def largest_share(values: Float64[Tensor, "t m"]) -> PerTrial:
-    """max |value / mean - 1|; 0 for a single value."""
-    if values.shape[-1] < 2:
-        return values.new_zeros(values.shape[:-1])
-    return (values / mean(values)[:, None] - 1).abs().amax(-1)
+def etf_error(singular: Float64[Tensor, "t r"], mean_row: Float64[Tensor, "t #1 d"], rows: Means) -> PerTrial:
+    """|A/|A|_F - (I - 11^T/K)/sqrt(K-1)|_F with A = X X^T, X = rows + 1 mean_row; 0 for a simplex.
+
+    `rows` are centred, with these min(K-1, d) singular values. Both matrices of the difference have the eigenvectors of
+    rows rows^T where mean_row is 0, so that it is the difference of their eigenvalues; otherwise the vector
+    (1, .., 1) is no eigenvector, and what A has in its row and column is added.
+    """
+    classes, squares = rows.shape[-2], singular.square()
+    along_ones = classes * mean_row.square().sum((-2, -1))
+    across = classes * (rows @ mean_row.mT).square().sum((-2, -1))
+    rest = 2 * across + along_ones.square()
+    size = (squares.square().sum(-1) + rest).sqrt()
+    return _from_target(squares / size[:, None], classes, rest / size.square())
 
 
-def equiangular(rows: Means, products: Gram) -> tuple[PerTrial, PerTrial]:
-    """Mean and maximum over c != c' of |cos(row_c, row_c') + 1/(K-1)|; 0 for a simplex centred at 0."""
-    classes = rows.shape[-2]
-    norms = row_norms(rows)
-    cosines = products / norms[..., :, None] / norms[..., None, :]
-    excess = (cosines + 1.0 / max(classes - 1, 1)).abs()
-    excess.diagonal(dim1=-2, dim2=-1).zero_()
-    return excess.sum((-2, -1)) / max(classes * (classes - 1), 1), excess.amax((-2, -1))
+def alignment_etf_error(
+    products: Float64[Tensor, "t k r"],
+    left: Float64[Tensor, "t k r"],
+    from_mean_row: Float64[Tensor, "t k"],
+) -> PerTrial:
+    """|B/|B|_F - (I - 11^T/K)/sqrt(K-1)|_F with B = W M^T; 0 for a simplex.
 
-
-def pair_distances(rows: Means, products: Gram) -> Gram:
-    """|row_c - row_c'|, from the Gram matrix where that keeps 12 digits and from the difference where not."""
-    squares = rows.square().sum(-1)
-    sums = squares[..., :, None] + squares[..., None, :]
-    squared = (sums - 2 * products).clamp(min=0)
-    squared.diagonal(dim1=-2, dim2=-1).zero_()
-    cancelled = squared < 1e-3 * sums
-    cancelled.diagonal(dim1=-2, dim2=-1).fill_(False)
-    trial, first, second = cancelled.nonzero(as_tuple=True)
-    for part in torch.arange(len(trial), device=rows.device).split(4096):
-        differences = rows[trial[part], first[part]] - rows[trial[part], second[part]]
-        squared[trial[part], first[part], second[part]] = differences.square().sum(-1)
-    return squared.sqrt()
-
-
-def pairs(matrix: Gram) -> Float64[Tensor, "t p"]:
-    """Entries above the diagonal: one per pair c < c' of classes."""
-    classes = matrix.shape[-1]
-    first, second = torch.triu_indices(classes, classes, 1, device=matrix.device)
-    return matrix[..., first, second]
-
-
-def etf_error(products: Gram) -> PerTrial:
-    """|G/|G|_F - (I - 11^T/K)/sqrt(K-1)|_F with G = M M^T; 0 for a simplex."""
-    classes = products.shape[-1]
-    target = torch.eye(classes, dtype=products.dtype, device=products.device) - 1.0 / classes
-    target /= math.sqrt(max(classes - 1, 1))
-    return torch.linalg.matrix_norm(products / frobenius(products) - target)
+    M = U S V^T with `left` U; `products` = Wc V S, so that Wc M^T = products U^T; from_mean_row = M w, w the mean row
+    of W. Frobenius norms are those of the products with U and with what is orthogonal to it, where B is 0.
+    """
+    classes = left.shape[-2]
+    rest = classes * from_mean_row.square().sum(-1)
+    size = (products.square().sum((-2, -1)) + rest).sqrt()
+    target = left / math.sqrt(max(classes - 1, 1))
+    inside = (products / size[:, None, None] - target).square().sum((-2, -1))
+    outside = (classes - 1 - left.shape[-1]) / max(classes - 1, 1)
+    return (inside + outside + rest / size.square()).sqrt()
 
 
 def duality(weight: Means, rows: Means) -> tuple[PerTrial, PerTrial]:
@@ -153,23 +162,25 @@ def duality(weight: Means, rows: Means) -> tuple[PerTrial, PerTrial]:
 
     The second is never the smaller, and equal where all rows of D are equally long.
     """
-    difference = weight / frobenius(weight) - rows / frobenius(rows)
-    return torch.linalg.matrix_norm(difference), math.sqrt(rows.shape[-2]) * row_norms(difference).amax(-1)
+    size, its_size = frobenius(weight), frobenius(rows)
+    parts = zip(weight.split(ROWS, -2), rows.split(ROWS, -2), strict=True)
+    lengths = torch.cat([row_norms(w / size - m / its_size) for w, m in parts], -1)
+    return torch.linalg.vector_norm(lengths, dim=-1), math.sqrt(rows.shape[-2]) * lengths.amax(-1)
 
 
 def misalignments(weight: Means, rows: Means) -> Float64[Tensor, "t k"]:
     """1 - cos(w_c, mu_c - mu) per class, as half the squared difference of unit vectors; 0 when aligned."""
-    return (unit_rows(weight) - unit_rows(rows)).square().sum(-1) / 2
+    parts = zip(weight.split(ROWS, -2), rows.split(ROWS, -2), strict=True)
+    return torch.cat([(unit_rows(w) - unit_rows(m)).square().sum(-1) / 2 for w, m in parts], -1)
 
 
-def singular_values(rows: Means, products: Gram) -> Float64[Tensor, "t r"]:
-    """The min(K-1, d) singular values of centred rows, largest first, given their inner products.
+def singular_values(rows: Means, products: Gram | None = None, *, most: int | None = None) -> Float64[Tensor, "t r"]:
+    """The singular values of the rows, at most min(K, d) or `most`, largest first; `products`: rows rows^T, if known.
 
     From the smaller of the two Gram matrices; where the smallest would lose too many digits, from the rows.
     """
-    classes, width = rows.shape[-2:]
-    kept = min(classes - 1, width)
-    squares = torch.linalg.eigvalsh(products if classes <= width else rows.mT @ rows)
+    kept = min(*rows.shape[-2:]) if most is None else most
+    squares = torch.linalg.eigvalsh(_smaller_gram(rows, products))
     squares = squares[..., squares.shape[-1] - kept :].flip(-1).clamp(min=0)
     values = squares.sqrt()
     if kept > 0 and bool((poor := squares[..., -1] <= 1e-8 * squares[..., 0]).any()):
@@ -177,6 +188,13 @@ def singular_values(rows: Means, products: Gram) -> Float64[Tensor, "t r"]:
         # The largest keeps all its digits, and is the same number whatever the others are.
         values[poor] = torch.cat([values[poor][..., :1], exact[..., 1:]], -1)
     return values
+
+
+def _smaller_gram(rows: Means, products: Gram | None) -> Float64[Tensor, "t m m"]:
+    classes, width = rows.shape[-2:]
+    if classes > width:
+        return rows.mT @ rows
+    return gram(rows) if products is None else products
 
 
 def spectral_norm(singular: Float64[Tensor, "t r"]) -> PerTrial:
@@ -188,12 +206,6 @@ def length(vectors: Float64[Tensor, "t k"]) -> PerTrial:
     """Euclidean norm, also of numbers whose squares leave the range of float64."""
     unit = unit_for(vectors.abs().amax(-1))
     return torch.linalg.vector_norm(vectors / unit[:, None], dim=-1) * unit
-
-
-def direction_distances(rows: Means, products: Gram) -> Gram:
-    """|u_c - u_c'| of the unit rows u, given the inner products of the rows."""
-    norms = row_norms(rows)
-    return pair_distances(unit_rows(rows), products / norms[..., :, None] / norms[..., None, :])
 
 
 def evenness(singular: Float64[Tensor, "t r"], number: int) -> PerTrial:
@@ -208,38 +220,53 @@ def effective_rank(singular: Float64[Tensor, "t r"]) -> PerTrial:
 
 
 def singular_directions(
-    rows: Means, products: Gram
+    rows: Means, products: Gram | None = None
 ) -> tuple[Float64[Tensor, "t k r"], Float64[Tensor, "t r"], Float64[Tensor, "t r d"]]:
-    """Singular value decomposition U, s, V^T of centred rows, in at most min(K-1, d) directions, largest first.
+    """Singular value decomposition U S, s, V^T of centred rows, in at most min(K-1, d) directions, largest first.
 
-    Rows that sum to zero have rank K-1 at most. A well-conditioned matrix is decomposed through its Gram matrix,
-    which is twice as fast and, down to a hundredth of the largest singular value, as exact to 12 digits.
+    Rows that sum to zero have rank K-1 at most. A well-conditioned matrix is decomposed through the smaller of its two
+    Gram matrices, which is faster and, down to a hundredth of the largest singular value, as exact to 12 digits.
     """
     classes, width = rows.shape[-2:]
     directions = min(classes - 1, width)
-    if classes > width or directions == 0:
+    if directions == 0:
         return _svd(rows, directions)
-    squares, left = torch.linalg.eigh(products)
-    squares, left = squares[..., 1:].flip(-1), left[..., 1:].flip(-1)
+    squares, vectors = torch.linalg.eigh(_smaller_gram(rows, products))
+    squares, vectors = squares[..., -directions:].flip(-1), vectors[..., -directions:].flip(-1)
     singular = squares.clamp(min=0).sqrt()
-    basis = (left / singular[..., None, :]).mT @ rows
+    if classes > width:
+        basis = vectors.mT.contiguous()
+        coordinates = rows @ vectors
+    else:
+        basis = (vectors / singular[..., None, :]).mT @ rows
+        coordinates = vectors * singular[..., None, :]
     poor = squares[..., -1] <= 1e-4 * squares[..., 0]
     if bool(poor.any()):
-        left[poor], singular[poor], basis[poor] = _svd(rows[poor], directions)
-    return left, singular, basis
+        coordinates[poor], singular[poor], basis[poor] = _svd(rows[poor], directions)
+    return coordinates, singular, basis
 
 
 def _svd(rows: Means, directions: int) -> tuple[Tensor, Tensor, Tensor]:
     left, singular, basis = torch.linalg.svd(rows, full_matrices=False)
-    return left[..., :directions], singular[..., :directions], basis[..., :directions, :]
+    left, singular, basis = left[..., :directions], singular[..., :directions], basis[..., :directions, :]
+    return left * singular[..., None, :], singular, basis
 
 
 def isometry_defect(on_span: Float64[Tensor, "t k r"]) -> PerTrial:
     """(s_max - s_min)/s_mean over the singular values of Wc on the span of M's rows, given Wc V.
 
-    0 for an isometry, which the head is at exact collapse: E & Wojtowytsch (2021), Cor. 4.2 (4).
+    0 for an isometry, which the head is at exact collapse: E & Wojtowytsch (2021), Cor. 4.2 (4). NaN where V has fewer
+    than K-1 directions.
     """
-    if on_span.shape[-1] == 0:
-        return torch.full_like(on_span.sum((-2, -1)), torch.nan)
-    values = torch.linalg.svdvals(on_span)
+    classes, directions = on_span.shape[-2:]
+    if directions < max(classes - 1, 1):
+        return torch.full_like(on_span[:, 0, :1].sum(-1), torch.nan)
+    values = singular_values(on_span)
     return (values[..., 0] - values[..., -1]) / values.mean(-1)
+
+
+def _from_target(eigenvalues: Float64[Tensor, "t r"], classes: int, rest: PerTrial) -> PerTrial:
+    """|D - (I - 11^T/K)/sqrt(K-1)|_F for D with these eigenvalues orthogonal to (1, .., 1), and `rest` else."""
+    others = max(classes - 1, 1)
+    missing = max(others - eigenvalues.shape[-1], 0) / others
+    return ((eigenvalues - 1 / math.sqrt(others)).square().sum(-1) + missing + rest).sqrt()

@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from nc_bench.metrics import class_geometry as geometry
+from nc_bench.metrics.class_outputs import MeanOutputs, outputs_at_means
+from nc_bench.metrics.class_pairs import equiangular, has_tables, mean_pairs
 from nc_bench.metrics.head import Head
 
 
@@ -21,10 +23,10 @@ class ClassTables:
     """Class means and what they determine alone, in float64, for t trials.
 
     unit (t,): what all lengths here are measured in, a power of two; counts (t, K); means (t, K, d), a row of zeros for
-    an empty class; centred_means, the rows mu_c - mu of M; gram = M M^T (t, K, K); distances |mu_c - mu_c'| (t, K, K),
-    and direction_distances those of the unit rows of M; left, singular, basis: the singular value decomposition of M in
-    r = min(K-1, d) directions; cutoff (t,), the length up to which a difference of means is rounding, and spanned
-    (t, r), the directions above it; measurable (t,), whether the means are usable numbers.
+    an empty class; centred_means, the rows mu_c - mu of M; coordinates (t, K, r), singular, basis (t, r, d): the
+    singular value decomposition U S, s, V^T of M in r = min(K-1, d) directions; cutoff (t,), the length up to which a
+    difference of means is rounding, and spanned (t, r), the directions above it; pairs: what pairs of rows of M say;
+    measurable (t,), whether the means are usable numbers.
 
     centres (t, K, d), relative to mu: the class centres that nearest-centre decisions use where they are not the
     means, else None; centres_known (t,), whether they are usable numbers. head: `HeadTables`, if there is a head.
@@ -44,11 +46,10 @@ class ClassTables:
         self.counts, self.means = counts, geometry.zeroed_unless(self.measurable, means)
         self.classes = means.shape[-2]
         self.centred_means = geometry.centred(self.means)
-        self.gram = geometry.gram(self.centred_means)
-        self.distances = geometry.pair_distances(self.centred_means, self.gram)
-        self.direction_distances = geometry.direction_distances(self.centred_means, self.gram)
-        self.left, self.singular, self.basis = geometry.singular_directions(self.centred_means, self.gram)
         self.cutoff = geometry.rank_cutoff(self.means)
+        products = products_if_small(self.centred_means)
+        self.coordinates, self.singular, self.basis = geometry.singular_directions(self.centred_means, products)
+        self.pairs = mean_pairs(self.centred_means, self.cutoff, products)
         self.spanned = self.singular > self.cutoff[:, None]
         self.centres: Float64[Tensor, "t k d"] | None = None
         if centres is not None:
@@ -63,48 +64,66 @@ class ClassTables:
         return self.means.mean(-2, keepdim=True)
 
 
+def products_if_small(rows: geometry.Means) -> Float64[Tensor, "t k k"] | None:
+    """The inner products of the rows, where that is no larger than the rows or than a table of pairs may be."""
+    classes, width = rows.shape[-2:]
+    return geometry.gram(rows) if classes <= width or has_tables(classes) else None
+
+
 class HeadTables:
     """A last linear layer together with the class means, in float64, for t trials.
 
     usable (t,): whether weight and bias are finite; unit (t,): what the weight is measured in; weight (t, K, d), zero
     where not usable; bias (t, K), zero if there is none, and without_bias (t,); directions (t, K, d): the rows of the
-    weight, each in a unit of its own; centred_weight, the rows of Wc; gram = Wc Wc^T; singular (t, min(K-1, d)), the
-    singular values of Wc.
+    weight, each in a unit of its own; centred_weight, the rows of Wc; singular (t, min(K-1, d)), the singular values of
+    Wc; cosine_excess, worst_cosine (t,), `equiangular` of Wc.
 
     scale (t,): one product of a feature and a weight in their units, as a number. Outputs are in units of `outer`, and
     a product of a feature and a weight in their units is `inner` of these, so that scale = inner * outer: outputs that
     no bias or output map is added to are decided upon in units in which they do not underflow.
 
     logits: the `Head` without the part that is common to all classes, its weight in its unit and its bias in units of
-    outer; longest_weight (t,): the norm of its longest row; weight_on_span (t, K, r) = Wc V, V the basis of the span of
-    M; on_means (t, K, K) = Wc M^T; class_outputs (t, K, K): row c is the output at mu_c, up to one number for all
-    classes; relative_outputs (t, K, K): the same without what mu and the bias add to each row, before `inner` (with an
-    output map: after everything).
+    outer; longest_weight (t,): the norm of its longest row; with_means (t, K) = M w, w the mean row of the weight.
+    Of Wc V, V the basis of the span of M: isometry_defect (t,); on_span (t,), its Frobenius norm; on_means (t,), that
+    of Wc M^T; etf_error and etf_error_centred (t,), `alignment_etf_error` of W and Wc. at_means: what the outputs at
+    the class means say; class_outputs (t, K, K), where an output map acts on them, else None: row c is the output at
+    mu_c, up to one number for all classes.
     """
 
     def __init__(self, head: Head, tables: ClassTables) -> None:
         self.usable = head.usable()
         head = head.zeroed_unless(self.usable)
         self.unit = geometry.unit_for(head.weight.abs().amax((-2, -1)))
-        self.weight = head.weight / self.unit[:, None, None]
+        self.weight = _in_units(head.weight, self.unit[:, None, None])
         self.bias = head.weight.new_zeros(head.weight.shape[:-1]) if head.bias is None else head.bias
-        self.directions = head.weight / geometry.unit_for(head.weight.abs().amax(-1, keepdim=True))
-        self.centred_weight = geometry.centred(self.weight)
-        self.gram = geometry.gram(self.centred_weight)
-        self.singular = geometry.singular_values(self.centred_weight, self.gram)
-        self.weight_on_span = self.centred_weight @ tables.basis.mT
-        self.scale = tables.unit * self.unit
+        self.directions = _in_units(head.weight, geometry.unit_for(head.weight.abs().amax(-1, keepdim=True)))
         self.logits = replace(head, weight=self.weight).without_common_part()
+        self.centred_weight = self.logits.weight if head.output_map is None else geometry.centred(self.weight)
+        products = products_if_small(self.centred_weight)
+        self.singular = geometry.singular_values(
+            self.centred_weight, products, most=min(tables.classes - 1, self.weight.shape[-1])
+        )
+        self.cosine_excess, self.worst_cosine = equiangular(self.centred_weight, products)
+        self._compare(tables)
+        self.scale = tables.unit * self.unit
         self.longest_weight = geometry.row_norms(self.logits.weight).amax(-1)
         self._choose_units()
-        if head.output_map is None:
-            # The bias and the offset of the features, often far larger, do not tell classes apart.
-            self.relative_outputs = tables.centred_means @ self.logits.weight.mT
-            self.class_outputs = self.scaled(self.relative_outputs) + self.outputs(tables.mean_of_means)
-            self.on_means = self.relative_outputs.mT
-        else:
-            self.on_means = self.centred_weight @ tables.centred_means.mT
-            self.relative_outputs = self.class_outputs = self.outputs(tables.means)
+        self._at_mean = self.outputs(tables.mean_of_means)
+        self.class_outputs = None if head.output_map is None else self.outputs(tables.means)
+        self.at_means = outputs_at_means(tables, self)
+
+    def _compare(self, tables: ClassTables) -> None:
+        """Values of Wc and W on the span of the class means."""
+        on_span = self.centred_weight @ tables.basis.mT
+        self.isometry_defect = geometry.isometry_defect(on_span)
+        self.on_span = geometry.frobenius(on_span)[:, 0, 0]
+        singular = tables.singular[..., None, :]
+        products = on_span.mul_(singular)
+        left = torch.where(singular > 0, tables.coordinates / singular, 0.0)
+        self.on_means = geometry.frobenius(products)[:, 0, 0]
+        self.with_means = (tables.centred_means @ self.weight.mean(-2)[..., None])[..., 0]
+        self.etf_error = geometry.alignment_etf_error(products, left, self.with_means)
+        self.etf_error_centred = geometry.alignment_etf_error(products, left, torch.zeros_like(self.with_means))
 
     def _choose_units(self) -> None:
         bias = self.logits.bias
@@ -131,10 +150,27 @@ class HeadTables:
         """Outputs, up to one number for all classes, in units of `outer`, of features in theirs."""
         return self.logits.outputs(features if self.ordinary else features * self.inner[:, None, None])
 
-    def centred_outputs(self, shift: Float64[Tensor, "t #k #k"]) -> Float64[Tensor, "t k k"]:
-        """z_c - (1/K) sum_c z_c, z_c the class mean of P h(x): `shift` is that of P (h(x) - class_outputs)."""
-        means = self.relative_outputs + shift
-        return geometry.centred(means - means.mean(-1, keepdim=True))
+    def outputs_at_means(
+        self, tables: ClassTables, classes: Tensor | slice, trials: slice = slice(None)
+    ) -> tuple[Float64[Tensor, "t c k"], Float64[Tensor, "t c k"]]:
+        """Rows of `class_outputs` for these classes, and what is relative to the output at mu: before `inner`, without
+        what mu and the bias add, which is often far larger and does not tell classes apart. Of a head with an output
+        map, the same twice.
+        """
+        if self.logits.output_map is not None:
+            assert self.class_outputs is not None
+            outputs = self.class_outputs[trials][:, classes]
+            return outputs, outputs
+        relative = tables.centred_means[trials][:, classes] @ self.logits.weight[trials].mT
+        in_units = relative if self.ordinary else relative * self.inner[trials, None, None]
+        return in_units + self._at_mean[trials], relative
+
+    def mean_outputs(self, shift: Float64[Tensor, "t #k #k"]) -> MeanOutputs:
+        """Of z_c - (1/K) sum_c z_c, z_c the class mean of P h(x): `shift` is that of P (h(x) - class_outputs)."""
+        if self.logits.output_map is None:
+            return self.at_means.centred
+        assert self.class_outputs is not None
+        return MeanOutputs.of(self.class_outputs + shift)
 
     def output_cutoff(self, tables: ClassTables) -> Float64[Tensor, "t"]:
         """Length up to which a difference of mean outputs is rounding, of the means, the weight or the outputs."""
@@ -143,4 +179,9 @@ class HeadTables:
         rounding = from_means + from_weight
         if self.logits.output_map is not None:
             rounding = rounding * self.scale
-        return rounding + geometry.rank_cutoff(self.relative_outputs)
+        return rounding + self.at_means.longest * tables.classes * geometry.EPS
+
+
+def _in_units(weight: Float64[Tensor, "t k d"], unit: Float64[Tensor, "t #k 1"]) -> Float64[Tensor, "t k d"]:
+    """The weight over its unit, without a copy where that is 1."""
+    return weight if bool((unit == 1).all()) else weight / unit

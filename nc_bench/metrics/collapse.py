@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from nc_bench.geometry.arrays import Array, check_arrays, check_labels, classes_of, tensor_of
+from nc_bench.metrics.class_pairs import has_tables
 from nc_bench.metrics.gather import Gather, no_gather
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.precision import full_precision
@@ -19,6 +20,9 @@ from nc_bench.metrics.two_pass import Measurement, TwoPassMetrics
 
 CHUNK_ELEMENTS = 2**19
 """Float64 numbers in one chunk (4 MiB): small enough for the cache, large enough for the matrix products."""
+
+PRODUCT_ELEMENTS = 2**24
+"""Products of a chunk with the tables of all classes (64 MiB in float32)."""
 
 
 def collapse_metrics(
@@ -77,10 +81,11 @@ def collapse_metrics(
         raise ValueError(f"no class has {minimum_samples} samples or more")
     if bool(kept.all()):
         return _named(measure_features(features[None], labels[None], classes=count, head=head).metrics[0], class_names)
-    own = kept[labels]
-    features, labels = features[own], (kept.cumsum(0) - 1)[labels[own]]
+    own, labels = kept[labels].nonzero()[:, 0], (kept.cumsum(0) - 1)[labels]
     part = None if head is None else head.of_classes(kept)
-    metrics = measure_features(features[None], labels[None], classes=int(kept.sum()), head=part).metrics[0]
+    metrics = measure_features(
+        features[None], labels[None], classes=int(kept.sum()), head=part, samples=own[None]
+    ).metrics[0]
     metrics.per_class["class"] = kept.nonzero()[:, 0].cpu().numpy()
     metrics.left_out = {c: int(counts[c]) for c in (~kept).nonzero()[:, 0].tolist()}
     return _named(metrics, class_names)
@@ -103,20 +108,42 @@ def measure_features(
     head: Head | None = None,
     centres: Float64[Tensor, "t k d"] | None = None,
     gather: Gather = no_gather,
+    samples: Int64[Tensor, "t m"] | None = None,
 ) -> Measurement:
     """`collapse_metrics` for t trials at once, without checks: labels must lie in 0..classes-1.
 
     features (t, N, d) floating, labels (t, N); head: weight (t, K, d) and bias (t, K) in float64; centres and gather as
-    for `TwoPassMetrics`. No metric of a trial depends on the other trials.
+    for `TwoPassMetrics`; samples: the positions of those that are measured, default all. No metric of a trial depends
+    on the other trials. Beyond 2,048 classes the second pass takes the samples in the order of their classes: nothing
+    of size K^2 is kept, and what a class needs is computed once.
     """
     trials, _, width = features.shape
-    rows = max(1, CHUNK_ELEMENTS // (trials * max(width, 2 * classes)))
+    rows = max(1, min(CHUNK_ELEMENTS // width, PRODUCT_ELEMENTS // (2 * classes)) // trials)
     metrics = TwoPassMetrics(classes, head, centres, gather)
     with full_precision(features.device):
-        for one_pass in (metrics.first_pass, metrics.second_pass):
-            for chunk, its_labels in zip(features.split(rows, 1), labels.split(rows, 1), strict=True):
-                one_pass(chunk, its_labels)
+        for chunk in _chunks(features, labels, samples, rows):
+            metrics.first_pass(*chunk)
+        if not has_tables(classes):
+            samples = _by_class(labels, samples)
+        for chunk in _chunks(features, labels, samples, rows):
+            metrics.second_pass(*chunk)
         return metrics.result()
+
+
+def _chunks(
+    features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"], samples: Int64[Tensor, "t m"] | None, rows: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    if samples is None:
+        yield from zip(features.split(rows, 1), labels.split(rows, 1), strict=True)
+    else:
+        for part in samples.split(rows, 1):
+            yield features.take_along_dim(part[..., None], 1), labels.gather(1, part)
+
+
+def _by_class(labels: Int64[Tensor, "t n"], samples: Int64[Tensor, "t m"] | None) -> Int64[Tensor, "t m"]:
+    if samples is None:
+        return labels.argsort(stable=True)
+    return samples.gather(1, labels.gather(1, samples).argsort(stable=True))
 
 
 def _number_of_classes(labels: Int64[Tensor, "n"], head: Head | None, classes: Any) -> int:

@@ -12,46 +12,39 @@ SERIES_BELOW = 1e-2
 """Where e^x - 1 - x is taken from its series: there the difference of both loses more digits."""
 
 
-def cross_entropy(
-    outputs: Float64[Tensor, "t n k"], labels: Int64[Tensor, "t n"]
-) -> tuple[Float64[Tensor, "t n"], Float64[Tensor, "t n"]]:
-    """Cross entropy softplus(log sum_{j != y} exp(z_j - z_y)) of every sample, and its logarithm.
-
-    Written so, it keeps its relative accuracy however small it is: at z_y - z_j = 800 the loss is 0, its
-    logarithm -800.
-    """
-    own = labels[..., None]
-    margins = outputs - outputs.gather(-1, own)
-    margins.scatter_(-1, own, -math.inf)
-    exponent = torch.logsumexp(margins, -1)
-    loss = torch.logaddexp(exponent, torch.zeros_like(exponent))
-    small = exponent < -30
-    return loss, torch.where(small, exponent - exponent.exp() / 2, loss.log())
-
-
 def losses(
     outputs: Float64[Tensor, "t n k"], labels: Int64[Tensor, "t n"]
 ) -> tuple[Float64[Tensor, "t n"], Float64[Tensor, "t n"], Float64[Tensor, "t n"]]:
-    """`cross_entropy`, its logarithm, and `log_mean_exp` of every sample."""
-    loss, log_loss = cross_entropy(outputs, labels)
-    return loss, log_loss, log_mean_exp(outputs, labels, loss)
+    """Cross entropy softplus(log sum_{j != y} exp(z_j - z_y)) of every sample, its logarithm, and
+    log((1/K) sum_j exp(z_j - mean z)) >= 0, what the loss is besides log K - (z_y - mean z).
 
-
-def log_mean_exp(
-    outputs: Float64[Tensor, "t n k"], labels: Int64[Tensor, "t n"], loss: Float64[Tensor, "t n"]
-) -> Float64[Tensor, "t n"]:
-    """log((1/K) sum_j exp(z_j - mean z)) >= 0 of every sample: what its loss is besides log K - (z_y - mean z).
-
-    Of second order where the outputs are small. It is computed from the centred outputs there, because the difference
-    of the loss and log K would be rounding; elsewhere it is that difference.
+    The outputs are overwritten. Written so, the loss keeps its relative accuracy however small it is: at z_y - z_j =
+    800 it is 0, its logarithm -800. The last is of second order where the outputs are small. There it is computed from
+    the centred outputs, because the difference of the loss and log K would be rounding; elsewhere it is that
+    difference.
     """
-    classes, middle = outputs.shape[-1], outputs.mean(-1)
-    value = loss - math.log(classes) + (outputs.gather(-1, labels[..., None])[..., 0] - middle)
-    small = outputs.amax(-1) - outputs.amin(-1) < 1
-    if bool(small.any()):
-        from_centred = torch.log1p(_exp_beyond_linear(outputs - middle[..., None]).mean(-1))
-        value = torch.where(small, from_centred, value)
-    return value
+    classes, index = outputs.shape[-1], labels[..., None]
+    middle, own = outputs.mean(-1), outputs.gather(-1, index)[..., 0]
+    outputs.scatter_(-1, index, -math.inf)
+    largest_other = outputs.amax(-1)
+    small = torch.maximum(own, largest_other) - middle < 1
+    of_small = _log_mean_exp_of_small(outputs[small], index[small], own[small], middle[small])
+    peak = torch.where(largest_other.isfinite(), largest_other, 0.0)
+    exponent = (peak - own) + outputs.sub_(peak[..., None]).exp_().sum(-1).log_()
+    loss = torch.logaddexp(exponent, torch.zeros_like(exponent))
+    log_loss = torch.where(exponent < -30, exponent - exponent.exp() / 2, loss.log())
+    log_mean_exp = loss - math.log(classes) + (own - middle)
+    log_mean_exp[small] = torch.where(of_small.isnan(), log_mean_exp[small], of_small)
+    return loss, log_loss, log_mean_exp
+
+
+def _log_mean_exp_of_small(
+    others: Float64[Tensor, "m k"], index: Int64[Tensor, "m 1"], own: Float64[Tensor, "m"], middle: Float64[Tensor, "m"]
+) -> Float64[Tensor, "m"]:
+    """From the centred outputs; NaN where they differ by 1 or more."""
+    outputs = others.scatter(-1, index, own[:, None])
+    centred = torch.log1p(_exp_beyond_linear(outputs - middle[:, None]).mean(-1))
+    return torch.where(outputs.amax(-1) - outputs.amin(-1) < 1, centred, torch.nan)
 
 
 def equal_log_mean_exp(margin: Float64[Tensor, "t"], classes: int) -> Float64[Tensor, "t"]:

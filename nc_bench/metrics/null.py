@@ -47,6 +47,11 @@ NULL_NAMES = (
 
 ROWS, SEED = 2000, 0
 
+MOST_CLASSES = 2000
+"""Beyond so many classes no null is drawn: a draw takes seconds and tables of all pairs, and angles of random
+directions are as good as those of a simplex anyway.
+"""
+
 
 def null_baseline(classes: int, width: int) -> dict[str, float]:
     """E[metric] over independent standard Gaussian class means (K, d) and weights (K, d), for each of NULL_NAMES.
@@ -55,9 +60,9 @@ def null_baseline(classes: int, width: int) -> dict[str, float]:
     draws, because the more classes a draw has the less it varies. The standard error is about 2 % of the value for
     nc2_equinorm and less for most others. As d grows: nc2_equinorm and nc2_equidistant 1/sqrt(2 d), nc2_equiangular
     sqrt(2/(pi d)), nc3_duality sqrt(2), nc3_alignment 1, centre_offset 1/sqrt(K). NaN where undefined: all for one
-    class, isometry_defect for d < K-1.
+    class and for more than 2000 (`why_no_null` says it in words), isometry_defect for d < K-1.
     """
-    if classes < 2:
+    if classes < 2 or classes > MOST_CLASSES:
         return dict.fromkeys(NULL_NAMES, math.nan)
     draws = max(2, ROWS // classes)
     random = torch.Generator().manual_seed(SEED)
@@ -68,6 +73,11 @@ def null_baseline(classes: int, width: int) -> dict[str, float]:
     singular = tables.head.singular
     values["efficiency_simplex"] = evenness(tables.singular, classes - 1)
     values["efficiency_isometry"] = (singular * tables.singular).sum(-1) / (singular[:, 0] * tables.singular.sum(-1))
-    if width < classes - 1:
-        values["isometry_defect"] = means.new_full((draws,), math.nan)
     return {name: float(values[name].mean()) for name in NULL_NAMES}
+
+
+def why_no_null(classes: int) -> str | None:
+    """Why there is no null baseline for so many classes; None where there is one."""
+    if classes > MOST_CLASSES:
+        return f"there are {classes} classes, and random class means are drawn for up to {MOST_CLASSES}"
+    return "there is only one class" if classes < 2 else None

@@ -47,7 +47,7 @@ class CollapseMetrics(dict[str, float]):
 
         -1/(K-1) off the diagonal for a simplex; NaN for a row of zeros. ValueError for more than 1000 classes.
         """
-        classes = len(next(iter(self._rows.values())))
+        classes = len(self.per_class["class"])
         if classes > MOST_CLASSES:
             raise ValueError(f"tables of cosines are made for up to {MOST_CLASSES} classes, and there are {classes}")
         units = {name: geometry.unit_rows(rows[None])[0] for name, rows in self._rows.items()}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nc_bench.metrics.class_geometry import evenness, spectral_norm, unit_for
 from nc_bench.metrics.class_tables import ClassTables, HeadTables
-from nc_bench.metrics.cross_entropy import equal_log_mean_exp, equal_risk_drop, losses
+from nc_bench.metrics.cross_entropy import equal_log_mean_exp, equal_risk_drop
 from nc_bench.metrics.names import BUDGET_PARTS
 from nc_bench.metrics.sample_sums import SampleSums
 
@@ -41,7 +41,7 @@ def risk_values(tables: ClassTables, head: HeadTables, sums: SampleSums) -> dict
     log(exp(risk_balanced) - 1), rho op sqrt(K/(K-1)) at exact collapse.
     """
     classes = tables.classes
-    balanced, of_means = balanced_risk(tables, head, sums), risk_of_means(tables, head, sums)
+    balanced, of_means = balanced_risk(tables, head, sums), risk_of_means(tables, head)
     exponent = sums.feature_radius * spectral_norm(head.singular) * math.sqrt(classes / max(classes - 1, 1))
     largest_margin = exponent * head.scale
     floor = torch.log1p((classes - 1) * torch.exp(-largest_margin))
@@ -109,8 +109,7 @@ def _head_budget(
 
 def balanced_risk(tables: ClassTables, head: HeadTables, sums: SampleSums) -> Risk:
     """The mean over classes of the mean cross entropy of the class."""
-    outputs = head.centred_outputs(sums.output_shift / tables.counts[..., None])
-    pull = outputs.diagonal(dim1=-2, dim2=-1).mean(-1)
+    pull = head.mean_outputs(sums.output_shift / tables.counts[..., None]).pull
     linear = head.logits.output_map is None
     return Risk(
         classes=tables.classes,
@@ -123,19 +122,16 @@ def balanced_risk(tables: ClassTables, head: HeadTables, sums: SampleSums) -> Ri
     )
 
 
-def risk_of_means(tables: ClassTables, head: HeadTables, sums: SampleSums) -> Risk:
+def risk_of_means(tables: ClassTables, head: HeadTables) -> Risk:
     """The mean over classes of the cross entropy of the output at the class mean, for a linear head."""
-    outputs = head.numbers(head.class_outputs)
-    labels = torch.arange(tables.classes, device=outputs.device).expand(outputs.shape[:-1])
-    # Trial by trial, as in the second pass: no number depends on the stack.
-    by_trial = [losses(own.clone(), its) for own, its in zip(outputs.split(1), labels.split(1), strict=True)]
-    pull = head.on_means.diagonal(dim1=-2, dim2=-1).mean(-1)
+    at_means = head.at_means
+    pull = at_means.centred.pull
     return Risk(
         classes=tables.classes,
         scale=head.scale,
-        value=torch.cat([loss.mean(-1) for loss, _, _ in by_trial]),
-        log=torch.cat([log_loss.logsumexp(-1) for _, log_loss, _ in by_trial]) - math.log(tables.classes),
-        spread=torch.cat([beyond.mean(-1) for *_, beyond in by_trial]),
+        value=at_means.loss.mean(-1),
+        log=at_means.log_loss.logsumexp(-1) - math.log(tables.classes),
+        spread=at_means.log_mean_exp.mean(-1),
         pull=pull * head.scale,
         scaled_pull=pull,
     )
@@ -146,8 +142,8 @@ def output_efficiency(
     labels: Int64[Tensor, "t n"],
     its_losses: tuple[Float64[Tensor, "t n"], Float64[Tensor, "t n"], Float64[Tensor, "t n"]],
     unit: PerTrial,
-) -> PerTrial:
-    """max_i sqrt((K-1)/K) (log(K-1) - log(exp(loss_i) - 1)) / |P z_i|, at most 1 by Lemma 3.3; -inf if all P z_i are 0.
+) -> Float64[Tensor, "t n"]:
+    """sqrt((K-1)/K) (log(K-1) - log(exp(loss_i) - 1)) / |P z_i|, at most 1 by Lemma 3.3; -inf where P z_i is 0.
 
     outputs: z in units of `unit`; its_losses: `losses` of the outputs as numbers.
     """
@@ -162,7 +158,7 @@ def output_efficiency(
         classes=classes, scale=scale, value=loss, log=log_loss, spread=beyond, pull=pull * scale, scaled_pull=pull
     )
     share = math.sqrt((classes - 1) / classes) * sample.scaled_margin() / length
-    return torch.where(length == 0, -math.inf, share).amax(-1)
+    return torch.where(length == 0, -math.inf, share)
 
 
 @dataclass(frozen=True, kw_only=True)

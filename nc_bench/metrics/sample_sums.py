@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
+from nc_bench.metrics.class_geometry import pooled_moments
 from nc_bench.metrics.gather import Gather
 
 
@@ -76,16 +77,8 @@ class SampleSums:
         return total
 
 
-def _pooled(first: Float64[Tensor, "t 3"], second: Float64[Tensor, "t 3"]) -> Float64[Tensor, "t 3"]:
-    """Number, mean and sum of squared deviations of two sets as one (Chan, Golub & LeVeque 1979)."""
-    (number, mean, squares), (more, its_mean, its_squares) = first.unbind(-1), second.unbind(-1)
-    total, apart = number + more, its_mean - mean
-    share = more / total
-    return torch.stack([total, mean + share * apart, squares + its_squares + number * share * apart.square()], -1)
-
-
 _COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "norms": _pooled,
+    "norms": pooled_moments,
     "largest_deviation": torch.maximum,
     "largest_norm": torch.maximum,
     "largest_centred_norm": torch.maximum,

@@ -14,7 +14,7 @@ from nc_bench.metrics.class_geometry import unit_for
 from nc_bench.metrics.class_tables import ClassTables
 from nc_bench.metrics.gather import Gather, no_gather
 from nc_bench.metrics.head import Head
-from nc_bench.metrics.result import CollapseMetrics, class_columns
+from nc_bench.metrics.result import MOST_CLASSES, CollapseMetrics, class_columns
 from nc_bench.metrics.sample_sums import SampleSums
 from nc_bench.metrics.second_pass import SecondPass
 from nc_bench.metrics.undefined import conditions, mask_undefined
@@ -32,8 +32,8 @@ class TwoPassMetrics:
     """The metrics of features that come in chunks, in two passes over the same chunks.
 
     `first_pass` takes counts and class means, `second_pass` what needs them; all chunks go through the first before
-    any goes through the second. The state is a few tables of K d and K^2 numbers per trial, however many samples
-    there are.
+    any goes through the second. The state is a few tables of K d numbers per trial, and of K^2 up to 2,048 classes,
+    however many samples there are. Beyond, chunks that hold few classes cost least.
 
     head: without it only the metrics of the features are measured. centres: class centres for `nc4_mismatch` and
     `ncc_accuracy`, where they are not the features' own class means (the test split is judged by the training means).
@@ -56,12 +56,11 @@ class TwoPassMetrics:
 
     def first_pass(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
         """Take in a chunk's counts and class sums."""
-        part, largest = ClassSums.of(features, labels, self.classes), features.abs().amax((-2, -1)).to(torch.float64)
+        largest = torch.maximum(features.amax((-2, -1)), -features.amin((-2, -1))).to(torch.float64)
         if self._first is None or self._largest is None:
-            self._first, self._largest = part, largest
-        else:
-            self._first.add(part)
-            self._largest = torch.maximum(self._largest, largest)
+            self._first, self._largest = ClassSums.none(features, self.classes), largest
+        self._first.take_in(features, labels)
+        self._largest = torch.maximum(self._largest, largest)
 
     def second_pass(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
         """Take in what a chunk says once the class means are known."""
@@ -80,8 +79,8 @@ class TwoPassMetrics:
         values = assemble(tables, sums)
         table, reasons = mask_undefined(values, conditions(tables, sums))
         rows = [dict(zip(values, row, strict=True)) for row in table.tolist()]
-        matrices = {"means": tables.centred_means}
-        if tables.head is not None:
+        matrices = {"means": tables.centred_means} if self.classes <= MOST_CLASSES else {}
+        if matrices and tables.head is not None:
             matrices["weight"] = tables.head.centred_weight
         metrics = [
             CollapseMetrics(row, why, columns, {name: matrix[trial] for name, matrix in matrices.items()})

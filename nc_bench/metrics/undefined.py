@@ -142,11 +142,7 @@ def mask_undefined(
 def _feature_conditions(tables: ClassTables, sums: SampleSums) -> dict[str, Condition]:
     norms = geometry.row_norms(tables.centred_means)
     rank, directions = tables.spanned.sum(-1), tables.classes - 1
-    close = tables.distances <= tables.cutoff[:, None, None]
-    close.diagonal(dim1=-2, dim2=-1).fill_(False)
-    rounding = tables.cutoff[:, None, None] * (1 / norms[..., :, None] + 1 / norms[..., None, :])
-    one_direction = tables.direction_distances <= rounding
-    one_direction.diagonal(dim1=-2, dim2=-1).fill_(False)
+    coinciding, one_direction = tables.pairs.coinciding, tables.pairs.one_direction
     directionless = norms <= tables.cutoff[:, None]
     empty = tables.counts == 0
     measurable = tables.measurable
@@ -166,16 +162,14 @@ def _feature_conditions(tables: ClassTables, sums: SampleSums) -> dict[str, Cond
             broken=directionless.any(-1),
             reason=lambda t: f"{_classes(directionless[t])} with its mean at the mean of the class means",
         ),
-        "pairs": Condition(
-            broken=close.any(-1).any(-1), reason=lambda t: f"{_classes(close[t].any(-1))} sharing a mean"
-        ),
+        "pairs": Condition(broken=coinciding.any(-1), reason=lambda t: f"{_classes(coinciding[t])} sharing a mean"),
         "rank": Condition(
             broken=rank < directions,
             reason=lambda t: f"the class means span {int(rank[t])} dimensions, not {directions}",
         ),
         "directions": Condition(
-            broken=one_direction.any(-1).any(-1),
-            reason=lambda t: f"{_classes(one_direction[t].any(-1))} with their means in one direction",
+            broken=one_direction.any(-1),
+            reason=lambda t: f"{_classes(one_direction[t])} with their means in one direction",
         ),
         "norm": Condition(broken=sums.norms[:, 1] == 0, reason=lambda _: "all features are zero"),
         "origin": Condition(
@@ -193,13 +187,13 @@ def _head_conditions(tables: ClassTables, head: HeadTables, sums: SampleSums) ->
     cutoff = geometry.rank_cutoff(weight)
     zero = (head.directions == 0).all(-1)
     equal = geometry.row_norms(centred_weight) <= cutoff[:, None]
-    on_span = geometry.frobenius(head.weight_on_span)[:, 0, 0]
-    products = geometry.frobenius(head.on_means + weight.mean(-2, keepdim=True) @ tables.centred_means.mT)[:, 0, 0]
+    common = math.sqrt(tables.classes) * torch.linalg.vector_norm(head.with_means, dim=-1)
+    products = torch.hypot(head.on_means, common)
     longest_mean = geometry.row_norms(tables.centred_means).amax(-1)
     products_cutoff = cutoff * longest_mean + tables.cutoff * geometry.row_norms(weight).amax(-1)
     bounded = head.logits.output_map is not None
     beyond = ~sums.loss.isfinite().all(-1) if bounded else torch.zeros_like(head.usable)
-    outputs = geometry.row_norms(head.centred_outputs(sums.output_shift / tables.counts[..., None])).amax(-1)
+    outputs = head.mean_outputs(sums.output_shift / tables.counts[..., None]).longest
     return {
         "head": Condition(
             broken=~head.usable,
@@ -212,7 +206,7 @@ def _head_conditions(tables: ClassTables, head: HeadTables, sums: SampleSums) ->
             broken=equal.any(-1), reason=lambda t: f"{_classes(equal[t])} whose weight row is the mean row"
         ),
         "span": Condition(
-            broken=on_span <= cutoff, reason=lambda _: "the weight is zero on the span of the class means"
+            broken=head.on_span <= cutoff, reason=lambda _: "the weight is zero on the span of the class means"
         ),
         "products": Condition(
             broken=products <= products_cutoff, reason=lambda _: "the weight is zero on the class means"
@@ -222,7 +216,7 @@ def _head_conditions(tables: ClassTables, head: HeadTables, sums: SampleSums) ->
             reason=lambda _: "the outputs are bounded, so they are not linear in the features",
         ),
         "separated": Condition(
-            broken=risk_of_means(tables, head, sums).scaled_margin() <= 0,
+            broken=risk_of_means(tables, head).scaled_margin() <= 0,
             reason=lambda _: "risk_of_means is log K or more: the class means are not separated on average",
         ),
         "outputs": Condition(

@@ -15,7 +15,7 @@ import torch
 from nc_bench import __version__
 from nc_bench.config import config_hash
 from nc_bench.data import Dataset, data_digest
-from nc_bench.metrics import null_baseline
+from nc_bench.metrics import null_baseline, why_no_null
 from nc_bench.recording import Recorder
 from nc_bench.recording.depth import depth_nulls
 from nc_bench.rng import Stream
@@ -46,6 +46,7 @@ def facts_of_trials(
         "input_shape": list(ensemble.input_shape),
         "feature_width": ensemble.model.width,
         "null": {name: value for name, value in null.items() if name in CLAIMS},
+        **({"null_reason": why} if (why := why_no_null(ensemble.classes)) else {}),
         "parameters": sum(parameter.numel() for parameter in ensemble.model.parameters()) // trials,
         **({"muon_moves": moved} if (moved := muon_parameters(ensemble.model, ensemble.configs)) else {}),
         "processes": ensemble.processes.size,
