@@ -27,6 +27,7 @@ MAX_WRITTEN = 48
 
 
 LONGEST_NAME = 40
+ROUNDING = 1e-9
 LARGEST = 1e290
 """Largest value that is drawn, and one over the smallest of logarithmic colours."""
 
@@ -199,8 +200,8 @@ def _norm(means: pd.Series, *, logarithmic: bool) -> Normalize:
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return Normalize(0, 1)
-    # Logarithms that are equal although the values are not would divide 0 by 0.
-    if logarithmic and values.min() >= 1 / LARGEST and np.log(values.max()) > np.log(values.min()):
+    # Values that differ by rounding alone may have equal logarithms, whose norm would divide 0 by 0.
+    if logarithmic and values.min() >= 1 / LARGEST and values.max() > (1 + ROUNDING) * values.min():
         return LogNorm(values.min(), values.max())
     return Normalize(values.min(), values.max())
 
