@@ -1,4 +1,4 @@
-"""The finished runs of a sweep as two tables: the last epoch of every run, and its curves."""
+"""The finished runs of a sweep as tables: the last epoch of every run, its curves, and what moves in longer twins."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from nc_bench.config import Config
 from nc_bench.runs.directory import MANIFEST
 from nc_bench.runs.load import run_rows
 from nc_bench.runs.manifest import read_manifest
@@ -16,39 +17,74 @@ from nc_bench.sweeps.comparison import step_of
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.study import Measure, Study
-from nc_bench.verdicts.judging import read_judged_run
-from nc_bench.verdicts.rest import NOT_KNOWN, STATIONARITY, rest_of
+from nc_bench.verdicts.claims import tolerance_of_measure
+from nc_bench.verdicts.judging import expectations_of, is_at_minimum, read_judged_run
+from nc_bench.verdicts.rest import NOT_KNOWN, STATIONARITY, per_doubling, rest_of, state_of_change, worst_of
 
 PREDICTED_RISK = "predicted_risk"
 """A measure of a whole run: the risk that theory predicts for it (predictions.json)."""
 
 
-def collect(grid: Grid, folder: SweepFolder, study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(runs, curves) of all points of a grid.
+SETTLED = ("measure", "value", "later", "change", "per_doubling", "rest")
+"""Columns of what moves: a measure at T and in the longer twin, and whether it is at rest (`verdicts.rest`)."""
+
+
+def collect(grid: Grid, folder: SweepFolder, study: Study) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """(runs, curves, settled) of all points of a grid.
 
     runs: a row per point: its cell's columns (missing ones ""), seed, trial, state, rest, and the study's
     measures at the last recorded epoch of the complete runs, NaN for all others; for a measure that is an epoch also
     the step of the record grid before it (`step_of`). curves: a row per point and recorded epoch: the cell's columns,
-    seed, epoch and the measures that are recorded.
+    seed, epoch and the measures that are recorded. settled: a row per complete point whose longer twin is complete too,
+    and recorded measure: the cell's columns, seed, and SETTLED.
     """
     states = folder.states(grid.trials)
-    read = {trial: _Trial(folder, trial, state, study.measures) for trial, state in states.items()}
-    runs, curves = [], []
+    read = {trial: _Trial(folder, trial, state, study.measures, grid.trials[trial]) for trial, state in states.items()}
+    runs, curves, settled = [], [], []
     for point in grid.points:
         cell = {column: point.cell.get(column, "") for column in grid.columns}
         trial = read[point.id]
-        runs.append({**cell, "seed": point.seed, "trial": point.id, **trial.final})
+        twin = read[point.twin[0]] if point.twin is not None else None
+        changes = _changes(trial, twin, study.measures, grid.sweep.settled)
+        settled += [{**cell, "seed": point.seed, **change} for change in changes]
+        rest = trial.rest(worst_of(change["rest"] for change in changes))
+        runs.append({**cell, "seed": point.seed, "trial": point.id, "rest": rest, **trial.final})
         curves += [{**cell, "seed": point.seed, **row} for row in trial.curve]
     metrics = [name for name, measure in study.measures.items() if _is_recorded(measure)]
-    return pd.DataFrame(runs), pd.DataFrame(curves, columns=[*grid.columns, "seed", "epoch", *metrics])
+    return (
+        pd.DataFrame(runs),
+        pd.DataFrame(curves, columns=[*grid.columns, "seed", "epoch", *metrics]),
+        pd.DataFrame(settled, columns=[*grid.columns, "seed", *SETTLED]),
+    )
+
+
+def _changes(
+    trial: _Trial, twin: _Trial | None, measures: Mapping[str, Measure], times: int | None
+) -> list[dict[str, Any]]:
+    """What every recorded measure is in a trial and in its twin; nothing unless both are complete."""
+    if twin is None or times is None or not (trial.complete and twin.complete):
+        return []
+    found = []
+    for name, measure in measures.items():
+        if not _is_recorded(measure):
+            continue
+        value, later = float(trial.final[name]), float(twin.final[name])
+        is_claimed = (measure.split, measure.layer) == ("train", "penultimate")
+        tolerance = tolerance_of_measure(measure.metric, later, is_claimed=is_claimed)
+        numbers = (name, value, later, later - value, per_doubling(value, later, times))
+        found.append(dict(zip(SETTLED, (*numbers, state_of_change(value, later, tolerance)), strict=True)))
+    return found
 
 
 class _Trial:
     """What one run directory says, read once for all points that share it."""
 
-    def __init__(self, folder: SweepFolder, trial: str, state: State, measures: Mapping[str, Measure]) -> None:
-        path = folder.directory(trial)
-        rows = run_rows(path, read_manifest(path / MANIFEST)).rows if state in FINISHED else []
+    def __init__(
+        self, folder: SweepFolder, trial: str, state: State, measures: Mapping[str, Measure], config: Config
+    ) -> None:
+        path = self.path = folder.directory(trial)
+        manifest = read_manifest(path / MANIFEST) if state in FINISHED else {}
+        rows = run_rows(path, manifest).rows if manifest else []
         by_place: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
         for row in rows:
             by_place.setdefault((row["split"], row["layer"]), {})[row["epoch"]] = row
@@ -68,18 +104,21 @@ class _Trial:
             for row, value in zip(self.curve, values, strict=True):
                 row[name] = value
             last[name] = values[-1] if values else math.nan
-        complete = state is State.COMPLETE
-        self.final = {
+        complete = self.complete = state is State.COMPLETE
+        self.residual = _number(list(train.values())[-1].get(STATIONARITY)) if train else math.nan
+        expected = expectations_of(config, manifest) if complete else []
+        self.is_proved = any(expectation.proved and not expectation.not_applicable for expectation in expected)
+        self.final: dict[str, Any] = {
             "state": state.value,
-            "rest": _rest(list(train.values())) if complete else NOT_KNOWN,
             **{name: value if complete else math.nan for name, value in last.items()},
         }
 
-
-def _rest(train: Sequence[Mapping[str, Any]]) -> str:
-    """What is known of whether a run is at rest, from its own rows."""
-    residual = _number(train[-1].get(STATIONARITY)) if train else math.nan
-    return rest_of(at_minimum=False, moved=NOT_KNOWN, residual=residual)
+    def rest(self, moved: str) -> str:
+        """What is known of whether the run is at rest; `moved`: what its measures and those of its twin say."""
+        if not self.complete:
+            return NOT_KNOWN
+        at_minimum = self.is_proved and is_at_minimum(read_judged_run(self.path))
+        return rest_of(at_minimum=at_minimum, moved=moved, residual=self.residual)
 
 
 def first_epoch_above(epochs: Sequence[int], values: Sequence[float], border: float) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from nc_bench.config.problems import Problem, problems_of
 from nc_bench.sweeps.labels import form_of, label_of
 from nc_bench.sweeps.places import MAX_TRIALS, Place, all_places
 from nc_bench.sweeps.schema import SEED, Sweep, read_sweep
+from nc_bench.verdicts.twin import stretched
 
 MAX_PROBLEMS = 10
 
@@ -26,13 +27,15 @@ Settings = Mapping[str, Any]
 class Point:
     """A place in the grid: what tables show of it, and the trial that is run there.
 
-    Points whose configurations are equal (an arm that ignores an axis) share one trial.
+    Points whose configurations are equal (an arm that ignores an axis) share one trial. twin: the trial that is trained
+    `settled` times as long to see whether this one is at rest, and its configuration.
     """
 
     cell: dict[str, Any]
     seed: int
     id: str
     config: Config
+    twin: tuple[str, Config] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +49,9 @@ class Grid:
 
     @property
     def trials(self) -> dict[str, Config]:
-        """Every different trial once, by its identity."""
-        return {point.id: point.config for point in self.points}
+        """Every different trial once, by its identity; twins come last."""
+        twins = dict(point.twin for point in self.points if point.twin is not None)
+        return {point.id: point.config for point in self.points} | twins
 
 
 def load_grid(path: Path, overrides: Sequence[str] = (), *, any_size: bool = False) -> Grid:
@@ -70,7 +74,11 @@ def load_grid(path: Path, overrides: Sequence[str] = (), *, any_size: bool = Fal
             if len(problems) >= MAX_PROBLEMS:
                 break
             continue
-        points.append(Point(cell=place.cell, seed=place.seed, id=trial_id(config, base), config=config))
+        twin = None
+        if sweep.settled is not None and place.seed in sweep.seeds_with_twins:
+            longer = stretched(config, sweep.settled)
+            twin = (trial_id(longer, base), longer)
+        points.append(Point(cell=place.cell, seed=place.seed, id=trial_id(config, base), config=config, twin=twin))
     if problems:
         raise ConfigError("\n".join(problems))
     columns = tuple(dict.fromkeys(column for place in places for column in place.cell))

@@ -82,7 +82,7 @@ def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) ->
     """
     study = grid.sweep.study
     assert study is not None
-    runs, curves = collect(grid, folder, study)
+    runs, curves, settled = collect(grid, folder, study)
     outcome = Outcome(
         study=study,
         runs=runs,
@@ -98,6 +98,8 @@ def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) ->
     write_text(results / "table.tex", latex_table(outcome.cells, study.rows))
     if study.compare is not None:
         write_text(results / "differences.csv", outcome.differences.to_csv(index=False, float_format="%.6g"))
+    if len(settled):
+        write_text(results / "settled.csv", settled.to_csv(index=False, float_format="%.6g"))
     write_bytes(results / "figure.png", png(study_figure(study, runs, curves)))
     write_text(results / "answer.md", answer_page(outcome, answer, command))
     return f"{plain(headline(answer))}\n{results}: table.md, table.csv, table.tex, figure.png, answer.md"

@@ -57,13 +57,29 @@ class Sweep(Section):
         Annotated[Count, Tag("seed count")] | Annotated[tuple[Seed, ...], Tag("seed list")],
         Discriminator(_listed_or_counted),
     ] = Field(default=1, description="How many seeds, counted from 0, or a list of them.")
+    settled: Count | None = Field(
+        default=None,
+        description="n, 2 or more (3 as a rule): every trial gets a twin that trains n times as long with its schedule "
+        "stretched, by which it is told whether the trial is at rest; null: none.",
+    )
+    settled_seeds: Count | None = Field(
+        default=None, description="How many of the seeds, the first ones, have a twin; null: all of them."
+    )
     study: Study | None = Field(default=None, description="The question, and how it is answered from the runs.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Sweep:
         if isinstance(self.seeds, tuple) and len(set(self.seeds)) != max(len(self.seeds), 1):
             raise ValueError("seeds: should be distinct, and at least one")
+        if self.settled == 1:
+            raise ValueError("settled: 1 given, should be 2 or more times as long")
+        if self.settled_seeds is not None and self.settled is None:
+            raise ValueError("settled_seeds: needs settled")
         return self
+
+    @property
+    def seeds_with_twins(self) -> Sequence[int]:
+        return self.seed_list[: self.settled_seeds] if self.settled is not None else ()
 
     @property
     def seed_list(self) -> Sequence[int]:

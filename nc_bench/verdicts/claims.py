@@ -127,6 +127,17 @@ def unit_of(name: str, predicted: float, equal_outputs: float = math.nan) -> flo
     return abs(predicted)
 
 
+def tolerance_of_measure(metric: str, value: float, *, is_claimed: bool) -> float:
+    """How far a measure of a study may be off, in its units: by the claim on a network's metric, else 5 % of its value.
+
+    is_claimed: whether it is measured where claims are, on the training split's penultimate layer.
+    """
+    if not is_claimed or metric not in CLAIMS:
+        return NETWORK * abs(value)
+    kind = CLAIMS[metric].kind
+    return kind.network * (abs(value) if kind.relative else 1.0)
+
+
 def is_always_true(predicted: float, null: float) -> bool:
     """Whether any class means and weights have the predicted value, so that the claim cannot be false."""
     return predicted in (0, 1) and abs(null - predicted) < ALWAYS

@@ -95,6 +95,13 @@ def judge(
     return [*judged, *judge_laws(config, rows, caps or {})]
 
 
+def is_at_minimum(run: RunTables) -> bool:
+    """Whether a minimum is proved for a judged run, and the run has come to it."""
+    claims = run.predictions
+    gaps = claims["verdict"][claims["name"].isin(MINIMISED) & (claims["verdict"] != NOT_APPLICABLE)]
+    return len(gaps) > 0 and bool((gaps == HOLDS).all())
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Judged:
     """A claim's numbers, before what the run as a whole makes of them. `moved`: T and 3T compared."""
