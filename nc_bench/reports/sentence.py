@@ -13,6 +13,7 @@ from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.queries import claim, last_row, last_value, null_value
 from nc_bench.reports.summary import ANGLES, broken_law, summary
 from nc_bench.runs import RunTables
+from nc_bench.statistics import binomial_tail
 from nc_bench.text import listed
 
 VARIANCES = "nc1_quotient"
@@ -172,29 +173,19 @@ def _labels(run: RunTables) -> str:
 
 def beside_chance(right: int, samples: int, chance: float) -> str:
     """What a number of right answers says against guessing, "" where it is told from it; by exact binomial tails."""
-    if min(_tail(right, samples, chance), _tail(samples - right, samples, 1 - chance)) < CHANCE_TAIL / 2:
+    if (
+        min(binomial_tail(right, samples, chance), binomial_tail(samples - right, samples, 1 - chance))
+        < CHANCE_TAIL / 2
+    ):
         return ""
     low, high = max(chance - CHANCE_ROOM, 0.0), min(chance + CHANCE_ROOM, 1.0)
-    above, below = _tail(samples - right, samples, 1 - high), _tail(right, samples, low) if low > 0 else 0.0
+    above, below = (
+        binomial_tail(samples - right, samples, 1 - high),
+        binomial_tail(right, samples, low) if low > 0 else 0.0,
+    )
     if max(above, below) < CHANCE_TAIL:
         return "which is chance"
     return f"which {samples} samples do not tell from chance, {number(chance, 2)}"
-
-
-def _tail(right: int, samples: int, share: float) -> float:
-    """P(X >= right) of a binomial X."""
-    if share <= 0 or share >= 1:
-        return float(right <= 0 or share >= 1)
-    odds = (math.log(share), math.log1p(-share))
-    logs = (
-        math.lgamma(samples + 1)
-        - math.lgamma(k + 1)
-        - math.lgamma(samples - k + 1)
-        + k * odds[0]
-        + (samples - k) * odds[1]
-        for k in range(right, samples + 1)
-    )
-    return min(1.0, math.fsum(map(math.exp, logs)))
 
 
 def _tolerance(run: RunTables, name: str) -> str:
