@@ -85,40 +85,66 @@ def _not_known(classes: int, layers: int, decay: float, per_class: int) -> str:
     )
 
 
+def simplex_and_pairs(classes: int, layers: int, decay: float, per_class: int = 1) -> tuple[float, float]:
+    """The least objectives of the two shapes of `deep_linear` (cross entropy); infinite for pairs of an odd number."""
+    _, simplex = _simplex(classes, layers, decay, per_class)
+    return simplex, _pairs(classes, layers, decay, per_class)[1] if _has_pairs(classes) else math.inf
+
+
 def _best(classes: int, layers: int, decay: float, per_class: int) -> dict[str, Value]:
-    half, root, exponent = layers * decay / 2, math.sqrt(per_class), 2 / layers
-
-    def simplex(margin: float) -> float:
-        return risk_at(classes, margin) + half * (classes - 1) * (root * margin) ** exponent
-
-    def pairs_risk(margin: float) -> float:
-        return math.log1p((classes - 2) * math.exp(-margin) + math.exp(-2 * margin))
-
-    def pairs(margin: float) -> float:
-        return pairs_risk(margin) + half * (classes / 2) * (2 * root * margin) ** exponent
-
-    def price(directions: float, scale: float, margin: float) -> float:
-        return half * directions * exponent * scale**exponent * margin ** (exponent - 1)
-
-    def simplex_slope(margin: float) -> float:
-        return price(classes - 1, root, margin) - (classes - 1) / (math.exp(margin) + classes - 1)
-
-    def pairs_slope(margin: float) -> float:
-        near, far = (classes - 2) * math.exp(-margin), math.exp(-2 * margin)
-        return price(classes / 2, 2 * root, margin) - (near + 2 * far) / (1 + near + far)
-
-    # No margin pays whose penalty alone is above the objective of no margin at all.
-    upper = min((math.log(classes) / (half * (classes - 1))) ** (1 / exponent) / root, 700.0)
-    margin, objective = lowest(simplex, simplex_slope, upper)
+    margin, objective = _simplex(classes, layers, decay, per_class)
     shape, risk = "simplex", risk_at(classes, margin)
-    if classes % 2 == 0 and classes > 2:
-        upper = min((math.log(classes) / (half * classes / 2)) ** (1 / exponent) / (2 * root), 700.0)
-        other_margin, other = lowest(pairs, pairs_slope, upper)
+    if _has_pairs(classes):
+        other_margin, other = _pairs(classes, layers, decay, per_class)
         if other < objective:
-            margin, objective, shape, risk = other_margin, other, "pairs", pairs_risk(other_margin)
+            margin, objective, shape, risk = other_margin, other, "pairs", _pairs_risk(classes, other_margin)
     if margin == 0:
         shape, risk = "zero", risk_at(classes, 0.0)
     return {"objective": objective, "shape": shape, "margin": margin, "risk": risk, "risk_balanced": risk}
+
+
+def _has_pairs(classes: int) -> bool:
+    """Two classes are a pair and a simplex."""
+    return classes % 2 == 0 and classes > 2
+
+
+def _simplex(classes: int, layers: int, decay: float, per_class: int) -> tuple[float, float]:
+    """Margin and objective."""
+    half, root, exponent = layers * decay / 2, math.sqrt(per_class), 2 / layers
+
+    def objective(margin: float) -> float:
+        return risk_at(classes, margin) + half * (classes - 1) * (root * margin) ** exponent
+
+    def slope(margin: float) -> float:
+        return _price(half, classes - 1, root, exponent, margin) - (classes - 1) / (math.exp(margin) + classes - 1)
+
+    # No margin pays whose penalty alone is above the objective of no margin at all.
+    upper = min((math.log(classes) / (half * (classes - 1))) ** (1 / exponent) / root, 700.0)
+    return lowest(objective, slope, upper)
+
+
+def _pairs(classes: int, layers: int, decay: float, per_class: int) -> tuple[float, float]:
+    """Margin and objective."""
+    half, root, exponent = layers * decay / 2, math.sqrt(per_class), 2 / layers
+
+    def objective(margin: float) -> float:
+        return _pairs_risk(classes, margin) + half * (classes / 2) * (2 * root * margin) ** exponent
+
+    def slope(margin: float) -> float:
+        near, far = (classes - 2) * math.exp(-margin), math.exp(-2 * margin)
+        return _price(half, classes / 2, 2 * root, exponent, margin) - (near + 2 * far) / (1 + near + far)
+
+    upper = min((math.log(classes) / (half * classes / 2)) ** (1 / exponent) / (2 * root), 700.0)
+    return lowest(objective, slope, upper)
+
+
+def _pairs_risk(classes: int, margin: float) -> float:
+    return math.log1p((classes - 2) * math.exp(-margin) + math.exp(-2 * margin))
+
+
+def _price(half: float, directions: float, scale: float, exponent: float, margin: float) -> float:
+    """Slope of the penalty: of so many singular values of size scale * margin."""
+    return half * directions * exponent * scale**exponent * margin ** (exponent - 1)
 
 
 def _frame(classes: int, layers: int, decay: float, per_class: int) -> dict[str, Value]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,9 @@ from nc_bench.sweeps.grid import Grid, load_grid
 from nc_bench.sweeps.outcome import Outcome
 from nc_bench.sweeps.studies.capacity import MARGIN
 from nc_bench.sweeps.studies.clock import margin_after
+from nc_bench.sweeps.studies.width import BEST_OF_DESCENTS
+from nc_bench.theory import predict
+from nc_bench.theory.cyclic_orbits import best_cyclic_orbit
 
 FOLDER = Path(__file__).parents[2] / "configs" / "studies"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -108,8 +112,38 @@ def _everywhere(**values: float) -> Measured:
     return lambda cell, epoch: usual | values
 
 
-def _dimensions(enough: float, too_few: float) -> Measured:
-    return lambda cell, epoch: {"simplex_efficiency": enough if cell["d"] >= 9 else too_few}
+def _dimensions(excess: float, at: int | None = None) -> Measured:
+    """Risk over the least risk, at one width or at all."""
+
+    def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
+        d = cell["d"]
+        least = BEST_OF_DESCENTS.get(d) or predict("penultimate_ball", classes=10, radius=5.0, width=d).values["risk"]
+        return {"risk": float(least) * (1 + (excess if at in (None, d) else 0.01))}
+
+    return measured
+
+
+def _codes(share: float, arm: str | None = None) -> Measured:
+    """Share of the code's margin at the smaller temperature, in one arm or in all."""
+
+    def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
+        classes, d = (int(number) for number in re.findall(r"= (\d+)", cell["arm"]))
+        code = float(predict("softmax_code", classes=classes, width=d).values["margin"])
+        reached = share if arm in (None, cell["arm"]) and cell["t"] == 0.1 else 1.0 if cell["t"] == 0.1 else 0.5
+        return {"margin": reached * code / cell["t"]}
+
+    return measured
+
+
+def _orbits(excess: float, at: tuple[int, int] | None = None) -> Measured:
+    """The objective over that of the best orbit, at one (K, L) or at all."""
+
+    def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
+        place = (cell["K"], cell["L"])
+        orbit = best_cyclic_orbit(classes=place[0], layers=place[1], decay=1e-3)
+        return {"objective": orbit.objective * (1 + (excess if at in (None, place) else 0.0)), "effective rank": 3.0}
+
+    return measured
 
 
 def _frozen(efficiency: float) -> Measured:
@@ -212,6 +246,16 @@ CASES: dict[str, dict[str, list[Measured]]] = {
         "refuted": [_merging(27), _merging(32), _merging(29, ball=0.989)],
         "undecided": [_merging(1000)],
     },
+    "codes": {
+        "supported": [_codes(0.981)],
+        "refuted": [_codes(0.979), _codes(0.979, "K = 8, d = 2")],
+        "undecided": [_codes(0.98)],
+    },
+    "depth_of_table": {
+        "supported": [_orbits(0.0), _orbits(0.0008), _orbits(-0.0008), _orbits(-0.1, (10, 3))],
+        "refuted": [_orbits(-0.0012), _orbits(-0.0012, (8, 4))],
+        "undecided": [_orbits(0.0012), _orbits(0.1, (6, 5))],
+    },
     "depth": {"supported": [_frozen(0.901)], "refuted": [_frozen(0.899)], "undecided": [_frozen(0.9)]},
     "fixed_head": {
         "supported": [_heads(0.0), _heads(0.0099), _heads(-0.0099)],
@@ -237,9 +281,9 @@ CASES: dict[str, dict[str, list[Measured]]] = {
     "random_labels": {"supported": [_labels_at_rate(0.11)], "refuted": [_labels_at_rate(0.09)]},
     "train_or_test": {"supported": [_test_spread(0.099)], "refuted": [_test_spread(0.101)]},
     "width": {
-        "supported": [_dimensions(0.951, 0.949)],
-        "refuted": [_dimensions(0.949, 0.9), _dimensions(0.99, 0.951)],
-        "undecided": [_dimensions(0.95, 0.9)],
+        "supported": [_dimensions(0.049)],
+        "refuted": [_dimensions(0.051), _dimensions(0.051, at=3), _dimensions(0.051, at=64)],
+        "undecided": [_dimensions(0.05)],
     },
 }
 """For every answer, by the verdict that it has to give: runs at the border of its rule and beyond."""

@@ -14,7 +14,8 @@ from theory_metrics import Solution, measure, unit
 from theory_minimisers import squared_error
 
 from nc_bench.theory import predict
-from nc_bench.theory.deep_linear import _best
+from nc_bench.theory.cyclic_orbits import best_cyclic_orbit
+from nc_bench.theory.deep_linear import _best, simplex_and_pairs
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -182,3 +183,22 @@ def test_the_margin_grows_like_the_logarithm_of_time() -> None:
     assert (late - math.log(late) - early + math.log(early)) / (30 * math.log(10)) == pytest.approx(1, abs=1e-3)
     with pytest.raises(ValueError, match="700"):
         predict("gradient_flow", **{**problem, "start_margin": 699.0}, time=1e303)
+
+
+@pytest.mark.parametrize(
+    ("classes", "layers", "objective", "rank"),
+    [(6, 5, 0.0240211, 2), (6, 6, 0.0224342, 2), (8, 4, 0.0332955, 3), (8, 5, 0.0300262, 3), (5, 4, 0.0219057, 2)],
+)
+def test_orbits_of_the_cyclic_group_are_what_descent_finds_below_simplex_and_pairs(
+    classes: int, layers: int, objective: float, rank: int
+) -> None:
+    """The objectives are the best of 96 descents over all factors, which know nothing of orbits."""
+    orbit = best_cyclic_orbit(classes=classes, layers=layers, decay=1e-3)
+    assert orbit.objective == pytest.approx(objective, rel=3e-6) and orbit.rank == rank
+    assert orbit.objective < min(simplex_and_pairs(classes, layers, 1e-3)) * (1 - 1e-3)
+
+
+@pytest.mark.parametrize(("classes", "layers"), [(4, 3), (6, 3), (6, 4), (8, 3), (10, 2), (5, 2)])
+def test_simplex_and_pairs_are_orbits(classes: int, layers: int) -> None:
+    orbit = best_cyclic_orbit(classes=classes, layers=layers, decay=1e-3)
+    assert orbit.objective == pytest.approx(min(simplex_and_pairs(classes, layers, 1e-3)), rel=1e-8)

@@ -9,7 +9,9 @@ from nc_bench.sweeps.studies.capacity import capacity
 from nc_bench.sweeps.studies.class_imbalance import class_imbalance
 from nc_bench.sweeps.studies.class_weights import class_weights
 from nc_bench.sweeps.studies.clock import clock
+from nc_bench.sweeps.studies.codes import codes
 from nc_bench.sweeps.studies.depth import depth
+from nc_bench.sweeps.studies.depth_of_table import depth_of_table
 from nc_bench.sweeps.studies.evidence import Answer, Evidence
 from nc_bench.sweeps.studies.fixed_head import fixed_head
 from nc_bench.sweeps.studies.generalisation import generalisation
@@ -27,7 +29,9 @@ ANSWERS: Mapping[str, Callable[[Evidence], Answer]] = {
     "class_imbalance": class_imbalance,
     "clock": clock,
     "generalisation": generalisation,
+    "codes": codes,
     "depth": depth,
+    "depth_of_table": depth_of_table,
     "fixed_head": fixed_head,
     "norms": norms,
     "optimisers": optimisers,

@@ -1,0 +1,62 @@
+"""Do linear layers on free vectors keep the simplex, and what is best if not?"""
+
+from __future__ import annotations
+
+from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, all_of, interval
+from nc_bench.text import listed
+from nc_bench.theory.cyclic_orbits import best_cyclic_orbit
+from nc_bench.theory.deep_linear import simplex_and_pairs
+
+NEAR = 1e-3
+"""How far the best of a few starts may be from a closed form that it reaches: descent is stopped, not ended."""
+
+JUDGED = (4, 6, 8)
+"""Numbers of classes that the hypothesis speaks of."""
+
+
+def depth_of_table(evidence: Evidence) -> Answer:
+    """The least objective over the seeds against the best cyclic orbit, beside simplex and pairs."""
+    rows, parts, kept = [], [], 0
+    for classes in evidence.labels("K"):
+        for layers in evidence.labels("L"):
+            decay = evidence.config(K=classes, L=layers).objective.weight_decay
+            orbit = best_cyclic_orbit(classes=classes, layers=layers, decay=decay)
+            simplex, pairs = simplex_and_pairs(classes, layers, decay)
+            values = evidence.values("objective", K=classes, L=layers)
+            verdict = _near(float(values.min()) / orbit.objective - 1)
+            if classes in JUDGED:
+                parts.append(verdict)
+            if simplex <= orbit.objective * (1 + NEAR):
+                kept += 1
+            best = values.idxmin()
+            rank = evidence.values("effective rank", K=classes, L=layers)[best]
+            numbers = (simplex, pairs, orbit.objective, float(values.min()))
+            found = (*(f"{number:.6f}" for number in numbers), listed([str(f) for f in orbit.frequencies]))
+            judged = str(verdict) if classes in JUDGED else "not judged"
+            rows.append((str(classes), str(layers), *found, str(orbit.rank), f"{rank:.2f}", judged))
+    deepest = max(evidence.labels("L"))
+    ranks = evidence.at("effective rank", K=max(JUDGED), L=deepest)
+    return Answer(
+        verdict=all_of(parts),
+        headline=f"that cyclic orbits are best; the simplex stays at {kept} of {len(rows)} places, and the rank at "
+        f"({max(JUDGED)}, {deepest}) is {interval(ranks)}, n = {ranks.runs}.",
+        header=(
+            "K",
+            "L",
+            "simplex",
+            "pairs",
+            "best orbit",
+            "best start",
+            "frequencies",
+            "its rank",
+            "rank found",
+            "as expected",
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _near(excess: float) -> Verdict:
+    if excess < -NEAR:
+        return Verdict.REFUTED
+    return Verdict.SUPPORTED if excess <= NEAR else Verdict.UNDECIDED
