@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -27,6 +28,7 @@ class Orbit:
     rank: int
 
 
+@cache
 def best_cyclic_orbit(*, classes: int, layers: int, decay: float) -> Orbit:
     """The least objective of `deep_linear` (cross entropy, one sample a class) over logits that only depend on i - j.
 
