@@ -112,8 +112,8 @@ class Record(Section):
     def recorded_epochs(self, last: int) -> Collection[int]:
         """The epochs after which a run of `last` epochs is measured; 0 is before training. Every epoch is a range.
 
-        "log": the integers nearest to 10^(i/10), and the epoch with which the last tenth of training begins, where
-        convergence is judged from. The last epoch always counts: verdicts are passed there.
+        "log": the integers nearest to 10^(i/10), and the epoch with which the last tenth of training begins. The
+        last epoch always counts: verdicts are passed there.
         """
         if self.every == "epoch":
             return range(min(1, last), last + 1)
