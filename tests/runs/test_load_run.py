@@ -22,8 +22,16 @@ ROWS = (
     '{"epoch": 1, "step": 11, "split": "test", "layer": "penultimate", "risk": 0.7, "nc1_pinv": 2, '
     '"objective": null, "seconds": 1.5, "reasons": {}}\n'
 )
-PREDICTION = {"name": "risk", "claim": "c", "predicted": 0, "null": None, "measured": 0.5, "deviation": 0.5}
-VERDICT = {"tolerance": 0.05, "verdict": "fails", "assumption": "a", "source": "s"}
+PREDICTION = {
+    "name": "risk",
+    "claim": "c",
+    "predicted": 0,
+    "null": None,
+    "measured": 0.5,
+    "later": None,
+    "deviation": 0.5,
+}
+VERDICT = {"tolerance": 0.05, "verdict": "fails", "rest": "", "assumption": "a", "source": "s"}
 
 
 @pytest.fixture
@@ -50,7 +58,7 @@ def test_everything_that_a_directory_holds(directory: Path) -> None:
 
 def test_types(directory: Path) -> None:
     run = load_run(directory)
-    integers, texts = {"epoch", "step"}, {"split", "layer", "name", "claim", "verdict", "assumption", "source"}
+    integers, texts = {"epoch", "step"}, {"split", "layer", "name", "claim", "verdict", "rest", "assumption", "source"}
     for frame in (run.rows, run.predictions):
         for name in frame:
             kind = str(frame[name].dtype)
