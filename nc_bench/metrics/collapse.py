@@ -21,8 +21,8 @@ from nc_bench.metrics.two_pass import Measurement, TwoPassMetrics
 CHUNK_ELEMENTS = 2**19
 """Float64 numbers in one chunk (4 MiB): small enough for the cache, large enough for the matrix products."""
 
-PRODUCT_ELEMENTS = 2**24
-"""Products of a chunk with the tables of all classes (64 MiB in float32)."""
+PRODUCT_ELEMENTS = 2**23
+"""Products of a chunk with the tables of all classes (32 MiB in float32)."""
 
 
 def collapse_metrics(
