@@ -4,61 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from accounted import (
+    BUDGET,
+    DECISIONS,
+    FEATURES_ALONE,
+    NORMS,
+    WEIGHT_ALONE,
+    assert_accounted,
+    defined,
+    measured,
+    with_worst,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from metric_problems import Problem, small_problem
-from numpy.typing import NDArray
 
 from nc_bench import collapse_metrics
-from nc_bench.metrics import HEAD_NAMES, METRIC_NAMES, CollapseMetrics, Head, measure_features
-
-WEIGHT_ALONE = {
-    "nc0_row_sum",
-    "nc2_equinorm_w",
-    "nc2_equinorm_w_centred",
-    "nc2_equiangular_w",
-    "nc2_equiangular_w_centred",
-    "head_opnorm",
-    "nc2_etf_w",
-    "nc2_etf_w_centred",
-    "nc2_equinorm_w_centred_worst",
-    "nc2_equiangular_w_centred_worst",
-}
-FEATURES_ALONE = set(METRIC_NAMES) - HEAD_NAMES
-DECISIONS = {"accuracy", "ncc_accuracy", "nc4_mismatch", "risk", "risk_balanced", "risk_floor", "risk_gap"}
-DECISIONS |= {"margin", "risk_of_means", "jensen_gap", "bias_offset", "bias_offset_centred"}
-DECISIONS |= {name for name in METRIC_NAMES if name.startswith("gap_")}
-PRODUCTS = {"nc3_etf", "nc3_etf_centred"}
-BUDGET = {f"efficiency_{part}" for part in ("within", "pairs", "alignment", "isometry")}
-NORMS = {"feature_radius", "head_opnorm", "nc0_row_sum"}
-
-
-def with_worst(*names: str) -> set[str]:
-    """These metrics, and their maxima over classes or pairs where there are any."""
-    return {*names} | {f"{name}_worst" for name in names if f"{name}_worst" in METRIC_NAMES}
-
-
-def measured(trial: Problem) -> CollapseMetrics:
-    metrics = collapse_metrics(*trial.arguments())
-    assert_accounted(metrics)
-    return metrics
-
-
-def assert_accounted(metrics: CollapseMetrics) -> None:
-    assert {name for name, value in metrics.items() if not math.isfinite(value)} == set(metrics.reasons)
-    assert all(math.isnan(metrics[name]) for name in metrics.reasons)
-    assert all(reason and "\n" not in reason for reason in metrics.reasons.values())
-
-
-def defined(metrics: CollapseMetrics) -> set[str]:
-    return set(metrics) - set(metrics.reasons)
-
+from nc_bench.metrics import METRIC_NAMES
 
 SPECIAL = [0.0, 1.0, -1.0, 1e-3, 1e30, 1e-30, 1e60, 1e-60, 1e100, 1e-100, 1e200, -1e200, 1e-200, 1e308, 5e-324]
 SPECIAL += [math.nan, math.inf, -math.inf]
@@ -251,71 +218,3 @@ def test_a_class_at_the_mean_of_the_class_means() -> None:
     angles |= {"gnc2_log_kernel", "gnc2_log_kernel_std", "gnc3_similarity_std"}
     assert {metrics.reasons[name] for name in angles} == {"class 3 with its mean at the mean of the class means"}
     assert set(metrics.reasons) - BUDGET == angles | {"isometry_defect"}
-
-
-def test_a_weight_of_zeros() -> None:
-    trial = small_problem()
-    metrics = measured(trial.changed(weight=np.zeros_like(trial.weight)))
-    zero = {"nc0_row_sum", "head_opnorm"}
-    assert defined(metrics) == FEATURES_ALONE | DECISIONS | zero | {"output_efficiency"}
-    assert {metrics[name] for name in zero} == {0}
-    assert metrics.reasons["nc3_duality"] == "the weight is zero"
-    assert metrics["risk_floor"] == pytest.approx(math.log(4), rel=1e-15)
-    without = measured(trial.changed(weight=np.zeros_like(trial.weight), bias=None))
-    assert without.reasons["output_efficiency"] == "the entries of every output are equal"
-
-
-@pytest.mark.parametrize("offset", [0.0, 1e3])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_a_weight_of_equal_rows_sees_no_classes(offset: float, dtype: type) -> None:
-    trial = small_problem()
-    row = np.random.default_rng(1).standard_normal(6) / 3
-    features: NDArray[Any] = (trial.features + offset).astype(dtype)
-    metrics = measured(trial.changed(features=features, weight=np.tile(row, (4, 1))))
-    centred = {name for name in METRIC_NAMES if name.endswith(("w_centred", "duality_centred", "alignment_centred"))}
-    undefined = with_worst(*centred, "nc3_etf_centred", "isometry_defect", "output_collapse", "simplex_efficiency")
-    assert set(metrics.reasons) == undefined | BUDGET
-    assert metrics.reasons["nc3_duality_centred"] == "all rows of the weight are equal"
-    assert metrics["head_opnorm"] < 1e-14
-    assert metrics["risk_balanced"] >= math.log(4)
-
-
-def test_one_row_of_the_weight_zero_or_at_the_mean_row() -> None:
-    trial = small_problem()
-    weight = trial.weight.copy()
-    weight[2] = 0
-    metrics = measured(trial.changed(weight=weight))
-    names = ["nc2_equiangular_w", "nc3_alignment", "gnc3_similarity_std"]
-    assert metrics.reasons == dict.fromkeys(names, "class 2 with a zero weight row")
-    weight[2] = weight[[0, 1, 3]].mean(0)
-    metrics = measured(trial.changed(weight=weight))
-    worst = with_worst("nc2_equiangular_w_centred", "nc3_alignment_centred")
-    assert metrics.reasons == dict.fromkeys(worst, "class 2 whose weight row is the mean row")
-
-
-def test_a_weight_that_does_not_act_on_the_class_means() -> None:
-    """Means in the first three dimensions, weight on the others: an isometry of nothing, not a perfect one."""
-    trial = small_problem(classes=3)
-    features, weight = trial.features.copy(), trial.weight.copy()
-    features[:, 3:], weight[:, :3] = 0, 0
-    metrics = measured(trial.changed(features=features, weight=weight))
-    assert {name: why for name, why in metrics.reasons.items() if name not in BUDGET} == {
-        "isometry_defect": "the weight is zero on the span of the class means",
-        "nc3_etf_centred": "the weight is zero on the span of the class means",
-        "nc3_etf": "the weight is zero on the class means",
-        **dict.fromkeys(with_worst("output_collapse"), "all classes have the same mean output"),
-    }
-
-
-def test_outputs_that_all_lie_on_one_point_of_an_output_map() -> None:
-    trial = small_problem()
-    features, labels = torch.as_tensor(trial.features)[None], torch.as_tensor(trial.labels)[None]
-    head = Head(weight=torch.as_tensor(trial.weight)[None], output_map=torch.ones_like)
-    metrics = measure_features(features, labels, classes=4, head=head).metrics[0]
-    assert_accounted(metrics)
-    bounded = "the outputs are bounded, so they are not linear in the features"
-    of_means = {"risk_of_means", "jensen_gap", "gap_within", "gap_pairs", "efficiency_within", "efficiency_pairs"}
-    assert metrics.reasons == dict.fromkeys(of_means, bounded) | {
-        **dict.fromkeys(with_worst("output_collapse"), "all classes have the same mean output"),
-        "output_efficiency": "the entries of every output are equal",
-    }
