@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 from pathlib import Path
@@ -26,16 +26,16 @@ from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.studies import ANSWERS
 from nc_bench.sweeps.studies.evidence import Answer, Evidence
 from nc_bench.sweeps.study import Matched, Study
-from nc_bench.sweeps.tables import difference_markdown, latex_table, markdown_table, text_table
+from nc_bench.sweeps.tables import difference_markdown, digits, latex_table, markdown_table, text_table
 from nc_bench.text import listed, markdown, plain
-from nc_bench.verdicts.rest import DEFINITION
+from nc_bench.verdicts.rest import AT_REST, DEFINITION, MOVING
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """The runs of a study and everything that follows from them.
 
-    runs, curves: see `collect`. manifest: of the first trial that has one, else empty.
+    runs, curves, settled: see `collect`. manifest: of the first trial that has one, else empty.
     """
 
     study: Study
@@ -44,6 +44,7 @@ class Outcome:
     columns: tuple[str, ...]
     configs: Mapping[str, Config]
     manifest: Mapping[str, Any]
+    settled: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @cached_property
     def selected(self) -> pd.DataFrame:
@@ -90,6 +91,7 @@ def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) ->
         columns=grid.columns,
         configs=grid.trials,
         manifest=_first_manifest(grid, folder),
+        settled=settled,
     )
     answer = answered(outcome)
     results.mkdir(parents=True, exist_ok=True)
@@ -184,10 +186,23 @@ def answer_page(outcome: Outcome, answer: Answer | str, command: str) -> str:
         f"- Rule: {markdown(study.rule)}",
         f"- Runs: {len(runs):,} ({counts}); at rest or not, of the complete ones: {rest or 'none'}.",
         f"- {DEFINITION[:1].upper()}{DEFINITION[1:]}.",
+        *([f"- {markdown(_movement(outcome.settled))}"] if len(outcome.settled) else []),
         f"- Command: {_code(command)}",
         f"- Machine: {_machine(outcome.manifest)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _movement(settled: pd.DataFrame) -> str:
+    """How far every measure moves from the runs to their longer twins, over all of them."""
+    parts = []
+    for measure, own in settled.groupby("measure", sort=False):
+        moving = int((own["rest"] == MOVING).sum())
+        state = f"still moving in {moving:,} of {len(own):,}" if moving else AT_REST
+        ends = f"from {digits(own['per_doubling'].min())} to {digits(own['per_doubling'].max())}"
+        parts.append(f"{measure} {ends} ({state})")
+    seeds = settled["seed"].nunique()
+    return f"By how much measures go on moving in each doubling of the epochs, n = {seeds}: {'; '.join(parts)}."
 
 
 def _code(text: str) -> str:

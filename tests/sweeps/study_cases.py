@@ -146,8 +146,15 @@ def _orbits(excess: float, at: tuple[int, int] | None = None) -> Measured:
     return measured
 
 
-def _frozen(efficiency: float) -> Measured:
-    return lambda cell, epoch: {"simplex_efficiency": efficiency if cell["arm"] == "frozen, ball" else 0.95}
+def _frozen(change: float, spread: float = 0.5) -> Measured:
+    """Efficiency in one frozen arm minus that of the trained one, and nc1_quotient in the last frozen layer."""
+
+    def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
+        trained = 0.8 if cell["arm"].endswith("decay") else 0.95
+        own = change * (cell["arm"] == "frozen, ball")
+        return {"simplex_efficiency": trained + own, "nc1_quotient, layer3": spread}
+
+    return measured
 
 
 def _test_spread(last: float) -> Measured:
@@ -244,7 +251,7 @@ CASES: dict[str, dict[str, list[Measured]]] = {
     "class_weights": {
         "supported": [_merging(29), _merging(30), _merging(29, ball=0.991)],
         "refuted": [_merging(27), _merging(32), _merging(29, ball=0.989)],
-        "undecided": [_merging(1000)],
+        "undecided": [_merging(1000), _merging(0)],
     },
     "codes": {
         "supported": [_codes(0.981)],
@@ -256,7 +263,11 @@ CASES: dict[str, dict[str, list[Measured]]] = {
         "refuted": [_orbits(-0.0012), _orbits(-0.0012, (8, 4))],
         "undecided": [_orbits(0.0012), _orbits(0.1, (6, 5))],
     },
-    "depth": {"supported": [_frozen(0.901)], "refuted": [_frozen(0.899)], "undecided": [_frozen(0.9)]},
+    "depth": {
+        "supported": [_frozen(-0.049), _frozen(0.2)],
+        "refuted": [_frozen(-0.051)],
+        "undecided": [_frozen(-0.05), _frozen(0.0, spread=0.099), _frozen(-0.3, spread=0.1)],
+    },
     "fixed_head": {
         "supported": [_heads(0.0), _heads(0.0099), _heads(-0.0099)],
         "refuted": [_heads(0.0101), _heads(-0.0101)],

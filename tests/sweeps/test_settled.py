@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from nc_bench.sweeps.collect import SETTLED, collect
 from nc_bench.sweeps.engine import grouped
 from nc_bench.sweeps.folder import SweepFolder
 from nc_bench.sweeps.grid import load_grid
+from nc_bench.sweeps.outcome import write_study
 from nc_bench.training import run_ensemble
 from nc_bench.verdicts.rest import MOVING, NOT_KNOWN
 from nc_bench.verdicts.twin import stretched
@@ -59,3 +61,7 @@ def test_what_moves_is_told_by_the_twin_and_else_not_known(tmp_path: Path) -> No
     assert (efficiency["change"] == efficiency["later"] - efficiency["value"]).all()
     own = runs[runs["seed"] == 0].set_index("arm")["simplex_efficiency"]
     assert efficiency.set_index("arm")["value"].equals(own.rename("value"))
+    write_study(grid, folder, tmp_path / "study", "command")
+    page = (tmp_path / "study" / "answer.md").read_text()
+    assert "By how much measures go on moving in each doubling of the epochs, n = 1: " in page
+    assert re.search(r"simplex\\?_efficiency from [0-9.]+ to [0-9.]+ \(still moving in 2 of 2\)", page), page

@@ -28,7 +28,8 @@ def class_weights(evidence: Evidence) -> Answer:
     ball = {r: evidence.at("simplex_efficiency", arm="ball", ratio=r) for r in ratios}
     parts = [above(one, SIMPLEX_EFFICIENCY) for one in ball.values()]
     close = abs(found.mean / predicted - 1) <= TOLERANCE
-    parts.append(Verdict.SUPPORTED if close else Verdict.UNDECIDED if math.isnan(found.mean) else Verdict.REFUTED)
+    merges = found.runs == len(accuracy)
+    parts.append(Verdict.UNDECIDED if not merges else Verdict.SUPPORTED if close else Verdict.REFUTED)
     verdict = all_of(parts)
     least = min(ball.values(), key=lambda one: one.mean)
     rows = tuple(
@@ -49,13 +50,14 @@ def class_weights(evidence: Evidence) -> Answer:
 def thresholds(accuracy: pd.DataFrame) -> Summary:
     """The middle, in logarithms, of the largest ratio that keeps all classes and the next, seed by seed.
 
-    Columns are ratios in rising order. The interval is that over seeds, wider by the bracket at both ends.
+    Columns are ratios in rising order. The interval is that over seeds, or the bracket
+    where that is wider; a seed without a bracket within the ratios does not count.
     """
     brackets = []
     for row in (accuracy < MERGED_ACCURACY).to_numpy():
-        first = int(row.argmax()) if row.any() else 0
-        ends = (float(accuracy.columns[first - 1]), float(accuracy.columns[first])) if first else (math.nan, math.nan)
-        brackets.append(ends)
+        first = int(row.argmax())
+        if first > 0:
+            brackets.append((float(accuracy.columns[first - 1]), float(accuracy.columns[first])))
     middle = summarise([math.sqrt(low * high) for low, high in brackets])
     if middle.runs < 2:
         return middle

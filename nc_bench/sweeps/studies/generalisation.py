@@ -27,13 +27,13 @@ def generalisation(evidence: Evidence) -> Answer:
     rows = []
     for decay in evidence.labels("decay"):
         own = runs[runs["decay"] == decay]
-        means = [interval(summarise(own[name].to_numpy())) for name in ("simplex_efficiency", "test accuracy")]
+        means = [interval(summarise(own[name].to_numpy())) for name in ("risk", "simplex_efficiency", "test accuracy")]
         rows.append((f"{decay:g}", str(len(own)), digits(own["epoch"].median()), *means))
     return Answer(
         verdict=verdict,
         headline=f"{what}: at equal training risk, efficiency and test accuracy have rank correlation "
         f"{interval(correlation)} over decays, n = {correlation.runs}.",
-        header=("decay", "runs that get there", "median epoch", "efficiency", "test accuracy"),
+        header=("decay", "runs that get there", "median epoch", "training risk", "efficiency", "test accuracy"),
         rows=tuple(rows),
     )
 

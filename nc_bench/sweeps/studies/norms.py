@@ -25,11 +25,7 @@ def norms(evidence: Evidence) -> Answer:
     same: dict[float, str] = {p: equivalent(change, MARGIN) for p, change in changes.items() if p > EUCLIDEAN}
     worst = max((changes[p] for p in same), key=lambda change: abs(change.mean))
     verdict = all_of([*reached.values(), *map(Verdict, same.values())])
-    what = {
-        Verdict.SUPPORTED: "at equal reach the exponent changes nothing",
-        Verdict.REFUTED: "the exponent matters",
-        Verdict.UNDECIDED: "whether the exponent matters is open",
-    }[verdict]
+    farthest = max(shares.values(), key=lambda share: share.mean)
     rows: list[tuple[str, ...]] = [
         (
             "outputs",
@@ -48,7 +44,8 @@ def norms(evidence: Evidence) -> Answer:
         rows.append(("features", f"{p:g}", efficiency, change, p_value, same.get(p, "-")))
     return Answer(
         verdict=verdict,
-        headline=f"{what}: efficiency at p > 2 differs from p = 2 by {interval(worst)} at most, n = {worst.runs}.",
+        headline=f"outputs stay {interval(farthest)} of the way above the minimum at most; features at p > 2 change "
+        f"efficiency by {interval(worst)} at most, n = {worst.runs}.",
         header=("ball of", "p", "efficiency", "excess share, or change from p = 2", "p of equivalence", "holds"),
         rows=tuple(rows),
     )

@@ -36,8 +36,8 @@ def radius(evidence: Evidence) -> Answer:
     if slope.runs > 1:
         verdict = all_of([above(slope, PREDICTED_SLOPE / FACTOR), below(slope, PREDICTED_SLOPE * FACTOR)])
     what = {
-        Verdict.SUPPORTED: "collapse takes exponentially longer in larger balls, as the clock predicts",
-        Verdict.REFUTED: "collapse does not slow down with the radius as the clock predicts",
+        Verdict.SUPPORTED: "time to collapse grows with the radius about as the clock predicts",
+        Verdict.REFUTED: "time to collapse does not grow with the radius as the clock predicts",
         Verdict.UNDECIDED: "how collapse slows down with the radius is open",
     }[verdict]
     return Answer(

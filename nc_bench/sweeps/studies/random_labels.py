@@ -36,7 +36,7 @@ def random_labels(evidence: Evidence) -> Answer:
     slowest = min((late[RANDOM, width] for width in widths), key=lambda found: found.mean)
     what = {
         Verdict.SUPPORTED: "random labels go on collapsing at every width",
-        Verdict.REFUTED: "random labels stop collapsing at some width",
+        Verdict.REFUTED: "random labels nearly stop collapsing at some width",
         Verdict.UNDECIDED: "whether random labels go on collapsing at every width is open",
     }[verdict]
     return Answer(

@@ -29,14 +29,14 @@ def train_or_test(evidence: Evidence) -> Answer:
     worst = max(shares.values(), key=lambda share: share.mean)
     ends = [digits(math.exp(end)) for end in (worst.mean, worst.low, worst.high)]
     what = {
-        Verdict.SUPPORTED: "test images collapse too",
-        Verdict.REFUTED: "test images do not collapse",
-        Verdict.UNDECIDED: "whether test images collapse is open",
+        Verdict.SUPPORTED: "training takes the spread of test images below a tenth",
+        Verdict.REFUTED: "training leaves test images more than a tenth of their spread",
+        Verdict.UNDECIDED: "whether the spread of test images falls below a tenth is open",
     }[verdict]
     return Answer(
         verdict=verdict,
-        headline=f"{what}: their nc1_quotient ends at {ends[0]} [{ends[1]}, {ends[2]}] of the untrained network's at "
-        f"most, n = {worst.runs}.",
+        headline=f"{what}: nc1_quotient over the untrained network's is {ends[0]} [{ends[1]}, {ends[2]}] in the worse "
+        f"arm, n = {worst.runs}.",
         header=(
             "arm",
             "measure (mean over seeds)",
