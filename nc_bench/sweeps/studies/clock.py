@@ -17,10 +17,13 @@ TOLERANCE = 0.05
 
 CLASSES = 10
 
+COLLAPSED = 0.1
+"""nc1_quotient below which features are points enough to be the simplex that the clock is about."""
+
 
 def clock(evidence: Evidence) -> Answer:
     """The margin at the end against that predicted from the margin at a tenth of the time, at every learning rate."""
-    rows, deviations = [], {}
+    rows, deviations, spreads = [], {}, {}
     for rate in evidence.labels("lr"):
         margins = margin(evidence.curve("risk", lr=rate))
         start, end = int(margins.index[margins.index <= margins.index[-1] / 10][-1]), int(margins.index[-1])
@@ -30,23 +33,34 @@ def clock(evidence: Evidence) -> Answer:
         ]
         deviations[rate] = summarise(margins.loc[end].to_numpy() / np.array(predicted) - 1)
         reached = [digits(float(margins.loc[epoch].mean())) for epoch in (start, end)]
-        rows.append(
-            (f"{rate:g}", str(start), str(end), *reached, digits(float(np.mean(predicted))), interval(deviations[rate]))
-        )
+        spreads[rate] = evidence.curve("nc1_quotient", lr=rate).loc[[start, end]].mean(axis=1).tolist()
+        means = (*map(digits, spreads[rate]), *reached, digits(float(np.mean(predicted))))
+        rows.append((f"{rate:g}", str(start), str(end), *means, interval(deviations[rate])))
     verdict = all_of([within(deviation) for deviation in deviations.values()])
     worst = max(deviations.values(), key=lambda found: abs(found.mean))
     what = {
-        Verdict.SUPPORTED: "margins grow as the clock predicts",
-        Verdict.REFUTED: "margins leave the clock",
+        Verdict.SUPPORTED: "margins keep to the clock",
+        Verdict.REFUTED: "margins are not on the clock at every learning rate",
         Verdict.UNDECIDED: "whether margins keep to the clock is open",
     }[verdict]
     return Answer(
         verdict=verdict,
-        headline=f"{what}; over the last nine tenths of training they end {interval(worst)} (relative) off at most, "
+        headline=f"{what}; from a tenth of training on they end {interval(worst)} (relative) off at most, "
         f"n = {worst.runs}.",
-        header=("lr", "from epoch", "to epoch", "margin then", "margin at the end", "predicted", "relative deviation"),
+        header=(
+            "lr", "from epoch", "to epoch", "nc1_quotient then", "at the end", "margin then", "at the end", "predicted",
+            "relative deviation",
+        ),
         rows=tuple(rows),
-    )
+        limits=_limits(least=min(end for _, end in spreads.values())),
+    )  # fmt: skip
+
+
+def _limits(least: float) -> tuple[str, ...]:
+    """What the features say of the simplex that the clock is about; `least`: nc1_quotient at the end."""
+    if least < COLLAPSED:
+        return ()
+    return (f"Features have not collapsed at the end (nc1_quotient {digits(least)} at least): this is no simplex yet.",)
 
 
 def margin(risk: pd.DataFrame) -> pd.DataFrame:
