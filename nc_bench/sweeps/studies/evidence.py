@@ -123,9 +123,11 @@ def interval(found: Summary | Difference) -> str:
     return f"{digits(found.mean)} [{digits(found.low)}, {digits(found.high)}]"
 
 
-def sign(difference: Difference) -> int:
-    """1 or -1 if the difference is told from 0 at 5 %, else 0."""
-    return 0 if not difference.p_value < ALPHA else (difference.mean > 0) - (difference.mean < 0)
+def times(ratio: Summary) -> str:
+    """`14.6 [9.1, 23]` of a mean logarithm."""
+    if math.isnan(ratio.mean):
+        return "-"
+    return f"{digits(math.exp(ratio.mean))} [{', '.join(digits(math.exp(end)) for end in (ratio.low, ratio.high))}]"
 
 
 def all_of(parts: Sequence[Verdict]) -> Verdict:

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nc_bench.statistics import Summary, summarise
-from nc_bench.sweeps.studies.evidence import Answer, Evidence, above, all_of, interval
-from nc_bench.sweeps.tables import digits
+from nc_bench.sweeps.studies.evidence import Answer, Evidence, above, all_of, interval, times
 from nc_bench.text import listed
 
 COUPLED = {"SGDW": "SGD", "AdamW": "Adam", "SignumW": "Signum"}
@@ -64,13 +63,6 @@ def envelope_ratio(runs: pd.DataFrame, measure: str, arm: str, coupled: str) -> 
     if not {arm, coupled} <= set(runs["arm"]):
         return summarise([])
     return summarise(np.log(least[arm] / least[coupled]).to_numpy())
-
-
-def times(ratio: Summary) -> str:
-    """`14.6 [9.1, 23]` of a mean logarithm."""
-    if math.isnan(ratio.mean):
-        return "-"
-    return f"{digits(math.exp(ratio.mean))} [{', '.join(digits(math.exp(end)) for end in (ratio.low, ratio.high))}]"
 
 
 def dose_response(runs: pd.DataFrame) -> Summary:

@@ -7,27 +7,27 @@ import math
 import numpy as np
 
 from nc_bench.statistics import Summary, summarise
-from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, all_of, below
+from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, all_of, below, times
 from nc_bench.sweeps.tables import digits
 
 COLLAPSED_SHARE = 0.1
 """Share of the untrained network's nc1_quotient on test images below which training has collapsed them."""
 
-SPLITS = ("train", "test")
+SPREAD = "nc1_quotient, test"
 
 
 def train_or_test(evidence: Evidence) -> Answer:
     """nc1_quotient on test images at the end over that of the untrained network, in the geometric mean over seeds."""
     rows, shares = [], {}
     for arm in evidence.labels("arm"):
-        shares[arm] = share_of_untrained(evidence, "nc1_quotient, test", arm)
+        shares[arm] = share_of_untrained(evidence, SPREAD, arm)
+        rows.append((arm, f"{SPREAD}, over the untrained", "1 (0)", "-", "-", times(shares[arm])))
         for measure in evidence.study.measures:
             curve = evidence.curve(measure, arm=arm)
             some = [curve.index[index] for index in (0, len(curve) // 3, 2 * len(curve) // 3, -1)]
             rows.append((arm, measure, *(f"{digits(curve.loc[epoch].mean())} ({epoch})" for epoch in some)))
     verdict = all_of([below(share, math.log(COLLAPSED_SHARE)) for share in shares.values()])
     worst = max(shares.values(), key=lambda share: share.mean)
-    ends = [digits(math.exp(end)) for end in (worst.mean, worst.low, worst.high)]
     what = {
         Verdict.SUPPORTED: "training takes the spread of test images below a tenth",
         Verdict.REFUTED: "training leaves test images more than a tenth of their spread",
@@ -35,8 +35,8 @@ def train_or_test(evidence: Evidence) -> Answer:
     }[verdict]
     return Answer(
         verdict=verdict,
-        headline=f"{what}: nc1_quotient over the untrained network's is {ends[0]} [{ends[1]}, {ends[2]}] in the worse "
-        f"arm, n = {worst.runs}.",
+        headline=f"{what}: nc1_quotient over the untrained network's is {times(worst)} in the worse arm, "
+        f"n = {worst.runs}.",
         header=(
             "arm",
             "measure (mean over seeds)",
