@@ -124,6 +124,7 @@ def answered(outcome: Outcome) -> Answer | str:
         curves=outcome.curves,
         configs=outcome.configs,
         samples=int(outcome.manifest["samples"]["train"]),
+        settled=outcome.settled,
     )
     return ANSWERS[outcome.study.answer](evidence)
 

@@ -19,6 +19,7 @@ from nc_bench.sweeps.figures import study_figure
 from nc_bench.sweeps.outcome import answer_page, answered, headline
 from nc_bench.sweeps.studies import ANSWERS
 from nc_bench.sweeps.studies.evidence import MAX_WORDS, Answer, Verdict
+from nc_bench.verdicts.rest import AT_REST, MOVING
 
 
 def test_every_question_of_the_catalogue_has_its_study() -> None:
@@ -78,6 +79,21 @@ def test_a_page_opens_with_a_headline_then_a_table_then_limits(path: Path) -> No
         for legend in page.findobj(Legend):
             box = legend.get_window_extent()
             assert box.x0 >= 0 and box.x1 <= page.bbox.width
+
+
+@pytest.mark.parametrize(
+    ("name", "measure", "cell"),
+    [
+        ("capacity", "risk_balanced", {"width": 64, "ratio": 100}),
+        ("depth", "simplex_efficiency", {"arm": "frozen, ball"}),
+    ],
+)
+def test_what_still_moves_in_a_longer_twin_refutes_nothing(name: str, measure: str, cell: dict[str, object]) -> None:
+    outcome = made_outcome(FOLDER / f"{name}.yaml", CASES[name]["refuted"][-1])
+    for rest, verdict in ((AT_REST, "refuted"), (MOVING, "undecided")):
+        twins = pd.DataFrame([{**cell, "seed": 0, "measure": measure, "later": 0.1, "rest": rest}])
+        answer = answered(replace(outcome, settled=twins))
+        assert isinstance(answer, Answer) and answer.verdict == verdict
 
 
 def test_a_headline_has_thirty_words_at_most() -> None:

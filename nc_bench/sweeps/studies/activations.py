@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nc_bench.statistics import Summary
-from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, above, all_of, below, interval
+from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, above, all_of, below, interval, unless_moving
 from nc_bench.text import listed
 
 BORDERS = {"nc1_quotient": 0.1, "nc2_equiangular": 0.1, "simplex_efficiency": 0.9}
@@ -17,11 +19,15 @@ def activations(evidence: Evidence) -> Answer:
     rows: list[tuple[str, ...]] = []
     holds: dict[str, list[Verdict]] = {measure: [] for measure in BORDERS}
     for cell, measured in cells(evidence):
-        verdicts = {measure: reached(measure, measured[measure]) for measure in BORDERS}
+        labels = dict(zip(evidence.study.rows, cell, strict=True))
+        verdicts = {
+            measure: unless_moving(reached(measure, measured[measure]), moving=evidence.is_moving(measure, **labels))
+            for measure in BORDERS
+        }
         for measure, verdict in verdicts.items():
             holds[measure].append(verdict)
         shown = [f"{interval(measured[measure])}, {verdicts[measure]}" for measure in BORDERS]
-        rows.append((*cell, *shown))
+        rows.append((*map(str, cell), *shown))
     counts = [f"{NAMES[measure]} in {found.count(Verdict.SUPPORTED)}" for measure, found in holds.items()]
     verdict = all_of([one for found in holds.values() for one in found])
     worst = max((measured["nc1_quotient"] for _, measured in cells(evidence)), key=lambda found: found.mean)
@@ -34,12 +40,12 @@ def activations(evidence: Evidence) -> Answer:
     )
 
 
-def cells(evidence: Evidence) -> list[tuple[tuple[str, ...], dict[str, Summary]]]:
+def cells(evidence: Evidence) -> list[tuple[tuple[Any, ...], dict[str, Summary]]]:
     """Every row of the table: its labels, and what was measured there."""
     columns = list(evidence.study.rows)
     labels = evidence.cells[columns].drop_duplicates()
     return [
-        (tuple(map(str, row)), {name: evidence.at(name, **dict(zip(columns, row, strict=True))) for name in BORDERS})
+        (row, {name: evidence.at(name, **dict(zip(columns, row, strict=True))) for name in BORDERS})
         for row in labels.itertuples(index=False, name=None)
     ]
 

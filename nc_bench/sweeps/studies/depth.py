@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from nc_bench.statistics import Difference
-from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, above, against, all_of, interval
+from nc_bench.sweeps.studies.evidence import (
+    Answer,
+    Evidence,
+    Verdict,
+    above,
+    against,
+    all_of,
+    interval,
+    unless_moving,
+)
 
 LOSS = -0.05
 """Change of efficiency from which on frozen layers cost collapse: as far as a network's efficiency may be off 1."""
@@ -22,7 +31,11 @@ def depth(evidence: Evidence) -> Answer:
     frozen = [arm for arm in arms if arm.startswith(FROZEN)]
     changes = {arm: from_trained(evidence, arm) for arm in frozen}
     spread = [above(evidence.at(LAST_FROZEN, arm=arm), NOT_COLLAPSED) for arm in frozen]
-    verdict = all_of([above(change, LOSS) for change in changes.values()])
+    parts = [
+        unless_moving(above(change, LOSS), moving=evidence.is_moving(EFFICIENCY, arm=arm))
+        for arm, change in changes.items()
+    ]
+    verdict = all_of(parts)
     if all_of(spread) is not Verdict.SUPPORTED:
         verdict = Verdict.UNDECIDED
     least = min(changes.values(), key=lambda change: change.mean)

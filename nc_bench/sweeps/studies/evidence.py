@@ -14,6 +14,7 @@ from nc_bench.config import Config, ConfigError
 from nc_bench.statistics import Difference, Summary, equivalence_p, paired_difference
 from nc_bench.sweeps.study import Study
 from nc_bench.sweeps.tables import digits
+from nc_bench.verdicts.rest import MOVING
 
 ALPHA = 0.05
 MAX_WORDS = 30
@@ -53,7 +54,8 @@ class Evidence:
 
     cells: a row per table row and measure. differences: from the reference (`difference_table`). selected: the runs,
     or medians over matched settings, that the rows stand for, one per row and seed. runs: all of the grid. curves: a
-    row per run and recorded epoch. samples: number of training samples.
+    row per run and recorded epoch. samples: number of training samples. settled: what moves in longer twins
+    (`collect`), without rows where there are none.
     """
 
     study: Study
@@ -64,6 +66,7 @@ class Evidence:
     curves: pd.DataFrame
     configs: Mapping[str, Config]
     samples: int
+    settled: pd.DataFrame
 
     def at(self, measure: str, **labels: Any) -> Summary:
         """The statistics of a measure in the cell with these labels; ConfigError if there is no such cell."""
@@ -91,6 +94,13 @@ class Evidence:
     def curve(self, measure: str, **labels: Any) -> pd.DataFrame:
         """The measure with an epoch in each row and a seed in each column."""
         return _labelled(self.curves, labels).pivot(index="epoch", columns="seed", values=measure)
+
+    def is_moving(self, measure: str, **labels: Any) -> bool:
+        """Whether the measure still moves in a longer twin of a run with these labels."""
+        if self.settled.empty:
+            return False
+        twins = _labelled(self.settled[self.settled["measure"] == measure], labels)
+        return bool((twins["rest"] == MOVING).any())
 
     def labels(self, column: str) -> list[Any]:
         """The values of a column of the table, in their order."""
@@ -135,6 +145,11 @@ def all_of(parts: Sequence[Verdict]) -> Verdict:
     if Verdict.REFUTED in parts:
         return Verdict.REFUTED
     return Verdict.SUPPORTED if set(parts) == {Verdict.SUPPORTED} else Verdict.UNDECIDED
+
+
+def unless_moving(verdict: Verdict, *, moving: bool) -> Verdict:
+    """What still moves has not come to where it goes, and refutes nothing."""
+    return Verdict.UNDECIDED if moving and verdict is Verdict.REFUTED else verdict
 
 
 def above(found: Summary | Difference, border: float) -> Verdict:
