@@ -31,14 +31,11 @@ def depth(evidence: Evidence) -> Answer:
     frozen = [arm for arm in arms if arm.startswith(FROZEN)]
     changes = {arm: from_trained(evidence, arm) for arm in frozen}
     spread = [above(evidence.at(LAST_FROZEN, arm=arm), NOT_COLLAPSED) for arm in frozen]
-    parts = [
-        unless_moving(above(change, LOSS), moving=evidence.is_moving(EFFICIENCY, arm=arm))
-        for arm, change in changes.items()
-    ]
-    verdict = all_of(parts)
+    moving = {arm: evidence.is_moving(EFFICIENCY, arm=arm) for arm in frozen}
+    verdict = all_of([unless_moving(above(change, LOSS), moving=moving[arm]) for arm, change in changes.items()])
     if all_of(spread) is not Verdict.SUPPORTED:
         verdict = Verdict.UNDECIDED
-    least = min(changes.values(), key=lambda change: change.mean)
+    worst = min(changes, key=lambda arm: changes[arm].mean)
     what = {
         Verdict.SUPPORTED: "two trained layers collapse what frozen layers have not as far as five do",
         Verdict.REFUTED: "two trained layers collapse less of what frozen layers have not than five do",
@@ -48,14 +45,14 @@ def depth(evidence: Evidence) -> Answer:
         (
             arm,
             interval(evidence.at(EFFICIENCY, arm=arm)),
-            interval(changes[arm]) if arm in changes else "reference",
+            interval(changes[arm]) + ", still moving" * moving[arm] if arm in changes else "reference",
             *(interval(evidence.at(f"nc1_quotient, {layer}", arm=arm)) for layer in layers),
         )
         for arm in arms
     )
     return Answer(
         verdict=verdict,
-        headline=f"{what}: efficiency changes by {interval(least)} at the worst, n = {least.runs}.",
+        headline=f"{what}: efficiency changes by {interval(changes[worst])} ({worst}), n = {changes[worst].runs}.",
         header=("arm", "efficiency", "frozen - trained", *(f"nc1_quotient, {layer}" for layer in layers)),
         rows=rows,
     )
