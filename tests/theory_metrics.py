@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,8 @@ def measure(solution: Solution) -> dict[str, float]:
     return {
         **_collapse(features, labels, means, residuals),
         **_simplex(centred, weight, head),
+        **_worst(features, labels, logits, centred, head),
+        **_efficiencies(means @ weight.T + solution.bias, balanced, centred, head, radius),
         "nc4_mismatch": float((logits.argmax(1) != nearest).mean()),
         "nc0_row_sum": float(np.linalg.norm(weight.sum(0))),
         "centre_offset": float(np.linalg.norm(means.mean(0)) / np.linalg.norm(means, axis=1).mean()),
@@ -91,7 +93,7 @@ def _collapse(features: Array, labels: NDArray[np.int64], means: Array, residual
     within = residuals.T @ residuals / len(labels)
     between = centred.T @ centred / len(means)
     radii = np.linalg.norm(centred, axis=1)
-    variance = np.array([(residuals[labels == c] ** 2).sum(1).mean() for c in range(len(means))])
+    variance = _by_class(residuals, labels)
     pairs = list(combinations(range(len(means)), 2))
     return {
         "nc1_pinv": float(np.trace(within @ np.linalg.pinv(between, rcond=1e-6)) / len(means)),
@@ -126,6 +128,66 @@ def _simplex(centred: Array, weight: Array, head: Array) -> dict[str, float]:
         "nc3_alignment": float(((unit(weight) - unit(centred)) ** 2).sum(1).mean() / 2),
         "nc3_alignment_centred": float(((unit(head) - unit(centred)) ** 2).sum(1).mean() / 2),
     }
+
+
+def _worst(features: Array, labels: NDArray[np.int64], logits: Array, centred: Array, head: Array) -> dict[str, float]:
+    """The largest over classes or pairs where the metric of the name without `_worst` is a mean."""
+    classes, norm = len(head), np.linalg.norm
+    outputs = deviations_of_classes(logits - logits.mean(1, keepdims=True), labels)
+    between = np.stack([(logits - logits.mean(1, keepdims=True))[labels == c].mean(0) for c in range(classes)])
+    variance = _by_class(deviations_of_classes(features, labels), labels)
+    pairs = list(combinations(range(classes), 2))
+
+    def furthest(values: Array) -> float:
+        return float(np.abs(values / values.mean() - 1).max())
+
+    def angle(rows: Array) -> float:
+        return float(np.abs(cosines(rows) + 1 / (classes - 1)).max())
+
+    return {
+        "nc1_quotient_worst": float(variance.max() / (centred**2).sum(1).mean()),
+        "nc1_cdnv_worst": float(
+            max((variance[a] + variance[b]) / 2 / ((centred[a] - centred[b]) ** 2).sum() for a, b in pairs)
+        ),
+        "nc2_equinorm_worst": furthest(norm(centred, axis=1)),
+        "nc2_equinorm_w_centred_worst": furthest(norm(head, axis=1)),
+        "nc2_equiangular_worst": angle(centred),
+        "nc2_equiangular_w_centred_worst": angle(head),
+        "nc2_equidistant_worst": furthest(distances(centred)),
+        "nc3_duality_centred_worst": float(
+            np.sqrt(classes) * norm(head / norm(head) - centred / norm(centred), axis=1).max()
+        ),
+        "nc3_alignment_centred_worst": float(((unit(head) - unit(centred)) ** 2).sum(1).max() / 2),
+        "output_collapse_worst": float(_by_class(outputs, labels).max() / (deviations(between) ** 2).sum(1).mean()),
+    }
+
+
+def _efficiencies(mean_logits: Array, balanced: float, centred: Array, head: Array, radius: float) -> dict[str, float]:
+    """The six factors of `simplex_efficiency`, each the quotient of two margins that follow one another."""
+    classes, norm = len(head), np.linalg.norm
+    of_means = float((logsumexp(mean_logits, axis=1) - np.diag(mean_logits)).mean())
+    strengths, lengths = (np.linalg.svd(rows, compute_uv=False) for rows in (head, centred))
+    share = 1 / (classes - 1)
+    margins = {
+        "within": np.log(classes - 1) - np.log(np.expm1(balanced)),
+        "pairs": np.log(classes - 1) - np.log(np.expm1(of_means)),
+        "alignment": share * np.trace(head @ centred.T),
+        "isometry": share * strengths @ lengths,
+        "simplex": share * strengths[0] * lengths.sum(),
+        "norm": strengths[0] * norm(centred) / np.sqrt(classes - 1),
+        "budget": strengths[0] * radius * np.sqrt(classes / (classes - 1)),
+    }
+    return {f"efficiency_{part}": float(margins[part] / margins[after]) for part, after in pairwise(margins)}
+
+
+def deviations_of_classes(rows: Array, labels: NDArray[np.int64]) -> Array:
+    """Rows minus the mean of their class."""
+    return rows - np.stack([rows[labels == c].mean(0) for c in range(labels.max() + 1)])[labels]
+
+
+def _by_class(residuals: Array, labels: NDArray[np.int64]) -> Array:
+    """Each class's mean square of the residuals."""
+    return np.array([(residuals[labels == c] ** 2).sum(1).mean() for c in range(labels.max() + 1)])
 
 
 def _output_collapse(logits: Array, labels: NDArray[np.int64]) -> float:
