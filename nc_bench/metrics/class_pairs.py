@@ -61,8 +61,7 @@ def mean_pairs(rows: Means, cutoff: PerTrial, products: Float64[Tensor, "t k k"]
     coinciding, one_direction = torch.zeros_like(norms, dtype=torch.bool), torch.zeros_like(norms, dtype=torch.bool)
     excess, worst, longest = rows.new_zeros(3, trials)
     shortest = torch.full_like(longest, math.inf)
-    of_distances: list[Tensor] = []
-    of_closeness: list[Tensor] = []
+    of_distances, of_closeness = _Moments(), _Moments()
     table = None
     for mine, theirs in tiles(classes):
         first, second = rows[:, mine], rows[:, theirs]
@@ -86,13 +85,13 @@ def mean_pairs(rows: Means, cutoff: PerTrial, products: Float64[Tensor, "t k k"]
         excess, worst = excess + its_sum, torch.maximum(worst, its_largest)
         if apart.shape[-1] > 1 or classes == 1 or not diagonal:
             lengths = _pairs(apart, diagonal=diagonal)
-            of_distances.append(moments(lengths))
+            of_distances.add(lengths)
             if classes > 1:
                 shortest, longest = torch.minimum(shortest, lengths.amin(-1)), torch.maximum(longest, lengths.amax(-1))
-            of_closeness.append(moments(_closeness(_pairs(directions, diagonal=diagonal))))
+            of_closeness.add(_closeness(_pairs(directions, diagonal=diagonal)))
     return MeanPairs(
-        distances=_together(of_distances),
-        closeness=_together(of_closeness),
+        distances=of_distances.total,
+        closeness=of_closeness.total,
         shortest=shortest,
         longest=longest,
         cosine_excess=excess / max(classes * (classes - 1) / 2, 1),
@@ -191,8 +190,18 @@ def _mark(
     flags[:, theirs] |= found.any(-2)
 
 
-def _together(parts: list[Tensor]) -> Float64[Tensor, "t 3"]:
-    total, *others = parts
-    for other in others:
-        total = pooled_moments(total, other)
-    return total
+class _Moments:
+    """`moments` of values that come in parts.
+
+    Merged at once: a list of small tensors, each made between large ones that are freed, leaves the heap full of holes.
+    """
+
+    total: Float64[Tensor, "t 3"]
+
+    def __init__(self) -> None:
+        self._has_values = False
+
+    def add(self, values: Float64[Tensor, "t m"]) -> None:
+        part = moments(values)
+        self.total = pooled_moments(self.total, part) if self._has_values else part
+        self._has_values = True
