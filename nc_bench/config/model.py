@@ -132,11 +132,24 @@ class Mlp(_Model):
         return f"network {_dashed(self.widths)}{norm}, {ending} features{frozen}"
 
 
-class Unconstrained(_Model):
+class _SampleTable(_Model):
+    """A table of free vectors, one for every training sample, in the place of the inputs."""
+
+    takes_indices: ClassVar[bool] = True
+
+    @property
+    def is_linear(self) -> bool:
+        return False
+
+    @property
+    def uses_batch_statistics(self) -> bool:
+        return False
+
+
+class Unconstrained(_SampleTable):
     """A free feature vector per training sample instead of a network (unconstrained features)."""
 
     is_feature_table: ClassVar[bool] = True
-    takes_indices: ClassVar[bool] = True
 
     name: Literal["unconstrained"] = Field(description="Unconstrained features: a table, one row a sample.")
     widths: tuple[Width, ...] = Field(
@@ -153,26 +166,16 @@ class Unconstrained(_Model):
     def features_range(self) -> Range:
         return NONNEGATIVE if self.nonnegative else EVERYTHING
 
-    @property
-    def is_linear(self) -> bool:
-        return False
-
-    @property
-    def uses_batch_statistics(self) -> bool:
-        return False
-
     def sentence(self) -> str:
         return f"unconstrained features of width {_dashed(self.widths)}{', non-negative' if self.nonnegative else ''}"
 
 
-class DeepLinear(_Model):
+class DeepLinear(_SampleTable):
     """Linear layers without bias on a table of free vectors, one a sample: deep linear unconstrained features.
 
     Logits W_L .. W_2 H with the table H, the layers between, and the head W_L; objective.weight_decay acts on all of
     them, the table included. Dang et al. 2023 (arXiv:2301.00437).
     """
-
-    takes_indices: ClassVar[bool] = True
 
     name: Literal["deep_linear"] = Field(description="Linear layers on a table, one row a sample.")
     widths: tuple[Width, ...] = Field(
@@ -187,14 +190,6 @@ class DeepLinear(_Model):
     @property
     def features_range(self) -> Range:
         return EVERYTHING
-
-    @property
-    def is_linear(self) -> bool:
-        return False
-
-    @property
-    def uses_batch_statistics(self) -> bool:
-        return False
 
     @property
     def linear_widths(self) -> tuple[int, ...]:
