@@ -108,9 +108,14 @@ def _has_pairs(classes: int) -> bool:
     return classes % 2 == 0 and classes > 2
 
 
+def _penalty(layers: int, decay: float, per_class: int) -> tuple[float, float, float]:
+    """The penalty of singular values s of the outputs at class means is half * sum((root * s)^exponent)."""
+    return layers * decay / 2, math.sqrt(per_class), 2 / layers
+
+
 def _simplex(classes: int, layers: int, decay: float, per_class: int) -> tuple[float, float]:
     """Margin and objective."""
-    half, root, exponent = layers * decay / 2, math.sqrt(per_class), 2 / layers
+    half, root, exponent = _penalty(layers, decay, per_class)
 
     def objective(margin: float) -> float:
         return risk_at(classes, margin) + half * (classes - 1) * (root * margin) ** exponent
@@ -125,7 +130,7 @@ def _simplex(classes: int, layers: int, decay: float, per_class: int) -> tuple[f
 
 def _pairs(classes: int, layers: int, decay: float, per_class: int) -> tuple[float, float]:
     """Margin and objective."""
-    half, root, exponent = layers * decay / 2, math.sqrt(per_class), 2 / layers
+    half, root, exponent = _penalty(layers, decay, per_class)
 
     def objective(margin: float) -> float:
         return _pairs_risk(classes, margin) + half * (classes / 2) * (2 * root * margin) ** exponent
