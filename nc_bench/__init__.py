@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from nc_bench.api import Run, load_run
     from nc_bench.config import Config, load_config
     from nc_bench.geometry.moments import ClassMoments
-    from nc_bench.metrics import collapse_metrics
+    from nc_bench.metrics import CollapseAccumulator, collapse_metrics
     from nc_bench.recording import FeatureTap
     from nc_bench.theory import Prediction, predict
 
 _HOMES = {
     "ClassMoments": "nc_bench.geometry.moments",
+    "CollapseAccumulator": "nc_bench.metrics",
     "Config": "nc_bench.config",
     "FeatureTap": "nc_bench.recording",
     "Prediction": "nc_bench.theory",
@@ -28,6 +29,7 @@ _HOMES = {
 
 __all__ = [
     "ClassMoments",
+    "CollapseAccumulator",
     "Config",
     "FeatureTap",
     "Prediction",

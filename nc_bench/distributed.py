@@ -61,9 +61,10 @@ class Processes:
             return [list(tensors)]
         columns = []
         for tensor in tensors:
-            parts = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(self.size)]
-            dist.all_gather(parts, tensor.contiguous())
-            columns.append(parts)
+            sent = tensor.contiguous().to(_carrier(tensor.device, dist.get_backend_config()))
+            parts = [torch.empty_like(sent) for _ in range(self.size)]
+            dist.all_gather(parts, sent)
+            columns.append([part.to(tensor.device) for part in parts])
         return [list(row) for row in zip(*columns, strict=True)]
 
     def total(self, tensor: Tensor) -> Tensor:
@@ -174,6 +175,24 @@ def process_group() -> Iterator[Processes]:
             yield processes
         finally:
             _end_group()
+
+
+def current_group() -> Processes:
+    """All processes of torch.distributed, where the caller's own code has joined them; a group of one elsewhere."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return SINGLE_PROCESS
+    return Processes(
+        rank=dist.get_rank(),
+        size=dist.get_world_size(),
+        local_rank=int(os.environ.get("LOCAL_RANK", "0")),
+        local_size=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+    )
+
+
+def _carrier(device: torch.device, backends: str) -> torch.device:
+    """Where a tensor of this device has to be for the group to carry it; `backends` as "cpu:gloo,cuda:nccl"."""
+    carried = [pair.partition(":")[0] for pair in backends.split(",")]
+    return device if device.type in carried else torch.device(carried[0])
 
 
 def usable_cores() -> int:

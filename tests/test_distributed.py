@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nc_bench.distributed import Processes, process_group
+from nc_bench.distributed import Processes, _carrier, current_group, process_group
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,7 +37,7 @@ def test_weighted_means_of_shares_average_to_the_mean(values: list[float], size:
 
 def test_one_process_is_a_group_of_one() -> None:
     with process_group() as alone:
-        assert alone == Processes() and alone.is_rank0
+        assert alone == Processes() == current_group() and alone.is_rank0
         rows, model = torch.arange(6.0).view(3, 2), torch.nn.Linear(2, 2)
         assert alone.local_slice(7) == slice(0, 7) and alone.weight(7) == 1.0
         assert alone.total(rows) is rows and alone.concatenate(rows, 3) is rows
@@ -53,15 +53,28 @@ def fail() -> None:
     raise ValueError("as it was")
 
 
+@pytest.mark.parametrize(
+    ("device", "backends", "carrier"),
+    [
+        ("cpu", "cpu:gloo,cuda:nccl", "cpu"),
+        ("cuda:1", "cpu:gloo,cuda:nccl", "cuda:1"),
+        ("cpu", "cuda:nccl", "cuda"),
+        ("mps", "cpu:gloo", "cpu"),
+    ],
+)
+def test_what_a_backend_does_not_carry_travels_on_another_device(device: str, backends: str, carrier: str) -> None:
+    assert _carrier(torch.device(device), backends) == torch.device(carrier)
+
+
 PROGRAM = """
 import sys, torch
-from nc_bench.distributed import process_group
+from nc_bench.distributed import current_group, process_group
 from nc_bench.errors import DataError, UserError
 
 with process_group() as group:
     rank = group.rank
     rows = torch.arange(10.0).view(5, 2)
-    assert group.size == 2 and group.is_rank0 == (rank == 0)
+    assert group.size == 2 and group.is_rank0 == (rank == 0) and current_group() == group
     mine = rows[group.local_slice(5)]
     assert len(mine) == 2 + rank and torch.equal(group.concatenate(mine, 5), rows)
     assert torch.equal(group.concatenate(mine.T, 5, dim=1), rows.T)

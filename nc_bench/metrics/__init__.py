@@ -4,6 +4,7 @@ Two passes over the features: the first counts and sums classes, which gives `Cl
 `SampleSums`; `assembly` makes the metrics of both and `undefined` says which of them are NaN and why.
 """
 
+from nc_bench.metrics.accumulator import CollapseAccumulator
 from nc_bench.metrics.collapse import collapse_metrics, measure_features
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
@@ -16,6 +17,7 @@ __all__ = [
     "HEAD_NAMES",
     "METRIC_NAMES",
     "NULL_NAMES",
+    "CollapseAccumulator",
     "CollapseMetrics",
     "Head",
     "Measurement",

@@ -90,7 +90,7 @@ def pooled_moments(first: Float64[Tensor, "t 3"], second: Float64[Tensor, "t 3"]
     """`moments` of two sets as one (Chan, Golub & LeVeque 1979)."""
     (number, mean, squares), (more, its_mean, its_squares) = first.unbind(-1), second.unbind(-1)
     total, apart = number + more, its_mean - mean
-    share = more / total
+    share = more / total.clamp(min=1)
     return torch.stack([total, mean + share * apart, squares + its_squares + number * share * apart.square()], -1)
 
 

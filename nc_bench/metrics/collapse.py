@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nc_bench.geometry.arrays import Array, check_arrays, check_labels, classes_of, tensor_of
 from nc_bench.metrics.class_pairs import has_tables
-from nc_bench.metrics.gather import Gather, no_gather
+from nc_bench.metrics.gather import Gather, no_gather, sum_of
 from nc_bench.metrics.head import Head
 from nc_bench.metrics.precision import full_precision
 from nc_bench.metrics.result import CollapseMetrics
@@ -61,30 +61,48 @@ def collapse_metrics(
     mismatched lengths, labels out of range, no samples, a bias without weight, no class that has enough samples, an
     unknown `absent`, or not as many names as classes.
     """
-    if absent not in ("nan", "skip"):
-        raise ValueError(f'absent must be "nan" or "skip", got {absent!r}')
-    if isinstance(minimum_samples, bool) or not isinstance(minimum_samples, int) or minimum_samples < 1:
-        raise ValueError(f"minimum_samples must be a positive integer, got {minimum_samples!r}")
     features, labels = tensor_of("features", features), tensor_of("labels", labels)
     check_arrays(features, labels)
     if len(features) == 0:
         raise ValueError("there are no samples to measure")
     labels = labels.to(features.device, torch.int64)
-    head = _checked_head(weight, bias, features)
-    count = _number_of_classes(labels, head, classes)
+    head = checked_head(weight, bias, features)
+    count = number_of_classes(labels, head, classes)
     check_labels(labels, count)
-    if class_names is not None and len(class_names) != count:
-        raise ValueError(f"class_names holds {len(class_names)} names for {count} classes")
-    counts = torch.bincount(labels, minlength=count)
+    return measure_classes(
+        features, labels, head, count, minimum_samples=minimum_samples, absent=absent, class_names=class_names
+    )
+
+
+def measure_classes(
+    features: Float[Tensor, "n d"],
+    labels: Int64[Tensor, "n"],
+    head: Head | None,
+    classes: int,
+    *,
+    minimum_samples: int = 1,
+    absent: str = "nan",
+    class_names: Sequence[str] | None = None,
+    gather: Gather = no_gather,
+) -> CollapseMetrics:
+    """`collapse_metrics` of checked arrays, of which each of several processes may hold a share, perhaps of none."""
+    if absent not in ("nan", "skip"):
+        raise ValueError(f'absent must be "nan" or "skip", got {absent!r}')
+    if isinstance(minimum_samples, bool) or not isinstance(minimum_samples, int) or minimum_samples < 1:
+        raise ValueError(f"minimum_samples must be a positive integer, got {minimum_samples!r}")
+    if class_names is not None and len(class_names) != classes:
+        raise ValueError(f"class_names holds {len(class_names)} names for {classes} classes")
+    counts = sum_of(torch.bincount(labels, minlength=classes), gather)
     kept = (counts >= minimum_samples) | ((counts == 0) & (absent == "nan"))
     if not bool((kept & (counts > 0)).any()):
         raise ValueError(f"no class has {minimum_samples} samples or more")
     if bool(kept.all()):
-        return _named(measure_features(features[None], labels[None], classes=count, head=head).metrics[0], class_names)
+        whole = measure_features(features[None], labels[None], classes=classes, head=head, gather=gather)
+        return _named(whole.metrics[0], class_names)
     own, labels = kept[labels].nonzero()[:, 0], (kept.cumsum(0) - 1)[labels]
     part = None if head is None else head.of_classes(kept)
     metrics = measure_features(
-        features[None], labels[None], classes=int(kept.sum()), head=part, samples=own[None]
+        features[None], labels[None], classes=int(kept.sum()), head=part, gather=gather, samples=own[None]
     ).metrics[0]
     metrics.per_class["class"] = kept.nonzero()[:, 0].cpu().numpy()
     metrics.left_out = {c: int(counts[c]) for c in (~kept).nonzero()[:, 0].tolist()}
@@ -146,7 +164,7 @@ def _by_class(labels: Int64[Tensor, "t n"], samples: Int64[Tensor, "t m"] | None
     return samples.gather(1, labels.gather(1, samples).argsort(stable=True))
 
 
-def _number_of_classes(labels: Int64[Tensor, "n"], head: Head | None, classes: Any) -> int:
+def number_of_classes(labels: Int64[Tensor, "n"], head: Head | None, classes: Any) -> int:
     if classes is not None:
         classes = classes_of(classes)
     if head is not None:
@@ -158,7 +176,7 @@ def _number_of_classes(labels: Int64[Tensor, "n"], head: Head | None, classes: A
     return found
 
 
-def _checked_head(weight: Array | None, bias: Array | None, features: Float[Tensor, "n d"]) -> Head | None:
+def checked_head(weight: Array | None, bias: Array | None, features: Float[Tensor, "n d"]) -> Head | None:
     if weight is None:
         if bias is not None:
             raise ValueError("bias was given without weight")

@@ -13,3 +13,11 @@ Gather = Callable[[Sequence[Tensor]], list[list[Tensor]]]
 def no_gather(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
     """The `Gather` of a process that holds all samples: its own tensors are all there are."""
     return [list(tensors)]
+
+
+def sum_of(tensor: Tensor, gather: Gather) -> Tensor:
+    """Sum over the processes."""
+    total, *others = (part for (part,) in gather([tensor]))
+    for other in others:
+        total = total + other
+    return total

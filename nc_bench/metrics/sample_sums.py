@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from nc_bench.metrics.class_geometry import pooled_moments
+from nc_bench.metrics.class_tables import ClassTables
 from nc_bench.metrics.gather import Gather
 
 
@@ -49,6 +50,23 @@ class SampleSums:
     def feature_radius(self) -> Float64[Tensor, "t"]:
         """min(max_i |h_i|, max_i |h_i - mu|)."""
         return torch.minimum(self.largest_norm, self.largest_centred_norm)
+
+    @classmethod
+    def none(cls, tables: ClassTables) -> SampleSums:
+        """Those of no samples."""
+        per_class, directions = torch.zeros_like(tables.counts), torch.zeros_like(tables.singular)
+        number = per_class[:, 0]
+        mapped = tables.head is not None and tables.head.logits.output_map is not None
+        per_class_names = ("squared_deviation", "loss", "log_mean_exp", "correct", "output_squares")
+        numbers = ("directional", "largest_deviation", "largest_norm", "largest_centred_norm")
+        return cls(
+            **dict.fromkeys(per_class_names, per_class),
+            **dict.fromkeys((*numbers, "nearest_correct", "mismatched"), number),
+            **dict.fromkeys(("log_risk_balanced", "output_efficiency"), number - torch.inf),
+            norms=number[:, None].expand(-1, 3),
+            span_squares=directions,
+            output_shift=per_class[..., None] * per_class[:, None] if mapped else number[:, None, None],
+        )
 
     def add(self, other: SampleSums) -> None:
         """Take in the sums over other samples."""

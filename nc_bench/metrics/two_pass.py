@@ -33,7 +33,7 @@ class TwoPassMetrics:
 
     `first_pass` takes counts and class means, `second_pass` what needs them; all chunks go through the first before
     any goes through the second. The state is a few tables of K d numbers per trial, and of K^2 up to 2,048 classes,
-    however many samples there are. Beyond, chunks that hold few classes cost least.
+    however many samples there are. Beyond, chunks that hold few classes cost least. Chunks may be empty.
 
     head: without it only the metrics of the features are measured. centres: class centres for `nc4_mismatch` and
     `ncc_accuracy`, where they are not the features' own class means (the test split is judged by the training means).
@@ -56,7 +56,7 @@ class TwoPassMetrics:
 
     def first_pass(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
         """Take in a chunk's counts and class sums."""
-        largest = torch.maximum(features.amax((-2, -1)), -features.amin((-2, -1))).to(torch.float64)
+        largest = _largest(features)
         if self._first is None or self._largest is None:
             self._first, self._largest = ClassSums.none(features, self.classes), largest
         self._first.take_in(features, labels)
@@ -66,7 +66,7 @@ class TwoPassMetrics:
         """Take in what a chunk says once the class means are known."""
         if self._second is None:
             self._second = SecondPass(self._tables())
-        part = self._second.sums(features, labels)
+        part = self._second.sums(features, labels) if labels.numel() else SampleSums.none(self._second.tables)
         if self._sums is None:
             self._sums = part
         else:
@@ -101,3 +101,10 @@ class TwoPassMetrics:
         # Features with an infinity have means, and with opposite infinities among them even finite differences.
         means = torch.where(largest.isfinite()[:, None, None], in_units.means(empty=0.0), torch.nan)
         return ClassTables(means, in_units.counts, self.head, self.centres, unit)
+
+
+def _largest(features: Float[Tensor, "t n d"]) -> Float64[Tensor, "t"]:
+    """The largest |entry| of every trial, 0 of none."""
+    if not features.numel():
+        return features.new_zeros(len(features), dtype=torch.float64)
+    return torch.maximum(features.amax((-2, -1)), -features.amin((-2, -1))).to(torch.float64)

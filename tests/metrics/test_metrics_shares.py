@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from dataclasses import replace
 
 import pytest
 import torch
+from sample_shares import Group
 from torch import Tensor
 
 from nc_bench.metrics import CollapseMetrics, Head, measure_features
-
-
-class Group:
-    """A group of threads in place of processes; each gathers in turn with the others."""
-
-    def __init__(self, size: int) -> None:
-        self.barrier, self.given = Barrier(size, timeout=60), [[torch.empty(0)]] * size
-
-    def gather(self, rank: int, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-        self.given[rank] = list(tensors)
-        self.barrier.wait()
-        found = [[tensor.clone() for tensor in tensors] for tensors in self.given]
-        self.barrier.wait()
-        return found
 
 
 def problem(dtype: torch.dtype, samples: int) -> tuple[Tensor, Tensor, Head]:
@@ -55,7 +42,7 @@ def shared(features: Tensor, labels: Tensor, head: Head, cuts: Sequence[int]) ->
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
-@pytest.mark.parametrize("cuts", [[50], [1, 2], [33, 34, 100]])
+@pytest.mark.parametrize("cuts", [[50], [1, 2], [33, 34, 100], [0, 101]])
 def test_shares_of_any_size_give_the_metrics_of_all(dtype: torch.dtype, tolerance: float, cuts: list[int]) -> None:
     features, labels, head = problem(dtype, 101)
     whole = measure_features(features, labels, classes=4, head=head).metrics
@@ -78,3 +65,11 @@ def test_a_class_that_no_share_holds_is_missing_and_one_that_some_hold_is_not() 
     labels[0] = labels[0].clamp(max=2)
     for seen in shared(features, labels, head, [10]):
         assert seen[0].reasons["nc1_pinv"] == "class 3 without samples" and not seen[1].reasons
+
+
+def test_outputs_that_are_bounded_and_a_share_of_none() -> None:
+    features, labels, head = problem(torch.float64, 40)
+    head = replace(head, output_map=lambda outputs: outputs.clamp(-3, 3))
+    whole = measure_features(features, labels, classes=4, head=head).metrics
+    for seen in shared(features, labels, head, [0]):
+        assert repr(seen) == repr(whole) and all(metrics["risk"] == metrics["risk"] for metrics in seen)
