@@ -129,6 +129,23 @@ def test_the_optimiser_grid_is_as_large_as_the_published_one() -> None:
     assert len(grid_of(FOLDER / "optimisers.yaml").trials) >= 3888
 
 
+@pytest.mark.parametrize("name", sorted(ANSWERS))
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_cell_whose_runs_all_diverged_supports_nothing(name: str, place: int) -> None:
+    outcome = made_outcome(next(path for path in FILES if path.stem.removesuffix("_mnist") == name))
+    study = outcome.study
+    lost = (outcome.runs[list(outcome.columns)] == outcome.runs[list(outcome.columns)].iloc[place]).all(axis=1)
+    outcome.runs.loc[lost, "state"] = "diverged"
+    outcome.runs.loc[lost, list(study.measures)] = float("nan")
+    gone = outcome.curves.set_index([*outcome.columns, "seed"]).index.isin(
+        outcome.runs[lost].set_index([*outcome.columns, "seed"]).index
+    )
+    outcome.curves.loc[gone, list(study.measures)] = float("nan")
+    answer = answered(outcome)
+    assert isinstance(answer, str) or answer.verdict is not Verdict.SUPPORTED
+    assert answer_page(outcome, answer, "command")
+
+
 def test_runs_that_are_missing_are_no_answer() -> None:
     outcome = made_outcome(FOLDER / "fixed_head.yaml")
     outcome.runs.loc[:2, "state"] = ["failed", "pending", "pending"]

@@ -37,7 +37,7 @@ def clock(evidence: Evidence) -> Answer:
         means = (*map(digits, spreads[rate]), *reached, digits(float(np.mean(predicted))))
         rows.append((f"{rate:g}", str(start), str(end), *means, interval(deviations[rate])))
     verdict = all_of([within(deviation) for deviation in deviations.values()])
-    worst = max(deviations.values(), key=lambda found: abs(found.mean))
+    worst = max(deviations.values(), key=lambda found: -1 if math.isnan(found.mean) else abs(found.mean))
     what = {
         Verdict.SUPPORTED: "margins keep to the clock",
         Verdict.REFUTED: "margins are not on the clock at every learning rate",
@@ -69,7 +69,9 @@ def margin(risk: pd.DataFrame) -> pd.DataFrame:
 
 
 def margin_after(start: float, time: float, per_class: int) -> float:
-    """By predict("gradient_flow")."""
+    """By predict("gradient_flow"); NaN where nothing was reached from which time could go on."""
+    if math.isnan(start):
+        return math.nan
     found = predict("gradient_flow", classes=CLASSES, per_class=per_class, time=time, start_margin=start)
     value = found.values["margin"]
     assert isinstance(value, float)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nc_bench.sweeps.studies.evidence import Answer, Evidence, Verdict, all_of, interval
 from nc_bench.text import listed
 from nc_bench.theory.cyclic_orbits import best_cyclic_orbit
@@ -22,15 +24,13 @@ def depth_of_table(evidence: Evidence) -> Answer:
             decay = evidence.config(K=classes, L=layers).objective.weight_decay
             orbit = best_cyclic_orbit(classes=classes, layers=layers, decay=decay)
             simplex, pairs = simplex_and_pairs(classes, layers, decay)
-            values = evidence.values("objective", K=classes, L=layers)
-            verdict = _near(float(values.min()) / orbit.objective - 1)
+            least, rank = _best_start(evidence, classes, layers)
+            verdict = _near(least / orbit.objective - 1)
             if classes in JUDGED:
                 parts.append(verdict)
             if simplex <= orbit.objective * (1 + NEAR):
                 kept += 1
-            best = values.idxmin()
-            rank = evidence.values("effective rank", K=classes, L=layers)[best]
-            numbers = (simplex, pairs, orbit.objective, float(values.min()))
+            numbers = (simplex, pairs, orbit.objective, least)
             found = (*(f"{number:.6f}" for number in numbers), listed([str(f) for f in orbit.frequencies]))
             judged = str(verdict) if classes in JUDGED else "not judged"
             rows.append((str(classes), str(layers), *found, str(orbit.rank), f"{rank:.2f}", judged))
@@ -54,6 +54,15 @@ def depth_of_table(evidence: Evidence) -> Answer:
         ),
         rows=tuple(rows),
     )
+
+
+def _best_start(evidence: Evidence, classes: int, layers: int) -> tuple[float, float]:
+    """The least objective over the starts and the effective rank of that one; NaN if all starts diverged."""
+    starts = evidence.values("objective", K=classes, L=layers).dropna()
+    if starts.empty:
+        return math.nan, math.nan
+    ranks = evidence.values("effective rank", K=classes, L=layers)
+    return float(starts.min()), float(ranks[starts.idxmin()])
 
 
 def _near(excess: float) -> Verdict:
