@@ -7,6 +7,7 @@ from pydantic import Field
 
 from nc_bench.config.base import Section
 from nc_bench.config.values import (
+    ClassColumns,
     Count,
     Flag,
     KeptFeatures,
@@ -102,6 +103,25 @@ class Record(Section):
         default=False,
         description="Whether the stable ranks |A|_F^2/|A|_op^2 of the features' deviations from their class means and "
         "of the weight that reads them are measured too, at every recorded layer.",
+    )
+    per_class: ClassColumns = Field(
+        default=(),
+        description="Numbers of every class that become columns, as accuracy_class_0, accuracy_class_1, ..: a list of "
+        "accuracy, cosine, mean_norm, risk, variance and weight_norm.",
+    )
+    correct_only: Flag = Field(
+        default=False,
+        description="Whether the metrics of the samples that the model classifies correctly are measured too, as rows "
+        "of the splits train_correct and test_correct.",
+    )
+    kernel_share: Flag = Field(
+        default=False,
+        description="Whether the share of the features that lies in the kernel of the head's weight is measured too.",
+    )
+    hull_overlap: Flag = Field(
+        default=False,
+        description="Whether the share of the pairs of classes whose convex hulls meet is measured too, at every "
+        "recorded layer, on the training split after the last epoch; a linear programme for each pair.",
     )
     features: KeptFeatures = Field(
         default=False,

@@ -126,6 +126,8 @@ RecordedLayers = Annotated[
     Discriminator(_listed_or_named),
 ]
 SplitNames = Annotated[tuple[Literal["train", "test"], ...], Field(min_length=1), AfterValidator(_distinct)]
+ClassQuantity = Literal["accuracy", "cosine", "mean_norm", "risk", "variance", "weight_norm"]
+ClassColumns = Annotated[tuple[ClassQuantity, ...], AfterValidator(_distinct)]
 KeptFeatures = Annotated[
     Annotated[Flag, Tag("flag")] | Annotated[SplitNames, Tag("listed")], Discriminator(_flag_or_listed)
 ]

@@ -1,4 +1,4 @@
-"""What several layers say together: the law of equi-separation, what a weight reads of its input, stable ranks.
+"""What layers and weights say together: the law of equi-separation, what a weight reads of its input, stable ranks.
 
 Definitions, nulls and sources: docs/metrics.md, "Through the layers".
 """
@@ -76,6 +76,25 @@ def stable_rank(matrix: Float64[Tensor, "n d"]) -> float:
     scaled = matrix / unit_for(largest)
     gram = scaled.mT @ scaled if scaled.shape[0] >= scaled.shape[1] else scaled @ scaled.mT
     return float(gram.trace() / torch.linalg.eigvalsh(gram)[-1])
+
+
+def kernel_share(features: Float64[Tensor, "n d"], weight: Float64[Tensor, "k d"]) -> float:
+    """sum_i |P h_i|^2 / sum_i |h_i|^2, P the projection onto the kernel of Wc, the weight minus its mean row.
+
+    So much of the features changes no difference of two outputs. 0 at a collapsed optimum centred at 0, and where Wc
+    has rank d; NaN where all features are zero, all rows of the weight are equal, or something is not finite.
+    """
+    largest, heaviest = features.abs().amax(), weight.abs().amax()
+    if not (bool(largest.isfinite()) and bool(heaviest.isfinite()) and largest > 0):
+        return math.nan
+    scaled, rows = features / unit_for(largest), (weight / unit_for(heaviest))[None]
+    basis = _directions(centred(rows)[0], float(rank_cutoff(rows)))
+    if not len(basis):
+        return math.nan
+    if len(basis) == weight.shape[-1]:
+        return 0.0
+    unread = scaled - (scaled @ basis.mT) @ basis
+    return float(unread.square().sum() / scaled.square().sum())
 
 
 def random_angles(directions: int, rank: int, width: int) -> tuple[float, float]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from nc_bench.config import Record
 from nc_bench.metrics import CollapseMetrics
 from nc_bench.metrics.depth import (
     equi_separation,
+    kernel_share,
     mean_directions,
     principal_angles,
     random_angles,
@@ -19,15 +21,20 @@ from nc_bench.metrics.depth import (
     row_directions,
     stable_rank,
 )
+from nc_bench.metrics.hulls import hull_overlap
 from nc_bench.runs.directory import PENULTIMATE
 
 SEPARATION = ("equi_separation_slope", "equi_separation_correlation")
 ANGLES = ("next_weight_angle_mean", "next_weight_angle_largest")
 RANKS = ("stable_rank_within", "stable_rank_next_weight")
-DEPTH_NAMES = (*SEPARATION, *ANGLES, *RANKS)
-"""In the order of the columns. The first two only at the penultimate layer, the last two only on request."""
+KERNEL, HULLS = "kernel_share", "hull_overlap"
+DEPTH_NAMES = (*SEPARATION, *ANGLES, *RANKS, KERNEL, HULLS)
+"""In the order of the columns. The first two and kernel_share only at the penultimate layer, the last four only on
+request, and hull_overlap after the last epoch."""
 
 NOT_READ = "no linear layer reads this layer's output as it is"
+MIN_CLASSES = 2
+NOT_KEPT = "the features do not fit in memory"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +63,13 @@ def depth_columns(
     layers: Mapping[str, LayerRecording],
     readers: Mapping[str, Float64[Tensor, "t o d"] | None],
     labels: Int64[Tensor, "t n"],
+    record: Record,
     *,
-    stable_ranks: bool,
+    hulls: bool,
 ) -> dict[str, list[DepthColumns]]:
-    """For every layer and trial: none where only the penultimate layer is recorded, except for stable ranks.
+    """For every layer and trial: where only the penultimate layer is recorded, none but what `record` asks for.
 
-    readers: the weight that reads each layer, in the order of depth.
+    readers: the weight that reads each layer, in the order of depth. hulls: whether convex hulls are looked at.
     """
     trials, several = range(len(labels)), len(layers) > 1
     columns = {name: [DepthColumns() for _ in trials] for name in layers}
@@ -75,23 +83,29 @@ def depth_columns(
                 column.add(SEPARATION, tuple(values), reason)
             if several:
                 column.add(ANGLES, *_angles(layer, its_weight, trial))
-            if stable_ranks:
+            if record.stable_ranks:
                 column.add(RANKS[:1], *_rank_within(layer, labels, trial))
                 column.add(RANKS[1:], *_rank_of_weight(its_weight))
+            if record.kernel_share and name == PENULTIMATE and its_weight is not None:
+                column.add((KERNEL,), *_kernel_share(layer, its_weight, trial))
+            if hulls:
+                column.add((HULLS,), *_hull_overlap(layer, labels, trial))
     return columns
 
 
 def depth_nulls(
-    classes: int, width: int, samples: int, reader: Float64[Tensor, "t o d"] | None, *, stable_ranks: bool
+    classes: int, width: int, samples: int, reader: Float64[Tensor, "t o d"] | None, record: Record, *, is_last: bool
 ) -> dict[str, float]:
-    """What random class means and a random weight score at a layer of this width, by column."""
+    """What random class means, features and a random weight score at a layer of this width, by column."""
     nulls: dict[str, float] = {}
-    if stable_ranks:
+    if record.kernel_share and is_last:
+        nulls[KERNEL] = max(0.0, 1 - (classes - 1) / width)
+    if record.stable_ranks:
         nulls[RANKS[0]] = random_stable_rank(samples, width)
     if reader is not None:
         rows = reader.shape[-2]
         nulls |= dict(zip(ANGLES, random_angles(classes - 1, rows, width), strict=True))
-        if stable_ranks:
+        if record.stable_ranks:
             nulls[RANKS[1]] = random_stable_rank(rows, width)
     return {name: value for name, value in nulls.items() if not math.isnan(value)}
 
@@ -112,7 +126,7 @@ def _angles(layer: LayerRecording, weight: Float64[Tensor, "o d"] | None, trial:
 
 def _rank_within(layer: LayerRecording, labels: Int64[Tensor, "t n"], trial: int) -> tuple[tuple[float, ...], str]:
     if layer.features is None:
-        return (math.nan,), "the features do not fit in memory"
+        return (math.nan,), NOT_KEPT
     own = layer.features[trial].double() - layer.class_means[trial][labels[trial]]
     return (stable_rank(own),), "the deviations from the class means are all zero, or not finite"
 
@@ -121,3 +135,19 @@ def _rank_of_weight(weight: Float64[Tensor, "o d"] | None) -> tuple[tuple[float,
     if weight is None:
         return (math.nan,), NOT_READ
     return (stable_rank(weight),), "the weight is zero or not finite"
+
+
+def _kernel_share(layer: LayerRecording, weight: Float64[Tensor, "k d"], trial: int) -> tuple[tuple[float, ...], str]:
+    if layer.features is None:
+        return (math.nan,), NOT_KEPT
+    share = kernel_share(layer.features[trial].double(), weight)
+    return (share,), "all features are zero, all rows of the weight are equal, or something is not finite"
+
+
+def _hull_overlap(layer: LayerRecording, labels: Int64[Tensor, "t n"], trial: int) -> tuple[tuple[float, ...], str]:
+    if layer.features is None:
+        return (math.nan,), NOT_KEPT
+    features = layer.features[trial]
+    if not features.isfinite().all() or len(labels[trial].unique()) < MIN_CLASSES:
+        return (math.nan,), "the features are not finite, or of one class"
+    return (hull_overlap(features, labels[trial]),), ""

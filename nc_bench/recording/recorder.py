@@ -14,8 +14,9 @@ from nc_bench.config import Config
 from nc_bench.constraints import ConstraintResiduals
 from nc_bench.data import Images, select_rows
 from nc_bench.distributed import SINGLE_PROCESS, Processes
-from nc_bench.metrics import Head, Measurement, TwoPassMetrics, measure_features
+from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoPassMetrics, measure_features
 from nc_bench.models import Classifier
+from nc_bench.recording.correct import correct_metrics
 from nc_bench.recording.depth import DepthColumns, LayerRecording, depth_columns
 from nc_bench.recording.stages import Stage
 from nc_bench.recording.tap import FeatureTap, eval_mode
@@ -44,11 +45,13 @@ class Recording:
 
     layers: by name, the penultimate first, the others in the order in which they run. residuals: by how much each
     constraint is violated, by name, one number per trial. depth: what the layers say together, by layer and trial.
+    correct: with `record.correct_only` the metrics of the samples that each trial classifies correctly, else empty.
     """
 
     layers: dict[str, LayerRecording]
     residuals: dict[str, list[float]]
     depth: dict[str, list[DepthColumns]]
+    correct: list[CollapseMetrics]
 
     @property
     def penultimate(self) -> LayerRecording:
@@ -95,8 +98,14 @@ class Recorder:
         return split.labels.numel() * sum(self.widths.values()) * torch.float64.itemsize <= self.budget
 
     @torch.no_grad()
-    def record(self, split: Split, centres: Mapping[str, Float64[Tensor, "t k _"]] | None = None) -> Recording:
-        """Every metric on this split; `centres` are those of the training split when the test split is measured."""
+    def record(
+        self, split: Split, centres: Mapping[str, Float64[Tensor, "t k _"]] | None = None, *, hulls: bool = False
+    ) -> Recording:
+        """Every metric on this split; `centres` are those of the training split when the test split is measured.
+
+        hulls: whether this is where `record.hull_overlap` asks for convex hulls.
+        """
+        record = self.configs[0].record
         head = Head(
             weight=self.model.head.weight.detach().double(),
             bias=None if self.model.head.bias is None else self.model.head.bias.detach().double(),
@@ -107,8 +116,12 @@ class Recorder:
         with eval_mode(self.model):
             measure = self._from_memory if self.keeps(split) else self._computed_twice
             layers = measure(split, head, centres or {}, residuals)
-        depth = depth_columns(layers, self.readers(), split.labels, stable_ranks=self.configs[0].record.stable_ranks)
-        return Recording(layers=layers, residuals=residuals.compute(head.weight), depth=depth)
+        depth = depth_columns(layers, self.readers(), split.labels, record, hulls=hulls and record.hull_overlap)
+        correct = []
+        if record.correct_only:
+            its_centres = (centres or {}).get(PENULTIMATE)
+            correct = correct_metrics(layers[PENULTIMATE].features, split.labels, head, its_centres)
+        return Recording(layers=layers, residuals=residuals.compute(head.weight), depth=depth, correct=correct)
 
     def readers(self) -> dict[str, Float64[Tensor, "t o d"] | None]:
         """The weight that reads each layer, None where that is no linear layer; in the order of depth."""

@@ -25,6 +25,9 @@ FEATURES, FIGURES = "features", "figures"
 PENULTIMATE = "penultimate"
 """What rows call the layer whose features are the head's input."""
 
+CORRECT = "_correct"
+"""What follows the name of a split in rows of its correctly classified samples."""
+
 
 class OtherWriter(RunError):
     """Another process has written into this run, so that this one has to end and leave it alone."""
@@ -58,6 +61,11 @@ VERDICT_COLUMNS: dict[str, type] = get_type_hints(Verdict)
 def feature_file(run: Path, epoch: int, split: str) -> Path:
     """Where the features of a split at an epoch are kept."""
     return run / FEATURES / f"features-{epoch:05d}-{split}.safetensors"
+
+
+def class_column(name: str, label: int) -> str:
+    """The column of rows that holds a number of one class."""
+    return f"{name}_class_{label}"
 
 
 def class_file(run: Path, epoch: int) -> Path:

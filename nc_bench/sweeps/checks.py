@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import get_args
 
 from nc_bench.config import ConfigError
+from nc_bench.config.values import ClassQuantity
 from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
-from nc_bench.runs.directory import PENULTIMATE
+from nc_bench.recording.depth import DEPTH_NAMES, HULLS, KERNEL
+from nc_bench.runs.directory import CORRECT, PENULTIMATE
 from nc_bench.sweeps.collect import PREDICTED_RISK
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.labels import form_of, named
@@ -19,6 +22,8 @@ from nc_bench.verdicts.rest import STATIONARITY
 
 COLUMNS = ("objective", "learning_rate", "gradient_norm", STATIONARITY)
 """Columns of rows besides METRIC_NAMES that a study may ask for."""
+
+CLASS_QUANTITIES: tuple[str, ...] = get_args(ClassQuantity)
 
 
 def check_study(grid: Grid, path: Path) -> None:
@@ -32,8 +37,10 @@ def _problems(study: Study, grid: Grid) -> Iterator[str]:
     for name, measure in study.measures.items():
         if name in RESERVED or name in grid.columns:
             yield f"measures.{name}: tables have a column '{name}' already; give it another name"
-        yield from _unknown(f"measures.{name}.metric", [measure.metric], [*METRIC_NAMES, *COLUMNS, PREDICTED_RISK])
+        known = (*METRIC_NAMES, *COLUMNS, *DEPTH_NAMES, PREDICTED_RISK) if measure.classes is None else CLASS_QUANTITIES
+        yield from _unknown(f"measures.{name}.metric", [measure.metric], known)
         yield from _unmeasured(f"measures.{name}", measure, grid)
+        yield from _unrequested(f"measures.{name}", measure, grid)
     yield from _unknown("rows", study.rows, grid.columns)
     hidden = [column for column in grid.columns if column not in study.rows]
     if hidden and study.match is None:
@@ -67,6 +74,17 @@ def _unmeasured(place: str, measure: Measure, grid: Grid) -> Iterator[str]:
         yield f"{place}.layer: {measure.layer} given, which no trial records (record.layers)"
     elif measure.metric in HEAD_NAMES or measure.metric in COLUMNS:
         yield f"{place}.layer: {measure.layer} given, but {measure.metric} is measured at the {PENULTIMATE} layer only"
+
+
+def _unrequested(place: str, measure: Measure, grid: Grid) -> Iterator[str]:
+    """Says what has to be asked for in `record`, and some trial does not ask for."""
+    records = [config.record for config in grid.trials.values()]
+    if measure.classes is not None and not all(measure.metric in record.per_class for record in records):
+        yield f"{place}.classes: needs record.per_class: [{measure.metric}] in every trial"
+    if measure.split.endswith(CORRECT) and not all(record.correct_only for record in records):
+        yield f"{place}.split: {measure.split} given, which needs record.correct_only: true in every trial"
+    if measure.metric in (KERNEL, HULLS) and not all(getattr(record, measure.metric) for record in records):
+        yield f"{place}.metric: {measure.metric} needs record.{measure.metric}: true in every trial"
 
 
 def _unknown(place: str, names: Collection[str], known: Collection[str]) -> Iterator[str]:

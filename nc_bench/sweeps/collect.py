@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from nc_bench.config import Config
-from nc_bench.runs.directory import MANIFEST
+from nc_bench.runs.directory import MANIFEST, class_column
 from nc_bench.runs.load import run_rows
 from nc_bench.runs.manifest import read_manifest
 from nc_bench.sweeps.comparison import step_of
@@ -96,7 +96,7 @@ class _Trial:
                 last[name] = _predicted_risk(path) if rows else math.nan
                 continue
             place = by_place.get((measure.split, measure.layer), {})
-            values = [_number(place.get(row["epoch"], {}).get(measure.metric)) for row in self.curve]
+            values = [measured(place.get(row["epoch"], {}), measure) for row in self.curve]
             if measure.stays_above is not None:
                 epochs = [row["epoch"] for row in self.curve]
                 last[name], last[step_of(name)] = first_epoch_above(epochs, values, measure.stays_above)
@@ -139,6 +139,14 @@ def _predicted_risk(path: Path) -> float:
     """What theory predicts for the run's risk; NaN where it predicts none."""
     claims = read_judged_run(path).predictions
     return next(iter(claims["predicted"][claims["name"] == "risk"]), math.nan)
+
+
+def measured(row: Mapping[str, Any], measure: Measure) -> float:
+    """What a row says of the measure; NaN where it, or one of its classes, has no number."""
+    if measure.classes is None:
+        return _number(row.get(measure.metric))
+    numbers = [_number(row.get(class_column(measure.metric, label))) for label in measure.classes]
+    return math.fsum(numbers) / len(numbers)
 
 
 def _number(value: Any) -> float:

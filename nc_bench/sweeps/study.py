@@ -7,15 +7,21 @@ from typing import Any, Literal
 from pydantic import Field
 
 from nc_bench.config.base import Section
-from nc_bench.config.values import Flag, Number
+from nc_bench.config.values import Flag, NonNegativeInteger, Number
 
 
 class Measure(Section):
     """A column of the results: a number per run, at its last recorded epoch."""
 
     metric: str = Field(description="Name in metrics.csv, or predicted_risk: what theory predicts for the run.")
-    split: Literal["train", "test"] = Field(default="train", description="Which split.")
+    split: Literal["train", "test", "train_correct", "test_correct"] = Field(
+        default="train", description="Which split; *_correct: its correctly classified samples (record.correct_only)."
+    )
     layer: str = Field(default="penultimate", description="Which layer's features.")
+    classes: tuple[NonNegativeInteger, ...] | None = Field(
+        default=None,
+        description="If given, the measure is the mean over these classes of a number per class (record.per_class).",
+    )
     stays_above: Number | None = Field(
         default=None,
         description="If given, the measure is the first recorded epoch from which on the metric stays at this value or "

@@ -146,13 +146,15 @@ def _record(
 ) -> list[int]:
     """Measure both splits and hand on these trials' rows; returns those without rows: their risk is not finite."""
     began = time.perf_counter()
-    train, split = recorder.record(ensemble.train_split()), ensemble.test_split()
+    epoch = ensemble.step_count // ensemble.steps_per_epoch
+    is_last = epoch == ensemble.configs[0].training.epochs
+    train, split = recorder.record(ensemble.train_split(), hulls=is_last), ensemble.test_split()
     test = None if split is None else recorder.record(split, centres=train.centres)
     finite = [trial for trial in trials if math.isfinite(train.penultimate.metrics[trial]["risk"])]
     rows = rows_of_recording(ensemble, train, test, {trial: seconds(trial) for trial in finite})
     hooks.measured((now := time.perf_counter()) - began)
     if rows:
         hooks.rows(rows)
-        hooks.recorded(ensemble.step_count // ensemble.steps_per_epoch, finite, train, test)
+        hooks.recorded(epoch, finite, train, test)
     hooks.measured(time.perf_counter() - now)
     return [trial for trial in trials if trial not in rows]

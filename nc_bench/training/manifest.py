@@ -84,10 +84,10 @@ def provenance(device: torch.device) -> dict[str, Any]:
 def _layers(recorder: Recorder, samples: int) -> dict[str, Any]:
     """Width of every recorded layer, and what random class means of this width score where that can be said."""
     found, readers = {}, recorder.readers()
-    stable_ranks = recorder.configs[0].record.stable_ranks
+    record, last = recorder.configs[0].record, list(readers)[-1]
     for name, width in recorder.widths.items():
         null = null_baseline(recorder.classes, width) if width <= WIDEST_NULL else {}
-        depth = depth_nulls(recorder.classes, width, samples, readers[name], stable_ranks=stable_ranks)
+        depth = depth_nulls(recorder.classes, width, samples, readers[name], record, is_last=name == last)
         found[name] = {"width": width, "null": {key: null[key] for key in DEPTH_NULLS if key in null} | depth}
     return found
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nc_bench.metrics import CollapseMetrics
 from nc_bench.recording import Recording
-from nc_bench.runs.directory import PENULTIMATE
+from nc_bench.runs.directory import CORRECT, PENULTIMATE, class_column
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.stationarity import stationarity_residuals
 
@@ -60,19 +61,43 @@ def _rows(
     seconds: float,
     columns: Mapping[str, float | None],
 ) -> list[Row]:
-    """A row per layer, the penultimate first; only this one has columns besides the metrics of the features."""
-    own = {**columns, **{name: values[trial] for name, values in recording.residuals.items()}}
-    return [
-        {
-            "epoch": ensemble.step_count // ensemble.steps_per_epoch,
-            "step": ensemble.step_count,
-            "split": split,
-            "layer": name,
-            **layer.metrics[trial],
-            **(own if name == PENULTIMATE else {}),
-            **recording.depth[name][trial].values,
-            "seconds": seconds,
-            "reasons": {**layer.metrics[trial].reasons, **recording.depth[name][trial].reasons},
-        }
-        for name, layer in recording.layers.items()
-    ]
+    """A row per layer, the penultimate first; only this one has columns besides the metrics of the features.
+
+    With `record.correct_only` a row of the correctly classified samples comes last, as a split of its own.
+    """
+    residuals = {name: values[trial] for name, values in recording.residuals.items()}
+    per_class = ensemble.configs[trial].record.per_class
+    step = ensemble.step_count
+    where = {"epoch": step // ensemble.steps_per_epoch, "step": step}
+    rows = []
+    for name, layer in recording.layers.items():
+        metrics, depth = layer.metrics[trial], recording.depth[name][trial]
+        own, reasons = class_columns(metrics, per_class) if name == PENULTIMATE else ({}, {})
+        rows.append({
+            **where, "split": split, "layer": name, **metrics,
+            **({**columns, **residuals} if name == PENULTIMATE else {}), **depth.values, **own,
+            "seconds": seconds, "reasons": {**metrics.reasons, **depth.reasons, **reasons},
+        })  # fmt: skip
+    if recording.correct:
+        metrics = recording.correct[trial]
+        own, reasons = class_columns(metrics, per_class)
+        rows.append({
+            **where, "split": f"{split}{CORRECT}", "layer": PENULTIMATE, **metrics, **own,
+            "seconds": seconds, "reasons": {**metrics.reasons, **reasons},
+        })  # fmt: skip
+    return rows
+
+
+def class_columns(metrics: CollapseMetrics, names: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
+    """The columns that `record.per_class` asks for, a number of every class, and why some are NaN."""
+    values = {
+        class_column(name, label): float(value)
+        for name in names
+        for label, value in enumerate(metrics.per_class.get(name, ()))
+    }
+    reasons = {
+        column: "the class has no samples, or its number is undefined"
+        for column, value in values.items()
+        if math.isnan(value)
+    }
+    return values, reasons

@@ -108,6 +108,11 @@ from nc_bench.config import load_config
             "model={name: deep_linear, widths: [8]}",
             "model.widths: [8] given, should have at least 2 entries",
         ),
+        (
+            "record.per_class=[recall]",
+            "record.per_class.0: recall given, should be accuracy, cosine, mean_norm, risk, variance or weight_norm",
+        ),
+        ("record.per_class=[risk, risk]", "record.per_class: [risk, risk] given, should not repeat a name"),
         ("record.stable_ranks=often", "record.stable_ranks: often given, should be true or false"),
         ("constraints.features.p=.9", "constraints.features.p: 0.9 given, should be greater than or equal to 1"),
         ("constraints.features.p=.nan", "constraints.features.p: .nan given, should be greater than or equal to 1"),

@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import subspace_angles
+from scipy.linalg import null_space, subspace_angles
 from scipy.stats import pearsonr
 
 from nc_bench.geometry.simplex import simplex_vertices
 from nc_bench.metrics.depth import (
     equi_separation,
+    kernel_share,
     mean_directions,
     principal_angles,
     random_angles,
@@ -112,3 +113,27 @@ def test_the_null_is_what_random_subspaces_score(directions: int, rank: int, wid
 def test_the_null_of_the_stable_rank_is_near_that_of_random_matrices() -> None:
     found = np.mean([stable_rank(draw(seed, 200, 60)) for seed in range(20)])
     assert random_stable_rank(200, 60) == pytest.approx(found, rel=0.06)
+
+
+@pytest.mark.parametrize("shape", [(4, 9), (9, 4), (3, 3), (2, 30)])
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_the_kernel_share_is_scipys(shape: tuple[int, int], scale: float) -> None:
+    features, weight = draw(1, 50, shape[1]), draw(2, *shape)
+    kernel = null_space((weight - weight.mean(0)).numpy())
+    expected = np.linalg.norm(features.numpy() @ kernel) ** 2 / np.linalg.norm(features.numpy()) ** 2
+    common = 7 * torch.ones(shape[0], 1, dtype=torch.float64)  # softmax does not see it
+    assert kernel_share(features * scale, (weight + common) * scale) == pytest.approx(expected, rel=1e-10, abs=1e-20)
+
+
+def test_kernel_shares_that_are_known() -> None:
+    vertices = simplex_vertices(5, 16, generator=torch.Generator().manual_seed(0))
+    assert kernel_share(vertices, vertices) < 1e-28
+    outside = torch.linalg.svd(vertices).Vh[-1]
+    assert kernel_share(vertices + 3 * outside, vertices) == pytest.approx(9 / 10, rel=1e-12)
+    assert kernel_share(draw(0, 7, 3), draw(1, 5, 3)) == 0
+    for features, weight in (
+        (0 * vertices, vertices),
+        (vertices, vertices[:1].expand(5, 16)),
+        (vertices / 0, vertices),
+    ):
+        assert math.isnan(kernel_share(features, weight))

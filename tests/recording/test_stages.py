@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from nc_bench import FeatureTap, collapse_metrics
 from nc_bench.config import Config, ConfigError, Record
 from nc_bench.metrics import HEAD_NAMES, METRIC_NAMES
+from nc_bench.metrics.depth import kernel_share
+from nc_bench.metrics.hulls import hull_overlap
 from nc_bench.models import Classifier
 from nc_bench.models.layers import StackedLinear
 from nc_bench.recording import Recorder, Split, recorded_stages, recorder
@@ -301,3 +303,23 @@ def test_without_further_layers_nothing_is_added_and_undefined_columns_say_why()
     assert list(values) == ["stable_rank_within", "stable_rank_next_weight"]
     unkept = recorder_of(ranks, budget=0).record(ranks.train_split()).depth["penultimate"][0]
     assert unkept.reasons == {"stable_rank_within": "the features do not fit in memory"}
+
+
+def test_kernel_share_and_hull_overlap_come_on_request() -> None:
+    chosen = {"layers": "all", "kernel_share": True, "hull_overlap": True}
+    ensemble = trained(*(config(model=PLAIN, seed=seed, record=chosen) for seed in (0, 1)))
+    recorder, split = recorder_of(ensemble), ensemble.train_split()
+    before, last = recorder.record(split), recorder.record(split, hulls=True)
+    for trial in (0, 1):
+        assert "hull_overlap" not in before.depth["layer1"][trial].values
+        assert "kernel_share" not in last.depth["layer1"][trial].values
+        for name, layer in last.layers.items():
+            assert layer.features is not None
+            expected = hull_overlap(layer.features[trial], split.labels[trial])
+            assert last.depth[name][trial].values["hull_overlap"] == expected
+        features, weight = last.penultimate.features, ensemble.model.head.weight[trial].detach().double()
+        assert features is not None
+        share = last.depth["penultimate"][trial].values["kernel_share"]
+        assert share == kernel_share(features[trial].double(), weight) and 0 < share < 1
+    without = recorder_of(ensemble, budget=0).record(split, hulls=True).depth["penultimate"][0]
+    assert {"kernel_share", "hull_overlap"} <= set(without.reasons)

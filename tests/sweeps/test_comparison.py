@@ -10,8 +10,9 @@ import pytest
 
 from nc_bench.errors import ConfigError
 from nc_bench.statistics import holm, unpaired_difference
-from nc_bench.sweeps.collect import first_epoch_above
+from nc_bench.sweeps.collect import first_epoch_above, measured
 from nc_bench.sweeps.comparison import cell_statistics, difference_table, matched_runs, step_of
+from nc_bench.sweeps.study import Measure
 from nc_bench.sweeps.tables import difference_markdown, latex_table, markdown_table
 
 RUNS = pd.DataFrame(
@@ -128,3 +129,10 @@ def test_differences_are_written_with_their_adjusted_p() -> None:
     table = pd.DataFrame(rows, columns=["arm", "measure", "paired", "mean", "low", "high", "p_value", "p_holm"])
     written = difference_markdown(table, ["arm"]).splitlines()[2]
     assert written == "| b | 1 [0.5, 1.5], p &lt; .001 | 1 [-0.5, 2.5], p = 0.200 | 1 |"
+
+
+def test_a_measure_of_some_classes_is_the_mean_of_their_numbers() -> None:
+    row = {"accuracy": 0.5, "accuracy_class_0": 1.0, "accuracy_class_1": 0.75, "accuracy_class_2": None}
+    for classes, expected in ((None, 0.5), ((1,), 0.75), ((0, 1), 0.875), ((1, 2), math.nan), ((0, 3), math.nan)):
+        found = measured(row, Measure(metric="accuracy", classes=classes))
+        assert found == pytest.approx(expected, nan_ok=True)

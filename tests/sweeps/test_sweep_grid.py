@@ -209,6 +209,41 @@ def test_a_study_that_does_not_fit_its_grid(tmp_path: Path, change: dict[str, An
     assert lines_of(write_sweep(tmp_path, arms=ARMS, study={**STUDY, **change})) == [line]
 
 
+@pytest.mark.parametrize(
+    ("measure", "record", "line"),
+    [
+        (
+            {"metric": "accuracy", "classes": [1]},
+            {"record.per_class": ["accuracy"]},
+            "classes: needs record.per_class: [accuracy] in every trial",
+        ),
+        (
+            {"metric": "nc1_quotient", "split": "test_correct"},
+            {"record.correct_only": True},
+            "split: test_correct given, which needs record.correct_only: true in every trial",
+        ),
+        (
+            {"metric": "kernel_share"},
+            {"record.kernel_share": True},
+            "metric: kernel_share needs record.kernel_share: true in every trial",
+        ),
+    ],
+)
+def test_what_is_recorded_on_request_has_to_be_asked_for(
+    tmp_path: Path, measure: dict[str, Any], record: dict[str, Any], line: str
+) -> None:
+    study = {**STUDY, "measures": {"nc1_quotient": measure}, "compare": None}
+    assert lines_of(write_sweep(tmp_path, arms=ARMS, study=study)) == [f"study.measures.nc1_quotient.{line}"]
+    path = write_sweep(tmp_path, arms=ARMS, study=study, settings=record)
+    check_study(load_grid(path), path)
+
+
+def test_a_number_per_class_is_none_of_the_metrics(tmp_path: Path) -> None:
+    measures = {"nc1_quotient": {"metric": "nc1_quotient", "classes": [1]}}
+    (line, *_) = lines_of(write_sweep(tmp_path, arms=ARMS, study={**STUDY, "measures": measures, "compare": None}))
+    assert line.startswith("study.measures.nc1_quotient.metric: nc1_quotient given; known are accuracy, cosine")
+
+
 @pytest.mark.parametrize("layers", [["layer1"], "all"])
 def test_a_study_asks_a_hidden_layer_only_for_what_is_measured_there(tmp_path: Path, layers: Any) -> None:
     def asks(metric: str) -> list[str]:

@@ -92,6 +92,21 @@ def test_every_layer_has_its_rows(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(deep.predictions[~efficiencies], alone.predictions[~efficiencies])
 
 
+def test_what_is_asked_for_besides_has_its_rows_and_columns(tmp_path: Path) -> None:
+    record = {"per_class": ["accuracy", "risk"], "correct_only": True, "kernel_share": True, "hull_overlap": True}
+    assert run_training(small(2, record=record), tmp_path) == "complete"
+    rows = load_run(tmp_path).rows
+    assert rows["split"].tolist() == ["train", "train_correct", "test", "test_correct"] * 2
+    train, test, correct = rows.iloc[4], rows.iloc[6], rows.iloc[7]
+    for name in ("accuracy", "risk"):
+        mean = sum(test[f"{name}_class_{label}"] for label in range(3)) / 3  # test classes are of one size
+        assert mean == pytest.approx(test["risk_balanced" if name == "risk" else name], rel=1e-12)
+    assert correct["accuracy"] == 1 and correct["nc1_quotient"] > 0
+    assert 0 <= train["kernel_share"] <= 1 and 0 <= test["kernel_share"] <= 1
+    assert rows["hull_overlap"].notna().tolist() == [False] * 4 + [True] + [False] * 3
+    assert math.isnan(correct["kernel_share"]) and math.isnan(correct["objective"])
+
+
 def test_a_layer_that_does_not_exist_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^record.layers: 'layer3' is no module .*did you mean 'layer[12]'"):
         run_training(small(record={"layers": ["layer3"]}), tmp_path / "run")
