@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nc_bench.sweeps.collect import SETTLED
 from nc_bench.sweeps.comparison import step_of
 from nc_bench.sweeps.grid import Grid, load_grid
 from nc_bench.sweeps.outcome import Outcome
@@ -20,6 +21,7 @@ from nc_bench.sweeps.studies.clock import margin_after
 from nc_bench.sweeps.studies.width import BEST_OF_DESCENTS
 from nc_bench.theory import predict
 from nc_bench.theory.cyclic_orbits import best_cyclic_orbit
+from nc_bench.verdicts.rest import AT_REST
 
 FOLDER = Path(__file__).parents[2] / "configs" / "studies"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -52,7 +54,7 @@ def made_outcome(path: Path, measured: Measured = nothing) -> Outcome:
     grid = grid_of(path)
     study = grid.sweep.study
     assert study is not None
-    runs, curves = [], []
+    runs, curves, settled = [], [], []
     places: dict[str, int] = {}
     for point in grid.points:
         cell = {column: point.cell.get(column, "") for column in grid.columns}
@@ -69,14 +71,27 @@ def made_outcome(path: Path, measured: Measured = nothing) -> Outcome:
         steps = {step_of(name): 0.0 for name, measure in study.measures.items() if measure.stays_above is not None}
         state = {"trial": point.id, "state": "complete", "rest": "at rest"}
         runs.append({**cell, "seed": point.seed, **state, **values, **steps})
+        if point.twin is not None and grid.sweep.settled is not None:
+            later = measured(cell, grid.sweep.settled * last)
+            settled += [
+                {**cell, "seed": point.seed, **_moved(name, value, later.get(name, USUAL) * own)}
+                for (name, value), own in zip(values.items(), luck, strict=True)
+            ]
     return Outcome(
         study=study,
         runs=pd.DataFrame(runs),
         curves=pd.DataFrame(curves),
         columns=grid.columns,
         configs=grid.trials,
+        settled=pd.DataFrame(settled),
         manifest={"samples": {"train": 1400}, "versions": {}, "device_name": "made up", "threads": 1},
     )
+
+
+def _moved(measure: str, value: float, later: float) -> Cell:
+    """The row of a measure of a run and its longer twin, which no longer moves."""
+    numbers = (measure, value, later, later - value, 0.0, AT_REST)
+    return dict(zip(SETTLED, numbers, strict=True))
 
 
 def _labels_at_rate(late: float) -> Measured:
@@ -217,12 +232,17 @@ def _weights_matter(small: float, large: float) -> Measured:
     return measured
 
 
-def _imbalance(ball: float, change: float) -> Measured:
+def _imbalance(ball: float, change: float, gain: float = 0.1) -> Measured:
+    """In the longer twins; before, everything is as usual."""
+
     def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
-        if cell["epochs"] == 60:
+        if epoch <= 60:
             return {}
-        worst = cell["ratio"] == 100
-        return {"simplex_efficiency": (ball if worst else 0.95) if cell["arm"] == "ball" else 0.9 + change * worst}
+        worst, bounded = cell["ratio"] == 100, cell["arm"] == "ball"
+        return {
+            "simplex_efficiency": (ball if worst else 0.95) if bounded else 0.9 + change * worst,
+            "minority test accuracy": 0.5 + gain * (worst and bounded),
+        }
 
     return measured
 
@@ -243,9 +263,9 @@ CASES: dict[str, dict[str, list[Measured]]] = {
         "undecided": [_weights_matter(0.3, MARGIN)],
     },
     "class_imbalance": {
-        "supported": [_imbalance(0.901, -0.3), _imbalance(0.95, -0.201)],
-        "refuted": [_imbalance(0.899, -0.3), _imbalance(0.95, -0.199)],
-        "undecided": [_imbalance(0.9, -0.3)],
+        "supported": [_imbalance(0.901, -0.3), _imbalance(0.95, -0.201), _imbalance(0.95, -0.3, gain=0.001)],
+        "refuted": [_imbalance(0.899, -0.3), _imbalance(0.95, -0.199), _imbalance(0.95, -0.3, gain=-0.001)],
+        "undecided": [_imbalance(0.9, -0.3), _imbalance(0.95, -0.3, gain=0.0)],
     },
     "clock": {"supported": [_flow(1.0), _flow(1.049), _flow(0.951)], "refuted": [_flow(1.051), _flow(0.949)]},
     "class_weights": {

@@ -102,6 +102,14 @@ class Evidence:
         twins = _labelled(self.settled[self.settled["measure"] == measure], labels)
         return bool((twins["rest"] == MOVING).any())
 
+    def later(self, measure: str, **labels: Any) -> pd.Series:
+        """The measure seed by seed in the longer twins of the runs with these labels; ConfigError if there is none."""
+        twins = self.settled if self.settled.empty else self.settled[self.settled["measure"] == measure]
+        chosen = twins if twins.empty else _labelled(twins, labels)
+        if chosen.empty:
+            raise _missing(f"the longer twins' {measure}", labels, 0)
+        return chosen.set_index("seed")["later"].sort_index()
+
     def labels(self, column: str) -> list[Any]:
         """The values of a column of the table, in their order."""
         return list(dict.fromkeys(self.cells[column].tolist()))
