@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nc_bench.api import Run, load_run
+    from nc_bench.api import Run, load_run, run_training
     from nc_bench.config import Config, load_config
     from nc_bench.geometry.moments import ClassMoments
     from nc_bench.metrics import CollapseAccumulator, collapse_metrics
@@ -25,6 +25,7 @@ _HOMES = {
     "load_config": "nc_bench.config",
     "load_run": "nc_bench.api",
     "predict": "nc_bench.theory",
+    "run_training": "nc_bench.api",
 }
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "load_config",
     "load_run",
     "predict",
+    "run_training",
 ]
 
 try:

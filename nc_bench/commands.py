@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,14 +20,6 @@ EXIT_OK, EXIT_FAILED, EXIT_REFUSED, EXIT_DIVERGED, EXIT_INTERRUPTED = 0, 1, 2, 3
 
 EXIT_BROKEN_PIPE = 141
 """As a shell reports a program that writes to a pipe whose reader has ended: 128 + SIGPIPE."""
-
-
-def default_folder(config: Path) -> Path:
-    """Where the results of a file go unless --out says otherwise: results/runs/<name of the file>."""
-    name = config.stem
-    if not name.strip(". ") or any(unicodedata.category(character) == "Cc" for character in name):
-        raise UserError(f"{config.parent / ascii(config.name)[1:-1]}: its name gives no folder a name; say --out")
-    return Path("results") / "runs" / name
 
 
 def run_command(work: Callable[[], int]) -> int:

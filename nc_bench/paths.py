@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,11 @@ def printable(path: str | os.PathLike[str]) -> str:
     """The path, on one line: characters that do not print are escaped."""
     text = os.fsdecode(path)
     return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def default_folder(config: Path) -> Path:
+    """Where the results of a file go unless --out says otherwise: results/runs/<name of the file>."""
+    name = config.stem
+    if not name.strip(". ") or any(unicodedata.category(character) == "Cc" for character in name):
+        raise UserError(f"{printable(config)}: its name gives no folder a name; say --out")
+    return Path("results") / "runs" / name

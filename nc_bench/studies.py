@@ -18,9 +18,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """List the sweep files of a folder that ask a question; exit status 2 if a file is wrong or there is none."""
     parser = argparse.ArgumentParser(prog="nc-bench studies", description="List the studies and their questions.")
     parser.add_argument(
-        "folder", nargs="?", type=Path, default=Path("configs/studies"), help="default: configs/studies"
+        "folder", nargs="?", type=Path, help="default: configs/studies, or those that come with the package"
     )
-    return run_command(lambda: _list(parser.parse_args(argv).folder))
+    return run_command(lambda: _list(parser.parse_args(argv).folder or _own_folder()))
+
+
+def _own_folder() -> Path:
+    from nc_bench.config import SHIPPED
+
+    here = Path("configs/studies")
+    return here if here.is_dir() else SHIPPED / "studies"
 
 
 def _list(folder: Path) -> int:

@@ -14,7 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nc_bench.commands import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, default_folder, run_command, say
+from nc_bench.commands import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, run_command, say
+from nc_bench.paths import default_folder
 from nc_bench.text import plain
 
 if TYPE_CHECKING:
@@ -35,11 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _sweep(arguments: argparse.Namespace) -> int:
     # Imported here, like all that takes time, so that Ctrl-C meanwhile ends in one line.
+    from nc_bench.config import find_config
     from nc_bench.sweeps.checks import check_study
     from nc_bench.sweeps.folder import SweepFolder
     from nc_bench.sweeps.grid import load_grid
 
-    grid = load_grid(arguments.config, arguments.overrides, any_size=arguments.yes)
+    grid = load_grid(find_config(arguments.config), arguments.overrides, any_size=arguments.yes)
     check_study(grid, arguments.config)
     folder = SweepFolder(arguments.out or default_folder(arguments.config))
     folder.check(grid)
@@ -142,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="A trial that has finished is never run again, one that was interrupted goes on, and a changed axis "
         "adds only what is new. The study's results go to the subfolder `study`, or where --study-out says.",
     )
-    parser.add_argument("--config", type=Path, required=True, help="sweep file, see configs/studies")
+    parser.add_argument("--config", type=Path, required=True, help="sweep file, or a shipped one: studies/depth")
     parser.add_argument("--out", type=Path, help="folder of the trials (default: results/runs/<name>)")
     parser.add_argument("--study-out", type=Path, metavar="DIR", help="folder of the study's results")
     where = parser.add_mutually_exclusive_group()

@@ -60,7 +60,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     "command, hint",
     [
         ("trian", "did you mean 'train'?"),
-        ("frobnicate", "the commands are train, sweep, studies, report, verify, schema"),
+        ("frobnicate", "the commands are train, sweep, studies, report, verify, configs, schema"),
     ],
 )
 def test_an_unknown_command(command: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,3 +72,14 @@ def test_schema_needs_no_torch() -> None:
     program = "import sys; sys.modules['torch'] = None; from nc_bench.cli import main; sys.exit(main(['schema']))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert json.loads(done.stdout)["title"] == "Config"
+
+
+def test_the_shipped_configurations_are_listed_with_what_they_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["configs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = {
+        path.relative_to(ROOT / "configs").with_suffix("").as_posix() for path in (ROOT / "configs").rglob("*.yaml")
+    }
+    assert names == {line for line in lines if not line.startswith(" ")}
+    assert lines[lines.index("digits_no_collapse") + 1].startswith("  that the bench can tell.")
+    assert main(["configs", "now"]) == 2

@@ -14,8 +14,9 @@ from small_runs import NETWORK
 from yaml import safe_dump
 
 from nc_bench import train
-from nc_bench.commands import default_folder, explain, run_command
+from nc_bench.commands import explain, run_command
 from nc_bench.errors import ConfigError, DataError, LostProcess, UserError
+from nc_bench.paths import default_folder
 
 ROOT = Path(__file__).parents[1]
 

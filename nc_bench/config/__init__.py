@@ -4,7 +4,7 @@ from nc_bench.config.balance import Balance, CountedBalance, ExponentialBalance,
 from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, OutputBound
 from nc_bench.config.data import Augment, Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
 from nc_bench.config.identity import config_changes, config_hash, flatten, shared_settings
-from nc_bench.config.load import apply_override, dump_config, load_config, read_mapping
+from nc_bench.config.load import apply_override, config_of, dump_config, load_config, read_mapping
 from nc_bench.config.model import DeepLinear, ExternalModel, Head, Mlp, Model, ResNet, Unconstrained
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import (
@@ -20,10 +20,12 @@ from nc_bench.config.optimizer import (
 )
 from nc_bench.config.schedule import ConstantSchedule, CosineSchedule, MultiStepSchedule, Schedule
 from nc_bench.config.schema import Config, json_schema
+from nc_bench.config.shipped import SHIPPED, find_config, shipped_names
 from nc_bench.config.training import Record, Stop, Training
 from nc_bench.errors import ConfigError
 
 __all__ = [
+    "SHIPPED",
     "Adam",
     "AdamW",
     "Augment",
@@ -69,10 +71,13 @@ __all__ = [
     "apply_override",
     "config_changes",
     "config_hash",
+    "config_of",
     "dump_config",
+    "find_config",
     "flatten",
     "json_schema",
     "load_config",
     "read_mapping",
     "shared_settings",
+    "shipped_names",
 ]

@@ -1,8 +1,9 @@
-"""A configuration from a YAML file and the overrides of the command line, checked; and as YAML again."""
+"""A configuration from a YAML file or from Python, and what overrides it, checked; and as YAML again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +12,73 @@ from pydantic import ValidationError
 
 from nc_bench.config.problems import problems_of
 from nc_bench.config.schema import Config
+from nc_bench.config.shipped import find_config
 from nc_bench.config.yaml_text import MAX_BYTES, parse_yaml
 from nc_bench.errors import ConfigError
-from nc_bench.paths import expanded
 
-COMMAND_LINE = "command line"
+COMMAND_LINE, ARGUMENTS = "command line", "run_training"
+"""Where overrides come from."""
 
 
 def load_config(path: Any, overrides: Sequence[str] = ()) -> Config:
     """The configuration in a YAML file, with `dotted.key=value` overrides applied in their order.
 
-    `~` in the path is the home folder. An override's value is YAML: a number, text, a list, a mapping that replaces the
-    whole section, or null.
+    path: a file, or the name of a configuration that comes with the package, such as `digits_ball`; `~` is the home
+    folder. An override's value is YAML: a number, text, a list, a mapping that replaces the whole section, or null.
     Sections that are missing or null are made. `optimizer.name=adam` keeps the other keys of `optimizer`.
 
     Raises ConfigError, one line per problem, each naming the file (or the command line) and the dotted path:
     the file cannot be read, is not YAML, repeats a key, holds unknown keys, wrong or contradictory values.
     """
-    written = read_mapping(expanded(path, error=ConfigError))
+    file = find_config(path)
+    written = read_mapping(file)
     settings = dict(written)
     for override in overrides:
         apply_override(settings, override)
+    keys = [override.partition("=")[0].strip() for override in overrides]
+    return _checked(settings, written, keys, {True: COMMAND_LINE, False: str(file)})
+
+
+def config_of(given: Any, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The configuration that Python code means: a file, a shipped name, a mapping as a file holds it, or a `Config`.
+
+    overrides: values by dotted keys, `{"training.epochs": 2}`, applied as `load_config` applies those of a command
+    line. NumPy's numbers and paths are taken as plain ones. Raises ConfigError as `load_config` does.
+    """
+    if isinstance(given, Config):
+        # What was not stated follows from the rest, and might contradict what is overridden.
+        place, written = "config", given.model_dump(mode="json", exclude_unset=True)
+    elif isinstance(given, Mapping):
+        place, written = "config", _plain(given)
+    else:
+        file = find_config(given)
+        place, written = str(file), read_mapping(file)
+    settings, changes = dict(written), _plain(overrides or {})
+    for key, value in changes.items():
+        set_value(settings, key, value, f"{ARGUMENTS}: '{key}'")
+    return _checked(settings, written, list(changes), {True: ARGUMENTS, False: place})
+
+
+def _plain(value: Any, key: str = "") -> Any:
+    """Mappings, lists, numbers and text as YAML has them; ConfigError for anything else."""
+    if isinstance(value, Mapping):
+        return {inner: _plain(value[inner], f"{key}.{inner}" if key else str(inner)) for inner in value}
+    if isinstance(value, list | tuple):
+        return [_plain(inner, key) for inner in value]
+    if isinstance(value, PathLike):
+        return fspath(value)
+    if callable(getattr(value, "tolist", None)):  # arrays and numbers of NumPy, without importing it
+        return value.tolist()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ConfigError(f"{key}: {type(value).__name__} given, which is no value of a configuration")
+
+
+def _checked(settings: dict[str, Any], written: dict[str, Any], keys: Sequence[str], places: dict[bool, str]) -> Config:
+    """The typed configuration; `places` name where the overridden keys come from (True), and what was written."""
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
-        keys = [override.partition("=")[0].strip() for override in overrides]
-        places = {True: COMMAND_LINE, False: str(path)}
         lines = [
             f"{places[_overridden(problem.path, keys, written)]}: {problem.path}: {problem.text}"
             for problem in problems_of(error)
@@ -87,17 +129,25 @@ def _bytes(path: Path) -> bytes:
 def apply_override(settings: dict[str, Any], override: str) -> None:
     """Set what `dotted.key=value` says in nested settings; ConfigError if it is not of that form."""
     key, equals, text = override.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
+    if not equals or not all(key.strip().split(".")):
         raise ConfigError(f"{COMMAND_LINE}: '{override}' is not of the form dotted.key=value")
+    place = f"{COMMAND_LINE}: '{override}'"
+    set_value(settings, key.strip(), parse_yaml(text, place), place)
+
+
+def set_value(settings: dict[str, Any], key: str, value: Any, place: str) -> None:
+    """Set the value at a dotted key of nested settings; ConfigError, beginning with `place`, where it has no room."""
+    parts = key.split(".")
+    if not all(parts):
+        raise ConfigError(f"{place}: is no dotted key, such as training.epochs")
     section = settings
     for depth, part in enumerate(parts[:-1], start=1):
         inner = {} if section.get(part) is None else section[part]
         if not isinstance(inner, dict):
-            raise ConfigError(f"{COMMAND_LINE}: '{override}': {'.'.join(parts[:depth])} is a value, not a section")
+            raise ConfigError(f"{place}: {'.'.join(parts[:depth])} is a value, not a section")
         section[part] = dict(inner)  # a copy: the same mapping may stand elsewhere through a YAML alias
         section = section[part]
-    section[parts[-1]] = parse_yaml(text, f"{COMMAND_LINE}: '{override}'")
+    section[parts[-1]] = value
 
 
 def _overridden(path: str, keys: Sequence[str], written: dict[str, Any]) -> bool:

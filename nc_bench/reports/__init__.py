@@ -2,7 +2,7 @@
 
 from nc_bench.reports.figures import depth_profile, metric_curves, simplex_plane, write_figures
 from nc_bench.reports.page import write_page
-from nc_bench.reports.render import render_run
+from nc_bench.reports.render import render_run, write_report
 from nc_bench.reports.sentence import sentence
 from nc_bench.reports.table import summary_table
 
@@ -15,4 +15,5 @@ __all__ = [
     "summary_table",
     "write_figures",
     "write_page",
+    "write_report",
 ]

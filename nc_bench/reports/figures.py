@@ -55,3 +55,9 @@ def write_figures(run: RunTables) -> list[Path]:
             write_bytes(path, picture)
             written.append(path)
     return written
+
+
+def shown_in_notebooks(figure: Figure) -> Figure:
+    """The figure, with the method by which a notebook asks for its picture: pyplot, which adds it, is not used here."""
+    vars(figure)["_repr_png_"] = lambda: png(figure)
+    return figure

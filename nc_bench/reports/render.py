@@ -9,8 +9,18 @@ from nc_bench.reports.figures import write_figures
 from nc_bench.reports.page import write_page
 from nc_bench.reports.sentence import sentence
 from nc_bench.reports.table import WIDTH, summary_table
+from nc_bench.runs import RunTables
 from nc_bench.runs.directory import TABLE
 from nc_bench.verdicts.judging import read_judged_run
+
+
+def write_report(run: RunTables) -> tuple[Path, list[Path]]:
+    """Write a run's figures and page; the path of the page, and those of the figures.
+
+    RunError, one line, if a file of features is damaged; OSError where it cannot be written.
+    """
+    figures = write_figures(run)
+    return write_page(run, figures), figures
 
 
 def render_run(run_dir: str | Path) -> None:
@@ -21,8 +31,7 @@ def render_run(run_dir: str | Path) -> None:
     """
     run = read_judged_run(run_dir)
     try:
-        figures = write_figures(run)
-        page = write_page(run, figures)
+        page, figures = write_report(run)
     finally:  # A folder that cannot be written hides no result, nor does an output that is closed keep from the page.
         print(summary_table(run))
         print()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,14 +37,21 @@ class Progress:
 
 @contextmanager
 def progress_bar(epochs: int, directory: Path, *, silent: bool) -> Iterator[Progress]:
-    """A bar on the standard error for the run in a directory; none where that is no terminal, or it is silent."""
-    with tqdm(total=epochs, unit="epoch", disable=True if silent else None, leave=False) as bar:
+    """A bar on the standard error for the run in a directory; none where that is no terminal or notebook, or it is
+    silent."""
+    hidden = True if silent else False if _is_notebook() else None  # None: where the standard error is no terminal
+    with tqdm(total=epochs, unit="epoch", disable=hidden, leave=False) as bar:
         yield Progress(
             on_finished=ignore if silent else partial(_say_finished, directory),
             on_restored=bar.update,
             on_advanced=bar.update,
             on_rows=partial(_show_rows, bar),
         )
+
+
+def _is_notebook() -> bool:
+    """Whether this is the kernel of a notebook, which shows the bar although its standard error is no terminal."""
+    return "ipykernel.zmqshell" in sys.modules
 
 
 def _say_finished(directory: Path, status: str) -> None:
