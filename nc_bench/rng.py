@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -57,6 +58,21 @@ def global_stream(seed: int, stream: Stream, *index: int, device: torch.device |
     finally:
         for own, state in zip(generators, before, strict=True):
             own.set_state(state)
+
+
+@contextmanager
+def kept_global_generators() -> Iterator[None]:
+    """Afterwards the global generators of torch, of all its devices, of NumPy and of Python are as they were before."""
+    python, legacy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)  # noqa: NPY002
+        torch.set_rng_state(cpu)
+        if devices is not None:
+            torch.cuda.set_rng_state_all(devices)
 
 
 def _generator_of(device: torch.device | None) -> list[torch.Generator]:

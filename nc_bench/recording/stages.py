@@ -67,7 +67,7 @@ def recorded_stages(model: Classifier, record: Record, inputs: Tensor | Images) 
     outputs, readers, penultimate = _probe(model, [f"{prefix}{name}" for name in wanted], inputs)
     stages = []
     for module, output in outputs.items():
-        is_penultimate = isinstance(output, Tensor) and output.data_ptr() == penultimate.data_ptr()
+        is_penultimate = isinstance(output, Tensor) and output.data_ptr() == penultimate
         if not (record.layers == "all" and is_penultimate):
             stage = _stage(module.removeprefix(prefix), module, output, len(model.head.weight), record.flatten)
             stages.append(replace(stage, reader=readers.get(module, "")))
@@ -102,16 +102,20 @@ def _check_names(wanted: Sequence[str], names: Sequence[str], trunk: nn.Module) 
 @torch.no_grad()
 def _probe(
     model: Classifier, modules: Sequence[str], inputs: Tensor | Images
-) -> tuple[dict[str, Any], dict[str, str], Tensor]:
-    """Outputs by module in the order of the run, the linear layer that reads each, and the penultimate features."""
+) -> tuple[dict[str, Any], dict[str, str], int]:
+    """Outputs by module in the order of the run, the linear layer that reads each, and where the head's input lies."""
     example = inputs[:1].expand(len(model.head.weight), PROBE_SAMPLES, *inputs.shape[1:])
     readers: dict[str, str] = {}
+    penultimate = 0
     outputs = dict.fromkeys(modules, lambda output: (output, _identity(output)))
     with ExitStack() as hooks:
         hooks.enter_context(eval_mode(model))
         tap = hooks.enter_context(FeatureTap(model, model.head, outputs=outputs))
 
         def note(name: str, _: nn.Module, given: tuple[Any, ...]) -> None:
+            nonlocal penultimate
+            if name == "head":
+                penultimate = given[0].data_ptr()
             # Compared while the outputs are held: freed memory is given to other tensors.
             for module, (_, seen) in tap.outputs.items():
                 if seen is not None and seen == _identity(given[0]):
@@ -121,7 +125,7 @@ def _probe(
             if isinstance(layer, LINEAR_LAYERS):
                 hooks.callback(layer.register_forward_pre_hook(partial(note, name)).remove)
         model(example)
-    return {module: output for module, (output, _) in tap.outputs.items()}, readers, tap.features
+    return {module: output for module, (output, _) in tap.outputs.items()}, readers, penultimate
 
 
 def _identity(tensor: Any) -> tuple[int, torch.Size, int] | None:

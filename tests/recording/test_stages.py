@@ -220,7 +220,7 @@ def test_a_module_without_features_is_refused(name: str, said: str) -> None:
 
 
 def test_the_tap_gives_outputs_in_the_order_in_which_they_ran_and_removes_its_hooks() -> None:
-    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).eval()
     x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     with FeatureTap(model, outputs={"1": torch.sum, "0": lambda output: output}) as tap:
         model(x)

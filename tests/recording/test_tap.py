@@ -18,6 +18,7 @@ class Scrambled(nn.Module):
         super().__init__()
         self.top = nn.ModuleDict({"head": nn.Linear(4, 3)})
         self.bottom = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Sequential(nn.Linear(5, 4)))
+        self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.top["head"](self.bottom(x).relu())
@@ -35,6 +36,7 @@ class Unrolled(nn.Module):
         super().__init__()
         self.cell = nn.Linear(4, 4)
         self.unused = nn.Linear(4, 4)
+        self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
         for _ in range(3):
@@ -46,6 +48,7 @@ class ByKeyword(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.head = nn.Linear(4, 3)
+        self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(input=2 * x)
@@ -81,7 +84,7 @@ def test_the_latest_forward_pass_counts() -> None:
 
 def test_of_a_layer_used_several_times_the_last_input_is_caught() -> None:
     model, x = Unrolled(), inputs(5, 4)
-    with FeatureTap(model) as tap:
+    with FeatureTap(model, "cell") as tap:
         model(x)
     assert torch.equal(tap.features, model.cell(model.cell(x).tanh()).tanh())
 
@@ -98,7 +101,7 @@ def test_a_named_layer(layer: str) -> None:
 
 
 def test_a_layer_that_is_not_linear_may_be_named() -> None:
-    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3)).eval()
     x = inputs(4, 1, 8, 8)
     with FeatureTap(model, "1") as tap:
         model(x)
@@ -114,7 +117,7 @@ def test_an_input_given_by_keyword_is_caught() -> None:
 
 def test_stacked_linear_layers_are_linear_layers() -> None:
     head = StackedLinear(4, 3, [torch.Generator().manual_seed(s) for s in range(2)])
-    model, x = nn.Sequential(nn.ReLU(), head), inputs(2, 5, 4)
+    model, x = nn.Sequential(nn.ReLU(), head).eval(), inputs(2, 5, 4)
     with FeatureTap(model) as tap:
         model(x)
     assert torch.equal(tap.features, x.relu())
@@ -180,7 +183,9 @@ def test_taps_do_not_disturb_each_other() -> None:
 def test_no_forward_pass() -> None:
     with (
         FeatureTap(Scrambled()) as tap,
-        pytest.raises(RuntimeError, match=r"^no features: no forward pass has gone through a linear layer \(call"),
+        pytest.raises(
+            RuntimeError, match=r"^no features: no forward pass of the tapped model has gone through a linear layer$"
+        ),
     ):
         _ = tap.features
 
@@ -195,14 +200,16 @@ def test_a_layer_that_never_runs() -> None:
 
 def test_wrong_layers_are_refused() -> None:
     model = Scrambled()
-    with pytest.raises(ValueError, match=r"no layer 'fc'; its linear layers: top.head, bottom.0, bottom.2.0$"):
+    with pytest.raises(ValueError, match=r"no layer 'fc'; its last linear layers: top.head, bottom.0, bottom.2.0$"):
         FeatureTap(model, "fc")
-    with pytest.raises(ValueError, match=r"no layer 'fc'; its linear layers: none$"):
+    with pytest.raises(ValueError, match=r"no layer 'fc'; its last linear layers: none$"):
         FeatureTap(nn.ReLU(), "fc")
+    with pytest.raises(ValueError, match=r"no layer 'top.haed'; did you mean 'top.head'.*?; its last linear layers: "):
+        FeatureTap(model, "top.haed")
     with pytest.raises(ValueError, match="not a module of the model"):
         FeatureTap(model, nn.Linear(4, 3))
     with pytest.raises(ValueError, match=r"no linear layer to tap; name one with layer=\.\.\."):
-        FeatureTap(nn.Sequential(nn.Conv2d(1, 1, 1)))
+        FeatureTap(nn.Sequential(nn.Conv2d(1, 1, 3)))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -222,7 +229,7 @@ def test_what_cannot_be_tapped_is_one_line(model: object, layer: object, message
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_torchscript_is_told_works() -> None:
-    model, x = nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 3)), inputs(7, 6)
+    model, x = nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 3)).eval(), inputs(7, 6)
     scripted = torch.jit.script(nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 3)))
     with pytest.raises(ValueError, match=r"^model is TorchScript, .*load_state_dict\(scripted\.state_dict\(\)\)"):
         FeatureTap(scripted)
@@ -230,3 +237,18 @@ def test_what_torchscript_is_told_works() -> None:
     with FeatureTap(model) as tap:
         assert torch.equal(model(x), scripted(x))
     assert torch.equal(tap.features, model[0](x))
+
+
+def test_training_mode_is_warned_of() -> None:
+    model = nn.Sequential(nn.Dropout(), nn.Linear(6, 3))
+    with FeatureTap(model) as tap, pytest.warns(UserWarning, match=r"in training mode, .*call model.eval\(\) first$"):
+        model(inputs(7, 6))
+    assert tap.tapped is model[1]
+
+
+def test_what_is_caught_is_a_copy() -> None:
+    model, x = nn.Sequential(nn.Linear(6, 4), nn.ReLU(inplace=True), nn.Linear(4, 3)), inputs(7, 6)
+    expected = model[0](x)
+    with FeatureTap(model.eval(), "1") as tap:
+        model(x)
+    assert torch.equal(tap.features, expected) and float(tap.features.min()) < 0
