@@ -118,10 +118,11 @@ class Record(Section):
         default=False,
         description="Whether the share of the features that lies in the kernel of the head's weight is measured too.",
     )
-    hull_overlap: Flag = Field(
-        default=False,
-        description="Whether the share of the pairs of classes whose convex hulls meet is measured too, at every "
-        "recorded layer, on the training split after the last epoch; a linear programme for each pair.",
+    hull_overlap: Count | None = Field(
+        default=None,
+        description="If given, the share of the pairs of classes whose convex hulls meet is measured too, at every "
+        "recorded layer, on so many training samples of each class, the first ones, after the last epoch; a linear "
+        "programme for each pair.",
     )
     features: KeptFeatures = Field(
         default=False,

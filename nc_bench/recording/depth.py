@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
@@ -88,8 +89,8 @@ def depth_columns(
                 column.add(RANKS[1:], *_rank_of_weight(its_weight))
             if record.kernel_share and name == PENULTIMATE and its_weight is not None:
                 column.add((KERNEL,), *_kernel_share(layer, its_weight, trial))
-            if hulls:
-                column.add((HULLS,), *_hull_overlap(layer, labels, trial))
+            if hulls and record.hull_overlap is not None:
+                column.add((HULLS,), *_hull_overlap(layer, labels[trial], trial, record.hull_overlap))
     return columns
 
 
@@ -144,10 +145,14 @@ def _kernel_share(layer: LayerRecording, weight: Float64[Tensor, "k d"], trial: 
     return (share,), "all features are zero, all rows of the weight are equal, or something is not finite"
 
 
-def _hull_overlap(layer: LayerRecording, labels: Int64[Tensor, "t n"], trial: int) -> tuple[tuple[float, ...], str]:
+def _hull_overlap(
+    layer: LayerRecording, labels: Int64[Tensor, "n"], trial: int, most: int
+) -> tuple[tuple[float, ...], str]:
+    """Of the first `most` samples of each class."""
     if layer.features is None:
         return (math.nan,), NOT_KEPT
-    features = layer.features[trial]
-    if not features.isfinite().all() or len(labels[trial].unique()) < MIN_CLASSES:
+    first = torch.cat([(labels == label).nonzero()[:most, 0] for label in labels.unique()])
+    features = layer.features[trial, first]
+    if not features.isfinite().all() or len(labels.unique()) < MIN_CLASSES:
         return (math.nan,), "the features are not finite, or of one class"
-    return (hull_overlap(features, labels[trial]),), ""
+    return (hull_overlap(features, labels[first]),), ""

@@ -116,7 +116,7 @@ class Recorder:
         with eval_mode(self.model):
             measure = self._from_memory if self.keeps(split) else self._computed_twice
             layers = measure(split, head, centres or {}, residuals)
-        depth = depth_columns(layers, self.readers(), split.labels, record, hulls=hulls and record.hull_overlap)
+        depth = depth_columns(layers, self.readers(), split.labels, record, hulls=hulls)
         correct = []
         if record.correct_only:
             its_centres = (centres or {}).get(PENULTIMATE)

@@ -84,7 +84,7 @@ def _unrequested(place: str, measure: Measure, grid: Grid) -> Iterator[str]:
     if measure.split.endswith(CORRECT) and not all(record.correct_only for record in records):
         yield f"{place}.split: {measure.split} given, which needs record.correct_only: true in every trial"
     if measure.metric in (KERNEL, HULLS) and not all(getattr(record, measure.metric) for record in records):
-        yield f"{place}.metric: {measure.metric} needs record.{measure.metric}: true in every trial"
+        yield f"{place}.metric: {measure.metric} needs record.{measure.metric} in every trial"
 
 
 def _unknown(place: str, names: Collection[str], known: Collection[str]) -> Iterator[str]:

@@ -306,7 +306,7 @@ def test_without_further_layers_nothing_is_added_and_undefined_columns_say_why()
 
 
 def test_kernel_share_and_hull_overlap_come_on_request() -> None:
-    chosen = {"layers": "all", "kernel_share": True, "hull_overlap": True}
+    chosen = {"layers": "all", "kernel_share": True, "hull_overlap": 5}
     ensemble = trained(*(config(model=PLAIN, seed=seed, record=chosen) for seed in (0, 1)))
     recorder, split = recorder_of(ensemble), ensemble.train_split()
     before, last = recorder.record(split), recorder.record(split, hulls=True)
@@ -314,8 +314,8 @@ def test_kernel_share_and_hull_overlap_come_on_request() -> None:
         assert "hull_overlap" not in before.depth["layer1"][trial].values
         assert "kernel_share" not in last.depth["layer1"][trial].values
         for name, layer in last.layers.items():
-            assert layer.features is not None
-            expected = hull_overlap(layer.features[trial], split.labels[trial])
+            assert layer.features is not None  # classes come in turn: five of each are the first fifteen
+            expected = hull_overlap(layer.features[trial, :15], split.labels[trial, :15])
             assert last.depth[name][trial].values["hull_overlap"] == expected
         features, weight = last.penultimate.features, ensemble.model.head.weight[trial].detach().double()
         assert features is not None

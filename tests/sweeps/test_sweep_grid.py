@@ -225,7 +225,7 @@ def test_a_study_that_does_not_fit_its_grid(tmp_path: Path, change: dict[str, An
         (
             {"metric": "kernel_share"},
             {"record.kernel_share": True},
-            "metric: kernel_share needs record.kernel_share: true in every trial",
+            "metric: kernel_share needs record.kernel_share in every trial",
         ),
     ],
 )

@@ -93,7 +93,7 @@ def test_every_layer_has_its_rows(tmp_path: Path) -> None:
 
 
 def test_what_is_asked_for_besides_has_its_rows_and_columns(tmp_path: Path) -> None:
-    record = {"per_class": ["accuracy", "risk"], "correct_only": True, "kernel_share": True, "hull_overlap": True}
+    record = {"per_class": ["accuracy", "risk"], "correct_only": True, "kernel_share": True, "hull_overlap": 200}
     assert run_training(small(2, record=record), tmp_path) == "complete"
     rows = load_run(tmp_path).rows
     assert rows["split"].tolist() == ["train", "train_correct", "test", "test_correct"] * 2
