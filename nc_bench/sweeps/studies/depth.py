@@ -25,7 +25,8 @@ EFFICIENCY = "simplex_efficiency"
 
 
 def depth(evidence: Evidence) -> Answer:
-    """Efficiency with the first layers frozen minus that with all trained; the spread in every layer beside."""
+    """Efficiency with the first layers frozen minus that with all trained; spread and hulls that meet in every layer
+    beside."""
     layers = [name.removeprefix("nc1_quotient, ") for name in evidence.study.measures if name.startswith("nc1_")]
     arms = evidence.labels("arm")
     frozen = [arm for arm in arms if arm.startswith(FROZEN)]
@@ -47,13 +48,19 @@ def depth(evidence: Evidence) -> Answer:
             interval(evidence.at(EFFICIENCY, arm=arm)),
             interval(changes[arm]) + ", still moving" * moving[arm] if arm in changes else "reference",
             *(interval(evidence.at(f"nc1_quotient, {layer}", arm=arm)) for layer in layers),
+            *(interval(evidence.at(f"hull_overlap, {layer}", arm=arm)) for layer in layers),
         )
         for arm in arms
     )
     return Answer(
         verdict=verdict,
         headline=f"{what}: efficiency changes by {interval(changes[worst])} ({worst}), n = {changes[worst].runs}.",
-        header=("arm", "efficiency", "frozen - trained", *(f"nc1_quotient, {layer}" for layer in layers)),
+        header=(
+            "arm",
+            "efficiency",
+            "frozen - trained",
+            *(f"{measure}, {layer}" for measure in ("nc1_quotient", "hull_overlap") for layer in layers),
+        ),
         rows=rows,
     )
 
