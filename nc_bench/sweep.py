@@ -37,11 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _sweep(arguments: argparse.Namespace) -> int:
     # Imported here, like all that takes time, so that Ctrl-C meanwhile ends in one line.
     from nc_bench.config import find_config
-    from nc_bench.sweeps.checks import check_study
+    from nc_bench.sweeps.checks import check_plugins, check_study
     from nc_bench.sweeps.folder import SweepFolder
     from nc_bench.sweeps.grid import load_grid
 
     grid = load_grid(find_config(arguments.config), arguments.overrides, any_size=arguments.yes)
+    check_plugins(grid, arguments.config)
     check_study(grid, arguments.config)
     folder = SweepFolder(arguments.out or default_folder(arguments.config))
     folder.check(grid)

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 from jaxtyping import install_import_hook
+from plugin_files import plugin
+
+__all__ = ["plugin"]  # a fixture
 
 if TYPE_CHECKING:
     from nc_bench.data import Dataset

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # models stand on constraints; training on recording and verdicts, and these on runs; sweeps on reports, whose style
 # their figures have; and `cli` on all commands.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "statistics", "telling", "text"),
-    ("paths",),
+    ("errors", "plugin_source", "statistics", "telling", "text"),
+    ("paths", "plugins"),
     ("geometry", "config", "rng", "distributed", "vision"),
     ("metrics", "theory"),
     ("constraints",),
@@ -32,6 +32,8 @@ HEIGHTS = {place: height for height, floor in enumerate(FLOORS) for place in flo
 NEVER_CONFIG = {"metrics", "theory"}
 NEVER_TORCH = {
     "errors",
+    "plugin_source",
+    "plugins",
     "statistics",
     "telling",
     "text",

@@ -15,9 +15,11 @@ from nc_bench.config.optimizer import (
     Lbfgs,
     Muon,
     Optimizer,
+    PluginOptimizer,
     Sgd,
     Signum,
 )
+from nc_bench.config.plugin import plugins_of
 from nc_bench.config.schedule import ConstantSchedule, CosineSchedule, MultiStepSchedule, Schedule
 from nc_bench.config.schema import Config, json_schema
 from nc_bench.config.shipped import SHIPPED, find_config, shipped_names
@@ -59,6 +61,7 @@ __all__ = [
     "Objective",
     "Optimizer",
     "OutputBound",
+    "PluginOptimizer",
     "Record",
     "ResNet",
     "Schedule",
@@ -77,6 +80,7 @@ __all__ = [
     "flatten",
     "json_schema",
     "load_config",
+    "plugins_of",
     "read_mapping",
     "shared_settings",
     "shipped_names",

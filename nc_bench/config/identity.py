@@ -18,7 +18,7 @@ Leaf = Scalar | tuple[Scalar, ...]
 
 
 def flatten(config: Config) -> dict[str, Leaf]:
-    """Every setting under its dotted path; lists are tuples, and a bound that is not set is one None."""
+    """Every setting under its dotted path, a plug-in's arguments too; lists are tuples, a bound not set is one None."""
     return dict(_leaves(config, ""))
 
 
@@ -54,8 +54,10 @@ def _identity(value: Any) -> Any:
     if isinstance(value, Section):
         given = {key: (field, _identity(inner)) for key, field, inner in _fields(value) if key not in value.not_in_hash}
         return {key: inner for key, (field, inner) in given.items() if key == "name" or inner != _default(field)}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_identity(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _identity(entry) for key, entry in value.items()}
     if value == math.inf:
         return "inf"  # JSON has no word for it
     return value + 0.0 if isinstance(value, float) else value  # -0.0 is 0.0, as it is in a comparison
@@ -90,9 +92,15 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(entry) for entry in value) if isinstance(value, list | tuple) else value
+
+
 def _leaves(value: Any, path: str, *, but_per_trial: bool = False) -> list[tuple[str, Leaf]]:
+    if isinstance(value, dict):
+        return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}")]
     if not isinstance(value, Section):
-        return [(path, value)]
+        return [(path, _tuples(value))]
     left_out = value.per_trial if but_per_trial else frozenset()
     prefix = f"{path}." if path else ""
     return [

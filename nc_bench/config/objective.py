@@ -1,18 +1,32 @@
 """What is minimised."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
-from nc_bench.config.base import Section
+from nc_bench.config.plugin import PLUGIN_TAG, PluginPath, PluginSection
 from nc_bench.config.values import ClassWeights, Flag, NonNegative, Positive, Share, ZeroToOne
+from nc_bench.plugins import is_plugin
 
 CAPTIONS = {"focal": "focal loss", "mse": "squared error", "exponential": "exponential loss"}
 """How a caption names the losses other than the usual one."""
 
 
-class Objective(Section):
+def _named_or_plugin(value: Any) -> str:
+    return PLUGIN_TAG if is_plugin(value) else "named"
+
+
+Loss = Annotated[
+    Annotated[Literal["cross_entropy", "focal", "mse", "exponential"], Tag("named")]
+    | Annotated[PluginPath, Tag(PLUGIN_TAG)],
+    Discriminator(_named_or_plugin),
+]
+
+
+class Objective(PluginSection):
     """What is minimised: the mean loss plus penalties."""
+
+    plugin_key: ClassVar[str] = "loss"
 
     per_trial: ClassVar[frozenset[str]] = frozenset(
         {
@@ -28,13 +42,14 @@ class Objective(Section):
         }
     )
 
-    loss: Literal["cross_entropy", "focal", "mse", "exponential"] = Field(
+    loss: Loss = Field(
         default="cross_entropy",
         description="Mean over the samples of the softmax cross entropy -log p_y, or (focal) of -(1 - p_y)^g log p_y, "
         "or (mse) of half the squared distance between logits and one-hot labels, or (exponential, two classes only) "
         "of exp(-(z_y - z_other)/2): that is exp(-xi h) for the labels xi = -1, 1 of the classes 0, 1 and the logits "
-        "(-h, h) of a binary classifier h, as in section 5.2 of E & Wojtowytsch. The metric risk is the plain cross "
-        "entropy all the same.",
+        "(-h, h) of a binary classifier h, as in section 5.2 of E & Wojtowytsch; or import:<module>:<name>, a function "
+        "of logits (n, K) and labels (n,) that returns a number for each sample, or a class of such functions. The "
+        "metric risk is the plain cross entropy all the same.",
     )
     label_smoothing: ZeroToOne = Field(
         default=0.0, description="a in [0, 1): the targets are (1 - a) one-hot + a/K. Cross entropy only."
@@ -82,6 +97,16 @@ class Objective(Section):
     )
 
     @property
+    def not_stacked(self) -> str:
+        """Why trials with this loss cannot be stacked into one batched program; empty if they can."""
+        return "a plug-in sees one trial at a time" if self.is_plugin else ""
+
+    @property
+    def is_plugin(self) -> bool:
+        """Whether the loss is the user's own; nothing is known of it."""
+        return is_plugin(self.loss)
+
+    @property
     def decay_of_head(self) -> float:
         """The coupled weight decay that acts on the head."""
         return self.weight_decay if self.head_decay is None else self.head_decay
@@ -118,7 +143,7 @@ class Objective(Section):
 
     def sentences(self) -> list[str]:
         """Loss and penalties in a caption, as far as they are not the usual ones."""
-        said = [] if self.is_cross_entropy else [CAPTIONS[self.loss]]
+        said = [] if self.is_cross_entropy else [CAPTIONS.get(self.loss, f"loss {self.loss}")]
         if self.is_rescaled:
             said.append(f"true class weighted {self.mse_true_weight:g}, target {self.mse_target:g}")
         if self.class_weights:
@@ -135,7 +160,7 @@ class Objective(Section):
 
     def problems(self) -> list[str]:
         """Contradictions among its settings, one `dotted.path: problem` each."""
-        problems, focal = [], self.loss == "focal"
+        problems, focal = self.plugin_problems("objective"), self.loss == "focal"
         if self.label_smoothing > 0 and not self.is_cross_entropy:
             problems.append("objective.label_smoothing: needs objective.loss: cross_entropy")
         if self.mixup is not None:

@@ -1,10 +1,11 @@
 """How a step is taken, and what is known of each optimizer."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from nc_bench.config.base import Section
+from nc_bench.config.plugin import PLUGIN_TAG, PluginPath, PluginSection, tag_of
 from nc_bench.config.values import Flag, NonNegative, Positive, SmallCount, ZeroToOne
 
 
@@ -28,8 +29,9 @@ class _Optimizer(Section):
     for_hidden_matrices: ClassVar[bool] = False
     """Whether it is made for the weight matrices of the backbone's linear layers, and moves the rest otherwise."""
 
-    rests_at_zero_gradient: ClassVar[bool] = False
-    """Whether it comes to rest where the gradient of the head vanishes, with the decay `acting_head_decay`."""
+    rests_at_zero_gradient: ClassVar[bool | None] = False
+    """Whether it comes to rest where the gradient of the head vanishes, with the decay `acting_head_decay`. None: not
+    known."""
 
     name: str = Field(description="Which optimizer.")
     lr: Positive = Field(description="Learning rate, before the schedule.")
@@ -120,7 +122,7 @@ class Sgd(DecoupledDecay):
     """Gradient descent on batches, with momentum; with decoupled decay this is SGDW (Loshchilov & Hutter 2019)."""
 
     per_trial: ClassVar[frozenset[str]] = DecoupledDecay.per_trial | {"momentum"}
-    rests_at_zero_gradient: ClassVar[bool] = True
+    rests_at_zero_gradient: ClassVar[bool | None] = True
 
     name: Literal["sgd"] = Field(description="Stochastic gradient descent.")
     momentum: ZeroToOne = Field(default=0.0, description="Momentum, in [0, 1).")
@@ -146,7 +148,7 @@ class _Adaptive(FirstOrder):
 class Adam(_Adaptive):
     """Adam; objective.weight_decay enters its gradient, so its moments."""
 
-    rests_at_zero_gradient: ClassVar[bool] = True
+    rests_at_zero_gradient: ClassVar[bool | None] = True
 
     name: Literal["adam"] = Field(description="Adam.")
 
@@ -201,7 +203,7 @@ class Lbfgs(_Optimizer):
     not_stacked: ClassVar[str] = "its line search is for one trial"
     full_batch_only: ClassVar[bool] = True
     allows_projection: ClassVar[bool] = False
-    rests_at_zero_gradient: ClassVar[bool] = True
+    rests_at_zero_gradient: ClassVar[bool | None] = True
 
     name: Literal["lbfgs"] = Field(
         description="L-BFGS (torch.optim.LBFGS): full batch only, and no constraint that acts after a step."
@@ -214,4 +216,28 @@ def _nesterov_without_momentum(momentum: float, *, nesterov: bool) -> list[str]:
     return ["optimizer.nesterov: needs optimizer.momentum > 0"] if nesterov and momentum == 0 else []
 
 
-Optimizer = Sgd | Adam | AdamW | Signum | Muon | Lbfgs
+class PluginOptimizer(DecoupledDecay, PluginSection):
+    """Any optimizer of torch's kind. It is given lr and gradients; decay, clipping and the schedule are the bench's."""
+
+    not_stacked: ClassVar[str] = "a plug-in sees one trial at a time"
+    rests_at_zero_gradient: ClassVar[bool | None] = None
+
+    name: PluginPath = Field(
+        description="import:<module>:<name>, a class derived from torch.optim.Optimizer whose step needs no closure."
+    )
+
+    def problems(self) -> list[str]:
+        decay = "optimizer.arguments.weight_decay: set objective.weight_decay (coupled) or optimizer.decoupled_decay"
+        return [decay] if "weight_decay" in self.arguments else []
+
+
+Optimizer = (
+    Annotated[Sgd, Tag("sgd")]
+    | Annotated[Adam, Tag("adam")]
+    | Annotated[AdamW, Tag("adamw")]
+    | Annotated[Signum, Tag("signum")]
+    | Annotated[Muon, Tag("muon")]
+    | Annotated[Lbfgs, Tag("lbfgs")]
+    | Annotated[PluginOptimizer, Tag(PLUGIN_TAG)]
+)
+OPTIMIZER_BY_NAME = Discriminator(tag_of)

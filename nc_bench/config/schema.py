@@ -13,7 +13,7 @@ from nc_bench.config.cross_checks import cross_checks
 from nc_bench.config.data import Data
 from nc_bench.config.model import MODEL_BY_NAME, Head, Model
 from nc_bench.config.objective import Objective
-from nc_bench.config.optimizer import Optimizer
+from nc_bench.config.optimizer import OPTIMIZER_BY_NAME, Optimizer
 from nc_bench.config.schedule import ConstantSchedule, Schedule
 from nc_bench.config.training import Record, Training
 from nc_bench.config.values import Seed
@@ -42,7 +42,7 @@ class Config(Section):
     head: Head = Field(default=Head(), description="The last linear layer.")
     constraints: Constraints = Field(default=Constraints(), description="Bounds on features, head, outputs.")
     objective: Objective = Field(default=Objective(), description="Loss and penalties.")
-    optimizer: Optimizer = Field(discriminator="name", description="How a step is taken.")
+    optimizer: Optimizer = Field(discriminator=OPTIMIZER_BY_NAME, description="How a step is taken.")
     schedule: Schedule = Field(
         default=ConstantSchedule(name="constant"),
         discriminator="name",

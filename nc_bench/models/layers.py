@@ -102,7 +102,7 @@ class SingleTrial(nn.Module):
         return features if self.bound is None else self.bound(features)
 
 
-def with_trial_axis(model: nn.Module, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+def with_trial_axis(model: nn.Module, parameters: Sequence[Tensor]) -> list[Tensor]:
     """Views (t, ...) of parameters of the model: those inside a `SingleTrial` get a leading axis of one.
 
     The views belong to no graph. Writing to them writes to the parameters.

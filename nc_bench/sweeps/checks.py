@@ -1,4 +1,4 @@
-"""Checks, before anything is trained, that a study asks only for columns and measures that its grid has."""
+"""Checks, before anything is trained: plug-ins can be imported, and a study asks only for what its grid has."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import get_args
 
-from nc_bench.config import ConfigError
+from nc_bench.config import ConfigError, plugins_of
 from nc_bench.config.values import ClassQuantity
 from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
+from nc_bench.plugins import PluginError, load_plugin
 from nc_bench.recording.depth import DEPTH_NAMES, HULLS, KERNEL
 from nc_bench.runs.directory import CORRECT, PENULTIMATE
 from nc_bench.sweeps.collect import PREDICTED_RISK
@@ -24,6 +25,18 @@ COLUMNS = ("objective", "learning_rate", "gradient_norm", STATIONARITY)
 """Columns of rows besides METRIC_NAMES that a study may ask for."""
 
 CLASS_QUANTITIES: tuple[str, ...] = get_args(ClassQuantity)
+
+
+def check_plugins(grid: Grid, path: Path) -> None:
+    """Raises ConfigError, one line for each, if a plug-in of a trial cannot be imported."""
+    problems: dict[str, None] = {}
+    for plugin in dict.fromkeys(plugin for config in grid.trials.values() for plugin in plugins_of(config)):
+        try:
+            load_plugin(*plugin)
+        except PluginError as error:
+            problems[f"{path}: {error}"] = None
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def check_study(grid: Grid, path: Path) -> None:

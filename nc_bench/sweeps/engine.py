@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -80,6 +81,7 @@ class _Engine:
             threads=self.workers.threads,
             gpus=self.workers.gpus,
             topic=self.topic,
+            working_directory=os.getcwd(),
         )
         future: Future[Report] = self.client.submit(work, task, pure=False)
         self.tasks[future] = group

@@ -13,6 +13,7 @@ from distributed import Worker, get_worker
 
 from nc_bench.config import Config
 from nc_bench.errors import UserError, out_of_memory
+from nc_bench.plugins import search_in
 from nc_bench.text import one_line
 from nc_bench.training import run_ensemble
 
@@ -23,6 +24,7 @@ PROGRESS_SECONDS = 0.5
 class Task:
     """Trials that are trained as one program, where they write, and on what.
 
+    working_directory: that of the sweep, in which plug-ins are looked for.
     topic: the Dask topic of the messages on progress, {"key": first trial, "epochs": done so far, summed over trials}.
     """
 
@@ -32,6 +34,7 @@ class Task:
     threads: int | None
     gpus: int
     topic: str
+    working_directory: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,7 @@ def work(task: Task) -> Report:
     """Train the trials of a task, or resume them. Errors are not raised: they are part of the report."""
     start = time.perf_counter()
     worker = get_worker()
+    search_in(task.working_directory)
     if task.threads is not None:
         torch.set_num_threads(task.threads)
     configs = [_on_own_gpu(config, worker, task.gpus) for config in task.configs]

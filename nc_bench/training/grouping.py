@@ -34,13 +34,22 @@ def check_stackable(configs: Sequence[Config]) -> None:
             if first.get(key) != other.get(key):
                 values = f"{shown(first.get(key))} and {shown(other.get(key))}"
                 raise ConfigError(f"{key}: stacked trials must agree in it, got {values}")
-    for key, section in (("optimizer", configs[0].optimizer), ("model", configs[0].model)):
-        if len(configs) > 1 and section.not_stacked:
-            raise ConfigError(f"{key}.name: {section.name} cannot be stacked: {section.not_stacked}")
+    for key, value, why in _choices(configs[0]):
+        if len(configs) > 1 and why:
+            raise ConfigError(f"{key}: {value} cannot be stacked: {why}")
 
 
 def _has_stacked_form(config: Config) -> bool:
-    return not (config.model.not_stacked or config.optimizer.not_stacked)
+    return not any(why for _, _, why in _choices(config))
+
+
+def _choices(config: Config) -> list[tuple[str, str, str]]:
+    """What may stand against stacking: key, value, and why trials with it cannot be stacked, empty if they can."""
+    return [
+        ("optimizer.name", config.optimizer.name, config.optimizer.not_stacked),
+        ("model.name", config.model.name, config.model.not_stacked),
+        ("objective.loss", config.objective.loss, config.objective.not_stacked),
+    ]
 
 
 def _evenly(positions: list[int], limit: int) -> list[list[int]]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from nc_bench import __version__
-from nc_bench.config import config_hash
+from nc_bench.config import Config, config_hash, plugins_of
 from nc_bench.data import Dataset, data_digest
 from nc_bench.metrics import null_baseline, why_no_null
 from nc_bench.recording import Recorder
@@ -48,6 +48,7 @@ def facts_of_trials(
         "null": {name: value for name, value in null.items() if name in CLAIMS},
         **({"null_reason": why} if (why := why_no_null(ensemble.classes)) else {}),
         "parameters": sum(parameter.numel() for parameter in ensemble.model.parameters()) // trials,
+        **({"plugins": plugins} if (plugins := _plugins(ensemble.configs[0])) else {}),
         **({"muon_moves": moved} if (moved := muon_parameters(ensemble.model, ensemble.configs)) else {}),
         "processes": ensemble.processes.size,
         **provenance(device),
@@ -90,6 +91,11 @@ def _layers(recorder: Recorder, samples: int) -> dict[str, Any]:
         depth = depth_nulls(recorder.classes, width, samples, readers[name], record, is_last=name == last)
         found[name] = {"width": width, "null": {key: null[key] for key in DEPTH_NULLS if key in null} | depth}
     return found
+
+
+def _plugins(config: Config) -> dict[str, dict[str, str | None]]:
+    """The plug-ins of a run by the key that names each."""
+    return {key: {"path": path, "source": source} for key, path, source in plugins_of(config)}
 
 
 def _version(package: str) -> str | None:

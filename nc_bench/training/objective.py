@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int64
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nc_bench.config import Config, ConfigError
+from nc_bench.training.plugin_loss import PluginLoss
 
 
 class Objective:
@@ -43,6 +44,7 @@ class Objective:
             [part.feature_decay for part in parts], dtype=torch.float64, device=labels.device
         )
         self.decays_features = any(part.feature_decay for part in parts)
+        self.plugin = PluginLoss(parts[0], classes, like) if parts[0].is_plugin else None
         self.is_risk = parts[0].is_cross_entropy and not (self.smoothed or self.weighted or self.mixed)
 
     def loss(self, outputs: Float[Tensor, "t n k"], labels: Int64[Tensor, "t n"]) -> Float[Tensor, "t"]:
@@ -50,15 +52,15 @@ class Objective:
 
         Cross entropy against (1 - a) e_y + a/K, or lam e_y + (1 - lam) e_(y+1); focal -(1 - p_y)^g log p_y
         (Lin et al. 2017, eq. 4); squared error
-        (k (z_y - M)^2 + sum_{j != y} z_j^2)/2 (Hui & Belkin 2021); exponential exp(-(z_y - z_other)/2).
+        (k (z_y - M)^2 + sum_{j != y} z_j^2)/2 (Hui & Belkin 2021); exponential exp(-(z_y - z_other)/2); or a plug-in.
         """
-        kinds = {
+        kinds: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             "cross_entropy": self._cross_entropies,
             "focal": self._focal,
             "mse": self._squared_errors,
             "exponential": self._exponentials,
         }
-        losses = kinds[self.kind](outputs, labels)
+        losses = (self.plugin or kinds[self.kind])(outputs, labels)
         if self.weighted:
             losses = losses * self.class_weights.gather(1, labels)
         return losses.mean(-1)

@@ -25,6 +25,8 @@ def not_stationary(config: Config) -> str:
         return "the head or the outputs are bounded"
     if config.optimizer.max_gradient_norm is not None:
         return "gradients are clipped"
+    if config.optimizer.rests_at_zero_gradient is None:
+        return f"it is not known where {config.optimizer.name} comes to rest"
     if not config.optimizer.rests_at_zero_gradient:
         return f"{config.optimizer.name} does not come to rest where this gradient vanishes"
     if config.acting_head_decay == 0:

@@ -28,7 +28,7 @@ def names_in(union: Any) -> Iterator[str]:
 PACKAGE = Path(nc_bench.__file__).parent
 CLASSES = {kind.__name__ for union in (Data, Model, Optimizer, Schedule, Balance) for kind in classes_in(union)}
 CHOICES = {name for union in (Data, Optimizer, Schedule, Balance) for name in names_in(union)} | {
-    *Objective.model_json_schema()["properties"]["loss"]["enum"],
+    *(name for kind in Objective.model_json_schema()["properties"]["loss"]["oneOf"] for name in kind.get("enum", ())),
     *ACTIVATION_RANGE,
     "mlp",
     "unconstrained",

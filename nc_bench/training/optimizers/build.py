@@ -11,22 +11,25 @@ from nc_bench.config import (
     ConfigError,
     Lbfgs,
     Muon,
+    PluginOptimizer,
     Schedule,
     Sgd,
     Signum,
 )
 from nc_bench.models import Classifier
+from nc_bench.models.layers import with_trial_axis
 from nc_bench.training.optimizers.base import StackedOptimizer
 from nc_bench.training.optimizers.first_order import StackedAdam, StackedSGD, StackedSignum
 from nc_bench.training.optimizers.groups import clip_norms, param_groups
 from nc_bench.training.optimizers.lbfgs import StackedLBFGS
 from nc_bench.training.optimizers.muon import StackedMuon
+from nc_bench.training.optimizers.plugin import PluginStep
 
 
 def build_optimizer(model: Classifier, configs: Sequence[Config]) -> StackedOptimizer:
     """The optimizer of these trials, which share its kind, over the trainable parameters of their model.
 
-    Raises ConfigError for Muon without a weight matrix to move.
+    Raises ConfigError for Muon without a weight matrix to move, PluginError for a plug-in that cannot be used.
     """
     settings, groups = [config.optimizer for config in configs], param_groups(model, configs)
     clip = clip_norms(configs, groups)
@@ -44,6 +47,14 @@ def build_optimizer(model: Classifier, configs: Sequence[Config]) -> StackedOpti
         case Lbfgs(lr=lr, history=history):
             assert len(configs) == 1, "its line search is for one trial"
             return StackedLBFGS(groups, lr=lr, history=history)
+        case PluginOptimizer() as plugin:
+            assert len(configs) == 1, "a plug-in sees one trial"
+            views = [with_trial_axis(model, list(group.parameters.values())) for group in groups]
+            single = [
+                {name: view[0] for name, view in zip(group.parameters, own, strict=True)}
+                for group, own in zip(groups, views, strict=True)
+            ]
+            return PluginStep(groups, clip, plugin, single)
         case Adam() | AdamW():
             return StackedAdam(groups, clip, [o for o in settings if isinstance(o, Adam | AdamW)])
 
