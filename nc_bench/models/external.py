@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nc_bench.config import ConfigError, ExternalModel
+from nc_bench.errors import UserError
 from nc_bench.models.backbones import HeadlessModel
+from nc_bench.models.heads import FoundHead, find_head, head_rows
 from nc_bench.text import one_line
 
 PROBE = 2
@@ -20,37 +21,28 @@ PROBE = 2
 def external_model(config: ExternalModel, image: Sequence[int], classes: int) -> HeadlessModel:
     """The model without its head, (n, *image) -> features (n, d).
 
-    The head is the linear layer whose output is the model's output, found in a forward pass; an identity takes its
-    place, and the output of this headless model is verified to be the input of the head. Random numbers come from
-    torch's global generator. In training the features may pass a dropout that the library puts before the head.
+    The head is the linear layer (or convolution of one pixel) whose output is the model's output, found in a forward
+    pass; an identity takes its place, and the output of this headless model is verified to be the input of the head.
+    Random numbers come from torch's global generator. In training the features may pass a dropout that the library puts
+    before the head.
     Raises ConfigError, one line that names model.name: the library is not installed or has no such model, the model
     does not take such images, returns no single tensor, ends in no linear layer, or has parameters that do not act.
     """
     model = _built(config, image[0], classes)
     images = torch.randn(PROBE, *image)
     fresh = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    head = _head(config, model, images, classes)
+    head, inputs = _head(config, model, images, classes)
     _replace(model, head.name, nn.Identity())
     with torch.no_grad():
         features = _forward(config, model.eval(), images)
-    if not isinstance(features, Tensor) or not torch.equal(features, head.inputs):
+    if not isinstance(features, Tensor) or not torch.equal(features, inputs):
         raise ConfigError(f"model.name: {config.name} without its linear layer {head.name} does not return its input")
     before = torch.get_rng_state()
     _check_gradients(config, model.train(), images)
     stochastic = not torch.equal(before, torch.get_rng_state())
     for name, buffer in model.named_buffers():
         buffer.copy_(fresh[name])
-    return HeadlessModel(module=model, width=head.inputs.shape[-1], stochastic=stochastic)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _LinearCall:
-    """A linear layer in a forward pass: its dotted name, its input and its output."""
-
-    name: str
-    layer: nn.Linear
-    inputs: Tensor
-    outputs: Tensor
+    return HeadlessModel(module=model, width=inputs.shape[-1], stochastic=stochastic)
 
 
 def _built(config: ExternalModel, channels: int, classes: int) -> nn.Module:
@@ -96,40 +88,32 @@ def _adapt_first_convolution(model: nn.Module, channels: int) -> None:
     _replace(model, name, nn.Conv2d(channels, old.out_channels, bias=old.bias is not None, **sizes))
 
 
-def _head(config: ExternalModel, model: nn.Module, images: Tensor, classes: int) -> _LinearCall:
-    """The linear layer that the model ends in, in evaluation and in training."""
-    calls: list[_LinearCall] = []
+def _head(config: ExternalModel, model: nn.Module, images: Tensor, classes: int) -> tuple[FoundHead, Tensor]:
+    """The layer that the model ends in, and its input: a row of features for each image, in evaluation."""
+    seen: list[Tensor] = []
+    with torch.no_grad():
+        in_training = _forward(config, model.train(), images)
+        logits = _forward(config, model.eval(), images)
+        for output in (in_training, logits):
+            if not isinstance(output, Tensor):
+                kind = type(output).__name__
+                raise ConfigError(f"model.name: {config.name} returns not one tensor of logits but a {kind}")
+        try:
+            head = find_head(model, lambda: model(images))
+        except UserError as error:
+            raise ConfigError(f"{_no_head(config)}: {error}") from None
+        with head.layer.register_forward_pre_hook(lambda _, given: seen.append(given[0].clone())):
+            logits = model(images)
+    if head.output_map or head.places != "one" or logits.shape != (PROBE, classes):
+        raise ConfigError(_no_head(config))
+    return head, head_rows(head, seen[0], logits, logits)
 
-    def notice(name: str, layer: nn.Linear, inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
-        calls.append(_LinearCall(name=name, layer=layer, inputs=inputs[0], outputs=outputs))
 
-    handles = [
-        module.register_forward_hook(lambda layer, inputs, outputs, name=name: notice(name, layer, inputs, outputs))
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear)
-    ]
-    try:
-        with torch.no_grad():
-            model.train()
-            in_training = _forward(config, model, images)
-            calls.clear()
-            model.eval()
-            logits = _forward(config, model, images)
-    finally:
-        for handle in handles:
-            handle.remove()
-    for outputs in (in_training, logits):
-        if not isinstance(outputs, Tensor):
-            kind = type(outputs).__name__
-            raise ConfigError(f"model.name: {config.name} returns not one tensor of logits but a {kind}")
-    heads = [call for call in calls if call.outputs is logits]
-    uses = [call for call in calls if heads and call.layer is heads[0].layer]
-    if len(uses) != 1 or logits.shape != (PROBE, classes) or heads[0].inputs.ndim != 2:
-        raise ConfigError(
-            f"model.name: {config.name} does not end in a linear layer with an output for each class, so it has no "
-            "penultimate features"
-        )
-    return heads[0]
+def _no_head(config: ExternalModel) -> str:
+    return (
+        f"model.name: {config.name} does not end in a linear layer with an output for each class, so it has no "
+        "penultimate features"
+    )
 
 
 def _forward(config: ExternalModel, model: nn.Module, images: Tensor) -> Any:

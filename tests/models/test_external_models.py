@@ -94,6 +94,9 @@ class Made(nn.Module):
         super().__init__()
         self.kind = kind
         self.inner, self.head = nn.Linear(4 * channels, 6), nn.Linear(6, classes)
+        self.other = nn.Linear(6, classes) if kind == "averaged" else nn.Identity()
+        if kind == "convolution":
+            self.head = nn.Conv2d(6, classes, 1)  # type: ignore[assignment]
         self.idle = nn.Linear(2, 2) if kind == "idle" else None
 
     def forward(self, x: Tensor) -> Any:
@@ -106,6 +109,10 @@ class Made(nn.Module):
             case "skip":
                 # Its own linear layer is not the last thing that acts on the head's input.
                 return self.head(features) if isinstance(self.head, nn.Linear) else features + 1
+            case "averaged":
+                return (self.head(features) + self.other(features)) / 2
+            case "convolution":
+                return self.head(features[..., None, None]).flatten(1)
             case "tokens":
                 return self.head(features[:, None])
         return self.head(features)
@@ -125,8 +132,9 @@ def made_timm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("made_timm")
-def test_a_model_of_timm() -> None:
-    model = build(external("timm:plain"), (5, 2, 2))
+@pytest.mark.parametrize("kind", ["plain", "convolution"])
+def test_a_model_of_timm(kind: str) -> None:
+    model = build(external(f"timm:{kind}"), (5, 2, 2))
     assert model.width == 6 and isinstance(model.backbone.module.head, nn.Identity)
     x = images(1, 3, 5, 2, 2)
     expected = model.backbone.module.inner(x[0].flatten(1)).relu()
@@ -139,6 +147,7 @@ def test_a_model_of_timm() -> None:
     [
         ("scaled", "does not end in a linear layer"),
         ("tokens", "does not end in a linear layer"),
+        ("averaged", "features: the model's output is the average of 2 heads, 'head' and 'other'"),
         ("tuple", "returns not one tensor of logits but a tuple"),
         ("skip", "without its linear layer head does not return its input"),
         ("idle", "has parameters that do not act on its output: idle.weight"),
