@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("constraints",),
     ("models", "data"),
     ("runs",),
+    ("loggers",),
     ("recording", "verdicts"),
     ("training",),
     ("claims", "reports"),

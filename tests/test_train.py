@@ -216,7 +216,7 @@ def test_a_picture_that_training_cannot_make_does_not_end_it(
     def failing(*_: object, **__: object) -> None:
         raise OverflowError("features beyond float32")
 
-    monkeypatch.setattr("nc_bench.training.trial.keep_picture", failing)
+    monkeypatch.setattr("nc_bench.training.run_writer.keep_picture", failing)
     out = tmp_path / "run"
     assert main(["--config", str(config), "--out", str(out)]) == 0
     first, *_ = capsys.readouterr().err.splitlines()

@@ -11,6 +11,7 @@ from nc_bench.config.values import (
     Count,
     Flag,
     KeptFeatures,
+    LoggerNames,
     NonNegative,
     NonNegativeInteger,
     PathText,
@@ -77,7 +78,9 @@ class Training(Section):
 
 
 class Record(Section):
-    """When and where in the network the metrics are measured."""
+    """When and where in the network the metrics are measured, and where the rows go."""
+
+    not_in_hash: ClassVar[frozenset[str]] = frozenset({"log"})
 
     every: RecordedEpochs = Field(
         default="epoch",
@@ -128,6 +131,13 @@ class Record(Section):
         default=False,
         description="Whether the features of all recorded layers and epochs are kept in the run's folder features/, "
         "a safetensors file per epoch and split; or a list of the splits, of train and test.",
+    )
+
+    log: LoggerNames = Field(
+        default=(),
+        description="Loggers that get every row besides the run directory, a list: csv (DIR/log.csv), tensorboard "
+        "(DIR/tensorboard), wandb (offline in DIR/wandb unless WANDB_MODE says otherwise), mlflow (DIR/mlflow unless "
+        "MLFLOW_TRACKING_URI says otherwise). One that fails does not end the run.",
     )
 
     def recorded_epochs(self, last: int) -> Collection[int]:

@@ -128,6 +128,7 @@ RecordedLayers = Annotated[
 SplitNames = Annotated[tuple[Literal["train", "test"], ...], Field(min_length=1), AfterValidator(_distinct)]
 ClassQuantity = Literal["accuracy", "cosine", "mean_norm", "risk", "variance", "weight_norm"]
 ClassColumns = Annotated[tuple[ClassQuantity, ...], AfterValidator(_distinct)]
+LoggerNames = Annotated[tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...], AfterValidator(_distinct)]
 KeptFeatures = Annotated[
     Annotated[Flag, Tag("flag")] | Annotated[SplitNames, Tag("listed")], Discriminator(_flag_or_listed)
 ]

@@ -41,7 +41,14 @@ def rows_of_recording(
             "gradient_norm": gradient_norms[trial],
             "stationarity_residual": residual,
         }
-        rows[trial] = _rows(ensemble, "train", train, trial, clock, columns)
+        place: dict[str, Any] = {
+            "epoch": ensemble.step_count // ensemble.steps_per_epoch,
+            "step": ensemble.step_count,
+            "seconds": clock,
+            "per_class": ensemble.configs[trial].record.per_class,
+            "trial": trial,
+        }
+        rows[trial] = layer_rows(train, columns, split="train", **place)
         reasons = rows[trial][0]["reasons"]
         if reason:
             reasons["stationarity_residual"] = reason
@@ -49,27 +56,29 @@ def rows_of_recording(
             reasons["gradient_norm"] = "no step has been taken yet" if ensemble.step_count == 0 else NOT_KEPT
         if test is not None:
             columns = dict.fromkeys(columns) | {"learning_rate": rate}
-            rows[trial] += _rows(ensemble, "test", test, trial, clock, columns)
+            rows[trial] += layer_rows(test, columns, split="test", **place)
     return rows
 
 
-def _rows(
-    ensemble: Ensemble,
-    split: str,
+def layer_rows(
     recording: Recording,
-    trial: int,
-    seconds: float,
     columns: Mapping[str, float | None],
+    *,
+    epoch: int,
+    step: int,
+    split: str,
+    seconds: float,
+    per_class: Sequence[str] = (),
+    trial: int = 0,
 ) -> list[Row]:
     """A row per layer, the penultimate first; only this one has columns besides the metrics of the features.
 
-    With `record.correct_only` a row of the correctly classified samples comes last, as a split of its own.
+    `per_class` are the columns of `record.per_class`. With `record.correct_only` a row of the correctly classified
+    samples comes last, as a split of its own.
     """
     residuals = {name: values[trial] for name, values in recording.residuals.items()}
-    per_class = ensemble.configs[trial].record.per_class
-    step = ensemble.step_count
-    where = {"epoch": step // ensemble.steps_per_epoch, "step": step}
-    rows = []
+    where = {"epoch": epoch, "step": step}
+    rows: list[Row] = []
     for name, layer in recording.layers.items():
         metrics, depth = layer.metrics[trial], recording.depth[name][trial]
         own, reasons = class_columns(metrics, per_class) if name == PENULTIMATE else ({}, {})

@@ -13,6 +13,7 @@ import torch
 from nc_bench.config import Config
 from nc_bench.data import Dataset, load_dataset, what_differs
 from nc_bench.distributed import SINGLE_PROCESS, Processes, process_group
+from nc_bench.loggers import check_installed
 from nc_bench.metrics import null_baseline
 from nc_bench.recording import Recorder, recorded_stages
 from nc_bench.recording.feature_files import check_features_can_be_kept
@@ -93,6 +94,7 @@ class _Job:
 
     def _run_on(self, device: torch.device, dataset: Dataset, progress: Progress) -> list[str]:
         configs, processes, record = self.configs, self.processes, self.configs[0].record
+        check_installed(record.log)
         # What contradicts the data is found here, before a directory is touched.
         ensemble = processes.all_or_raise(lambda: Ensemble(configs, dataset, device, processes))
         runs = [RunDirectory(directory) for directory in self.directories]

@@ -64,7 +64,7 @@ class TrialGroup:
 
     def _measured(self, seconds: float) -> None:
         for trial in self.trials:
-            trial.recording_seconds += seconds
+            trial.count_recording(seconds)
 
     def _recorded(self, epoch: int, trials: Sequence[int], train: Recording, test: Recording | None) -> None:
         splits, step = (self.ensemble.train_split(), self.ensemble.test_split()), self.ensemble.step_count
