@@ -122,7 +122,7 @@ def run_training(config: Any, out: Any = None, *, resume: bool = False, **overri
 
 
 def train_and_show(
-    config: Config, directory: Path, show: Callable[[Path, str], None], *, resume: bool = False, settle: bool = False
+    config: Config, directory: Path, show: Callable[[Path, str], Any], *, resume: bool = False, settle: bool = False
 ) -> str:
     """Train a run, and with `settle` its longer twin; `show` its directory and status; the status.
 

@@ -18,6 +18,7 @@ COLUMNS = 100
 
 COMMANDS = {
     "train": "train a model and measure its collapse, as a configuration file says",
+    "measure": "measure a trained model, or features on disk, without training",
     "sweep": "run a grid of trials as one job, and answer a study's question from them",
     "studies": "list the studies: their questions, and how long they take",
     "report": "show one finished run or several: table, figures, page",

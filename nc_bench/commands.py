@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import io
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,8 +19,20 @@ from nc_bench.telling import tell
 
 EXIT_OK, EXIT_FAILED, EXIT_REFUSED, EXIT_DIVERGED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
+EXIT_OF_STATUS = {"complete": EXIT_OK, "diverged": EXIT_DIVERGED, "interrupted": EXIT_INTERRUPTED}
+"""Of a command that made a run, by the run's status."""
+
 EXIT_BROKEN_PIPE = 141
 """As a shell reports a program that writes to a pipe whose reader has ended: 128 + SIGPIPE."""
+
+
+def parse_with_config(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments of a command that takes a configuration: --config, or the first argument that is no override."""
+    arguments = parser.parse_intermixed_args(argv)
+    words = arguments.overrides
+    if arguments.config is None and words and "=" not in words[0]:
+        arguments.config, arguments.overrides = Path(words[0]), words[1:]
+    return arguments
 
 
 def run_command(work: Callable[[], int]) -> int:

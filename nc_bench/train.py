@@ -6,10 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from nc_bench.commands import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_OK, run_command
+from nc_bench.commands import EXIT_OF_STATUS, parse_with_config, run_command
 from nc_bench.paths import default_folder
-
-EXIT = {"complete": EXIT_OK, "diverged": EXIT_DIVERGED, "interrupted": EXIT_INTERRUPTED}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,7 +15,7 @@ def main(argv: list[str] | None = None) -> int:
 
     Exit status: 0 complete, 1 memory, disk or another process failed, 2 refused, 3 diverged, 130 interrupted.
     """
-    return run_command(lambda: _train(_parser().parse_intermixed_args(argv)))
+    return run_command(lambda: _train(_parsed(argv)))
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -27,7 +25,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config, arguments.overrides)
     directory = arguments.out or default_directory(config, default_folder(arguments.config), arguments.resume)
-    return EXIT[train_and_show(config, directory, _show, resume=arguments.resume, settle=arguments.settle)]
+    return EXIT_OF_STATUS[train_and_show(config, directory, _show, resume=arguments.resume, settle=arguments.settle)]
 
 
 def _show(directory: Path, status: str) -> None:
@@ -39,6 +37,14 @@ def _show(directory: Path, status: str) -> None:
     sys.stdout.flush()
 
 
+def _parsed(argv: list[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    arguments = parse_with_config(parser, argv)
+    if arguments.config is None:
+        parser.error("the following arguments are required: --config")
+    return arguments
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nc_bench.train",
@@ -47,7 +53,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config",
         type=Path,
-        required=True,
         help="YAML file (see `nc-bench schema`), or the name of a shipped one (see `nc-bench configs`)",
     )
     parser.add_argument("--out", type=Path, help="run directory (default: results/runs/<config name>/<time>)")

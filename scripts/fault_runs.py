@@ -33,9 +33,8 @@ class Job:
 
     def work(self, place: Path) -> int:
         """Start or resume, as the command does but without its report; the exit status of the command."""
-        from nc_bench.commands import EXIT_OK, run_command
+        from nc_bench.commands import EXIT_OF_STATUS, EXIT_OK, run_command
         from nc_bench.config import Config
-        from nc_bench.train import EXIT
         from nc_bench.training import run_ensemble, run_training
 
         def train() -> int:
@@ -44,7 +43,7 @@ class Job:
                 statuses = run_ensemble(configs, self.folders(place))
             else:
                 statuses = [run_training(configs[0], self.folders(place)[0], resume=True)]
-            return max((EXIT[status] for status in statuses), default=EXIT_OK)
+            return max((EXIT_OF_STATUS[status] for status in statuses), default=EXIT_OK)
 
         return run_command(train)
 

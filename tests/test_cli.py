@@ -60,7 +60,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     "command, hint",
     [
         ("trian", "did you mean 'train'?"),
-        ("frobnicate", "the commands are train, sweep, studies, report, verify, configs, schema"),
+        ("frobnicate", "the commands are train, measure, sweep, studies, report, verify, configs, schema"),
     ],
 )
 def test_an_unknown_command(command: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,161 @@
+"""python -m nc_bench.measure --features FILE --labels FILE [--weight FILE [--bias FILE]] | --config FILE | --run DIR"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nc_bench.commands import EXIT_OF_STATUS, EXIT_OK, parse_with_config, run_command
+from nc_bench.errors import DataError, UserError
+from nc_bench.paths import default_folder, expanded
+from nc_bench.text import one_line
+
+if TYPE_CHECKING:
+    from nc_bench.api import Run
+    from nc_bench.config import Config
+
+EXAMPLES = """
+examples:
+  nc-bench measure --features features.npy --labels labels.npy
+  nc-bench measure --features all.npz --labels all.npz --weight model.pt:fc.weight --bias model.pt:fc.bias
+  nc-bench measure --run results/runs/digits_ball/DIR                       a trained run, measured again
+  nc-bench measure --run DIR --config other_data.yaml data.labels=random    its weights on other data
+"""
+
+EPILOG = f"""{EXAMPLES}
+files:
+  .npy (mapped into memory, so that it may be larger), .npz, .safetensors and .pt; FILE:NAME is one of several arrays in
+  a file. features (N, d), labels (N,) whole numbers from 0, weight (K, d) and bias (K,) of the last linear layer."""
+
+ARRAYS = ("features", "labels", "weight", "bias")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure the collapse of features on disk, or of a trained model, and show it.
+
+    Exit status: 0, 1 memory or disk failed, 2 refused, 3 the model's outputs are not finite.
+    """
+    return run_command(lambda: _measure(parse_with_config(_parser(), argv)))
+
+
+def _measure(arguments: argparse.Namespace) -> int:
+    has_arrays = any(getattr(arguments, name) is not None for name in (*ARRAYS, "classes"))
+    has_model = arguments.config is not None or arguments.run is not None or bool(arguments.overrides)
+    if has_arrays == has_model:
+        raise UserError("nc-bench measure: give --features and --labels, or --config or --run; --help has examples")
+    return _measure_model(arguments) if has_model else _measure_arrays(arguments)
+
+
+def _measure_arrays(arguments: argparse.Namespace) -> int:
+    # Imported here, like all that takes time, so that Ctrl-C meanwhile ends in one line.
+    from nc_bench.data.array_files import read_array
+    from nc_bench.metrics import collapse_metrics
+
+    given = {name: path for name in ARRAYS if (path := getattr(arguments, name)) is not None}
+    for name in ("features", "labels"):
+        if name not in given:
+            raise UserError(f"--{name}: is missing; --help has examples")
+    arrays = {name: read_array(path, f"--{name}", (name,)) for name, path in given.items()}
+    try:
+        metrics = collapse_metrics(**arrays, classes=arguments.classes)
+    except ValueError as error:  # as it raises for arrays that it cannot measure
+        raise DataError(f"{', '.join(given.values())}: {one_line(error)}") from None
+    if _write_numbers(arguments, _rows_of("train", metrics, metrics.reasons)):
+        print("\n".join(f"{name:<34}{value:.6g}" for name, value in metrics.items()))
+    return EXIT_OK
+
+
+def _measure_model(arguments: argparse.Namespace) -> int:
+    from nc_bench.api import default_directory, load_run, train_and_show
+    from nc_bench.reports import render_run
+
+    config, name = _model_config(arguments)
+    directory = arguments.out or default_directory(config, default_folder(name), resume=False)
+    shown = not {arguments.json, arguments.csv} & {"-"}
+    status = train_and_show(config, directory, lambda path, _: render_run(path) if shown else load_run(path).report())
+    _write_numbers(arguments, _rows_of_run(load_run(directory)))
+    return EXIT_OF_STATUS[status]
+
+
+def _model_config(arguments: argparse.Namespace) -> tuple[Config, Path]:
+    """The configuration that only measures, and what names the folder of its run."""
+    from nc_bench.api import load_run
+    from nc_bench.config import config_of, load_config
+    from nc_bench.runs.directory import CONFIG
+
+    source, name = arguments.config, arguments.config
+    changes: dict[str, Any] = {"training.epochs": 0, "training.stop": None}
+    if arguments.run is not None:
+        run = load_run(expanded(arguments.run, key="--run")).path.resolve()
+        source, name = source or run / CONFIG, name or Path("measured")
+        changes["training.warm_start"] = run
+    config = config_of(load_config(source, arguments.overrides), changes)
+    if config.training.warm_start is None:
+        raise UserError("nc-bench measure: an untrained model says nothing; say --run DIR, or training.warm_start=FILE")
+    return config, name
+
+
+def _rows_of(split: str, values: Mapping[str, float], reasons: Mapping[str, str]) -> list[dict[str, Any]]:
+    rows = values.items()
+    return [{"split": split, "name": name, "value": value, "reason": reasons.get(name, "")} for name, value in rows]
+
+
+def _rows_of_run(run: Run) -> list[dict[str, Any]]:
+    from nc_bench.metrics.names import METRIC_NAMES
+    from nc_bench.reports.queries import last_row
+    from nc_bench.runs.directory import PENULTIMATE
+
+    rows = []
+    for split in ("train", "test"):
+        last = last_row(run, split)
+        values = {name: float(last[name]) for name in METRIC_NAMES if name in last}
+        reasons = {name: run.reasons.get((last["epoch"], split, PENULTIMATE, name), "") for name in values}
+        rows += _rows_of(split, values, reasons)
+    return rows
+
+
+def _write_numbers(arguments: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Write --json and --csv; whether the standard output is still free for the table."""
+    from nc_bench.runs.files import json_text, write_text
+
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, "value": "" if math.isnan(row["value"]) else row["value"]} for row in rows)
+    for path, text in ((arguments.json, json_text(rows)), (arguments.csv, table.getvalue())):
+        if path == "-":
+            print(text, end="")
+        elif path is not None:
+            write_text(expanded(path), text)
+    return "-" not in (arguments.json, arguments.csv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nc-bench measure",
+        description="Measure the collapse of features on disk, or of a trained model, without training.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    arrays = parser.add_argument_group("features on disk")
+    for name in ARRAYS:
+        arrays.add_argument(f"--{name}", metavar="FILE")
+    arrays.add_argument("--classes", type=int, metavar="K", help="number of classes (default: rows of the weight)")
+    model = parser.add_argument_group("a trained model")
+    model.add_argument("--config", type=Path, help="model and data: a YAML file or a shipped name, as for train")
+    model.add_argument("--run", metavar="DIR", help="run directory whose newest checkpoint has the weights")
+    model.add_argument("--out", type=Path, metavar="DIR", help="run directory to make (default: in results/runs)")
+    model.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="for example data.labels=random")
+    parser.add_argument("--json", metavar="FILE", help="write every number as JSON too; - prints them alone")
+    parser.add_argument("--csv", metavar="FILE", help="the same as CSV")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
