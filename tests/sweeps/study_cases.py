@@ -320,6 +320,11 @@ CASES: dict[str, dict[str, list[Measured]]] = {
         "undecided": [lambda cell, epoch: {"epoch of .95": math.nan}],
     },
     "random_labels": {"supported": [_labels_at_rate(0.11)], "refuted": [_labels_at_rate(0.09)]},
+    "random_labels_resnet": {
+        "supported": [_everywhere(nc1_quotient=0.099)],
+        "refuted": [_everywhere(nc1_quotient=0.101)],
+        "undecided": [_everywhere(nc1_quotient=0.1)],
+    },
     "train_or_test": {
         "supported": [_test_spread(0.099), _test_spread(0.05, early=0.0505)],
         "refuted": [_test_spread(0.101), _test_spread(0.05, early=0.0495)],

@@ -19,6 +19,7 @@ from nc_bench.sweeps.studies.norms import norms
 from nc_bench.sweeps.studies.optimisers import optimisers
 from nc_bench.sweeps.studies.radius import radius
 from nc_bench.sweeps.studies.random_labels import random_labels
+from nc_bench.sweeps.studies.random_labels_resnet import random_labels_resnet
 from nc_bench.sweeps.studies.train_or_test import train_or_test
 from nc_bench.sweeps.studies.width import width
 
@@ -37,6 +38,7 @@ ANSWERS: Mapping[str, Callable[[Evidence], Answer]] = {
     "optimisers": optimisers,
     "radius": radius,
     "random_labels": random_labels,
+    "random_labels_resnet": random_labels_resnet,
     "train_or_test": train_or_test,
     "width": width,
 }
