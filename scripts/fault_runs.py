@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +69,14 @@ def as_read(folder: Path) -> str:
     """What a reader gets, as text: the numbers, or the one line that says what is damaged."""
     from nc_bench import load_run
     from nc_bench.errors import UserError
-    from nc_bench.reports.queries import planes
+    from nc_bench.reports.pictures import pictures
 
     try:
         run = load_run(folder)
         manifest = {key: value for key, value in run.manifest.items() if key != "run"}
         weights = {name: tensor.tolist() for name, tensor in run.load_model().state_dict().items()}
-        shown = [[getattr(v, "tolist", lambda v=v: v)() for v in vars(plane).values()] for plane in planes(run)]
+        shown = [asdict(picture) for picture in pictures(run)]
     except UserError as error:
         return f"RunError {error}" if "\n" not in str(error) else "more than one line"
     tables = (run.rows.to_csv(), run.predictions.to_csv(), str(run.reasons))
-    return json.dumps([*tables, run.config, manifest, weights, shown])
+    return json.dumps([*tables, run.config, manifest, weights, shown], default=lambda array: array.tolist())

@@ -165,7 +165,7 @@ def write_run(
     return load_run(path)
 
 
-def write_plane(
+def write_picture(
     run: Run,
     *,
     epoch: int,
@@ -175,24 +175,24 @@ def write_plane(
     predicted: bool = True,
     scales: tuple[float, float] = (1.0, 1.0),
 ) -> None:
-    """Points around the vertices of a regular polygon, in the run's folder of features; `scales` multiply both."""
+    """Samples around the vertices of a regular simplex, in the run's folder of features; `scales` multiply both."""
     random = np.random.default_rng(epoch)
+    shown, labels = min(classes, 10), np.arange(4 * classes, dtype=np.int32) % classes
     angles = 2 * np.pi * np.arange(classes) / classes
-    vertices = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
-    labels = np.arange(4 * classes) % classes
-    points = (vertices[labels] + spread * random.normal(size=(len(labels), 2))).astype(np.float32)
-    shown = len(labels) if tested else 0
+    polygon = np.stack([np.cos(angles), np.sin(angles)], 1)
+    simplex = np.pad(np.eye(shown) - 1 / shown, ((0, 0), (0, max(0, 4 - shown))))
+    content: dict[str, Any] = {"scale": np.full(2, scales[0] / 8192)}
+    for split, number in (("train", len(labels)), ("test", len(labels) if tested else 0)):
+        noise = random.normal(size=(number, simplex.shape[1]))
+        content[f"{split}_labels"], content[f"{split}_rows"] = labels[:number], np.arange(number, dtype=np.int32)
+        content[f"{split}_distance"] = np.linalg.norm(noise, axis=1).astype(np.float32)
+        for suffix, corners in (("", simplex[labels[:number] % shown]), ("_polygon", polygon[labels[:number]])):
+            values = corners + spread * noise[:, : corners.shape[1]]
+            content[f"{split}{suffix}"] = (8192 * values.clip(-3, 3)).astype(np.int16)
     with np.errstate(all="ignore"):
-        points, vertices = (part * np.float32(scale) for part, scale in zip((points, vertices), scales, strict=True))
-    content = {
-        "train": points,
-        "train_labels": labels,
-        "test": points[:shown],
-        "test_labels": labels[:shown],
-        "vertices": vertices,
-    }
+        for name, factor in (("means", 1.1), ("weight", 0.1), ("vertices", scales[1])):
+            content[name], content[f"{name}_polygon"] = factor * simplex, factor * polygon
     folder = run.path / "features"
     folder.mkdir(exist_ok=True)
-    save_file(
-        content, folder / f"plane-{epoch:05d}.safetensors", {"epoch": str(epoch), "predicted": str(predicted).lower()}
-    )
+    notes = {"epoch": str(epoch), "predicted": str(predicted).lower()}
+    save_file(content, folder / f"picture-{epoch:05d}.safetensors", notes)

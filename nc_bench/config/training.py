@@ -1,6 +1,8 @@
 """How long a run trains, and when it is measured."""
 
-from collections.abc import Collection
+import math
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -22,6 +24,9 @@ from nc_bench.config.values import (
 
 PER_DECADE = 10
 """Log-spaced recordings while the number of epochs grows tenfold."""
+
+PICTURES = 24
+"""Epochs of a run of which a picture is kept and shown."""
 
 
 class Stop(Section):
@@ -75,6 +80,21 @@ class Training(Section):
         description="A run directory (its newest checkpoint) or a checkpoint file, whose weights the model starts "
         "from, with a fresh optimizer and at step 0; null: a new model.",
     )
+
+
+def log_spaced(epochs: Sequence[int], most: int) -> list[int]:
+    """About `most` of these increasing epochs, evenly spaced in log(1 + epoch), the first and the last among them."""
+    if len(epochs) <= most:
+        return list(epochs)
+    low, high = math.log1p(epochs[0]), math.log1p(epochs[-1])
+    chosen: set[int] = set()
+    for points in range(most, 8 * most):
+        places = (math.expm1(low + (high - low) * point / (points - 1)) for point in range(points))
+        finer = {epochs[min(bisect_left(epochs, round(place)), len(epochs) - 1)] for place in places}
+        if len(finer) > most:
+            break
+        chosen = finer | {epochs[0], epochs[-1]}
+    return sorted(chosen)
 
 
 class Record(Section):
@@ -139,6 +159,11 @@ class Record(Section):
         "(DIR/tensorboard), wandb (offline in DIR/wandb unless WANDB_MODE says otherwise), mlflow (DIR/mlflow unless "
         "MLFLOW_TRACKING_URI says otherwise). One that fails does not end the run.",
     )
+    picture: Flag = Field(
+        default=True,
+        description="Whether what the page draws of about 24 of the recorded epochs, log-spaced, is kept in the run's "
+        "folder features/: coordinates of at most 1,000 samples a split, of class means and of the rows of W.",
+    )
 
     def recorded_epochs(self, last: int) -> Collection[int]:
         """The epochs after which a run of `last` epochs is measured; 0 is before training. Every epoch is a range.
@@ -156,6 +181,10 @@ class Record(Section):
         else:
             chosen = {epoch for epoch in self.every if epoch <= last}
         return frozenset(chosen | {last})
+
+    def pictured_epochs(self, last: int) -> Collection[int]:
+        """The recorded epochs of which a picture is kept, the first and the last among them."""
+        return log_spaced(sorted(self.recorded_epochs(last)), PICTURES) if self.picture else ()
 
     @property
     def kept_splits(self) -> tuple[str, ...]:

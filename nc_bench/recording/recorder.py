@@ -46,12 +46,14 @@ class Recording:
     layers: by name, the penultimate first, the others in the order in which they run. residuals: by how much each
     constraint is violated, by name, one number per trial. depth: what the layers say together, by layer and trial.
     correct: with `record.correct_only` the metrics of the samples that each trial classifies correctly, else empty.
+    weight: the head's, as it multiplies the features.
     """
 
     layers: dict[str, LayerRecording]
     residuals: dict[str, list[float]]
     depth: dict[str, list[DepthColumns]]
     correct: list[CollapseMetrics]
+    weight: Float64[Tensor, "t k d"]
 
     @property
     def penultimate(self) -> LayerRecording:
@@ -121,7 +123,13 @@ class Recorder:
         if record.correct_only:
             its_centres = (centres or {}).get(PENULTIMATE)
             correct = correct_metrics(layers[PENULTIMATE].features, split.labels, head, its_centres)
-        return Recording(layers=layers, residuals=residuals.compute(head.weight), depth=depth, correct=correct)
+        return Recording(
+            layers=layers,
+            residuals=residuals.compute(head.weight),
+            depth=depth,
+            correct=correct,
+            weight=head.weight,
+        )
 
     def readers(self) -> dict[str, Float64[Tensor, "t o d"] | None]:
         """The weight that reads each layer, None where that is no linear layer; in the order of depth."""

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nc_bench.reports.description import describe
-from nc_bench.reports.queries import Plane, planes
-from nc_bench.reports.style import INK, PANEL, SMALL, class_colours, headed_figure, quiet
+from nc_bench.reports.pictures import Picture, Points, pictures
+from nc_bench.reports.style import INK, LARGEST, PANEL, SMALL, class_colours, headed_figure, quiet
 from nc_bench.runs import RunTables
 
 TITLE = "Features of the penultimate layer and the simplex"
@@ -28,17 +28,17 @@ class View:
 
     title: str
     points: NDArray[np.float64]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int32]
     vertices: NDArray[np.float64]
 
 
 def simplex_plane(run: RunTables) -> Figure | None:
-    """Features on the plane of the simplex, at the first and the last recorded epoch of it; None if there is none.
+    """Samples on the plane of the simplex, at the first and the last epoch with a picture; None if there is none.
 
     Panels: training samples at the first and at the last recorded epoch, test samples at the last, as far as there
-    are any. Open rings: the vertices. All panels share one scale. ValueError, one line, for vertices beyond float32.
+    are any. Open rings: the vertices. All panels share one scale. ValueError, one line, for vertices beyond 1e100.
     """
-    recorded = planes(run)
+    recorded = pictures(run)
     if not recorded:
         return None
     views = _views(recorded)
@@ -52,26 +52,21 @@ def simplex_plane(run: RunTables) -> Figure | None:
     return page
 
 
-def _views(recorded: Sequence[Plane]) -> list[View]:
+def _views(recorded: Sequence[Picture]) -> list[View]:
     first, last = recorded[0], recorded[-1]
     shown = [first, last] if first.epoch != last.epoch else [last]
-    views = [_view(_when("training samples", plane), plane, plane.train, plane.train_labels) for plane in shown]
-    if len(last.test):
-        views.append(_view(_when("test samples", last), last, last.test, last.test_labels))
+    views = [_view("training samples", picture, picture.train) for picture in shown]
+    if len(last.test.labels):
+        views.append(_view("test samples", last, last.test))
     return views
 
 
-def _view(title: str, plane: Plane, points: NDArray[np.float32], labels: NDArray[np.int64]) -> View:
-    """In float64: lengths of float32 vectors beyond 1e19 overflow."""
-    if not np.isfinite(plane.vertices).all():
-        raise ValueError(f"at epoch {plane.epoch} the corners of the simplex are beyond float32")
-    return View(
-        title=title, points=points.astype(np.float64), labels=labels, vertices=plane.vertices.astype(np.float64)
-    )
-
-
-def _when(samples: str, plane: Plane) -> str:
-    return f"{samples}, before training" if plane.epoch == 0 else f"{samples}, epoch {plane.epoch}"
+def _view(samples: str, picture: Picture, points: Points) -> View:
+    vertices = picture.vertices.polygon
+    if not np.isfinite(vertices).all() or np.abs(vertices).max() > LARGEST:
+        raise ValueError(f"at epoch {picture.epoch} the corners of the simplex are beyond {LARGEST:g}")
+    when = "before training" if picture.epoch == 0 else f"epoch {picture.epoch}"
+    return View(title=f"{samples}, {when}", points=picture.on_polygon(points), labels=points.labels, vertices=vertices)
 
 
 def _reach(view: View) -> float:
@@ -121,12 +116,12 @@ def _named_rings(axes: Axes, vertices: NDArray[np.float64]) -> None:
         )
 
 
-def _caption(plane: Plane) -> str:
-    classes = len(plane.vertices)
+def _caption(picture: Picture) -> str:
+    classes = len(picture.vertices.polygon)
     colour = "coloured by its class" + (" (numbers at the rings)" if classes <= MOST_NAMED_CLASSES else "")
     where = (
         "the simplex that theory predicts"
-        if plane.predicted
+        if picture.predicted
         else "a regular simplex of the mean radius that was measured (none is predicted for this run)"
     )
     shape = (

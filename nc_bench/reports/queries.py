@@ -1,35 +1,16 @@
-"""What the reports look up in a run: last values, curves, values by layer, claims, and the recorded planes."""
+"""What the reports look up in a run: last values, curves, values by layer, and claims."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nc_bench.runs import RunError, RunTables
-from nc_bench.runs.directory import FEATURES, PENULTIMATE, class_file
+from nc_bench.runs import RunTables
+from nc_bench.runs.directory import PENULTIMATE, class_file
 from nc_bench.runs.files import read_arrays
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plane:
-    """Features at one epoch on the plane in which the K vertices of a simplex form a regular K-gon.
-
-    train (N, 2) and test (M, 2), float32, with their labels; vertices (K, 2). predicted: whether the radius of the
-    vertices is a prediction, or else the mean radius of the measured class means.
-    """
-
-    epoch: int
-    predicted: bool
-    train: NDArray[np.float32]
-    train_labels: NDArray[np.int64]
-    test: NDArray[np.float32]
-    test_labels: NDArray[np.int64]
-    vertices: NDArray[np.float32]
 
 
 def last_row(run: RunTables, split: str) -> dict[str, Any]:
@@ -74,12 +55,6 @@ def null_value(run: RunTables, name: str) -> float:
     return float(claim(run, name).get("null", math.nan))
 
 
-def planes(run: RunTables) -> list[Plane]:
-    """The recorded planes in the order of their epochs. RunError names a file that cannot be read."""
-    found = [_plane(path) for path in (run.path / FEATURES).glob("plane-*.safetensors")]
-    return sorted(found, key=lambda plane: plane.epoch)
-
-
 def class_columns(run: RunTables, split: str) -> dict[str, NDArray[Any]]:
     """The columns of a split's table of classes at the last recorded epoch, (K,) by name; empty where none was kept.
 
@@ -91,22 +66,6 @@ def class_columns(run: RunTables, split: str) -> dict[str, NDArray[Any]]:
         return {}
     arrays, _ = read_arrays(path)
     return {name.removeprefix(f"{split}."): column for name, column in arrays.items() if name.startswith(f"{split}.")}
-
-
-def _plane(path: Path) -> Plane:
-    arrays, notes = read_arrays(path)
-    try:
-        return Plane(
-            epoch=int(notes["epoch"]),
-            predicted=notes["predicted"] == "true",
-            train=arrays["train"],
-            train_labels=arrays["train_labels"],
-            test=arrays["test"],
-            test_labels=arrays["test_labels"],
-            vertices=arrays["vertices"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: damaged (holds no picture: {error})") from None
 
 
 def _rows(run: RunTables, split: str, layer: str = PENULTIMATE) -> Any:

@@ -73,9 +73,14 @@ def class_file(run: Path, epoch: int) -> Path:
     return run / FEATURES / f"classes-{epoch:05d}.safetensors"
 
 
+def picture_file(run: Path, epoch: int) -> Path:
+    """Where the picture of an epoch is kept: what the page draws of features, class means and rows of W."""
+    return run / FEATURES / f"picture-{epoch:05d}.safetensors"
+
+
 def feature_epoch(path: Path) -> int | None:
     """The epoch of a file in the folder of features, None if it is not one of those that the run writes."""
-    found = re.fullmatch(r"(?:(?:plane|classes)-(\d+)|features-(\d+)-(?:train|test))\.safetensors", path.name)
+    found = re.fullmatch(r"(?:(?:picture|classes)-(\d+)|features-(\d+)-(?:train|test))\.safetensors", path.name)
     return int(found[1] or found[2]) if found else None
 
 

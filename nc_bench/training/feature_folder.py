@@ -1,4 +1,4 @@
-"""The folder features/ of a run: features of recorded epochs, pictures of them on a plane, and tables of classes."""
+"""The folder features/ of a run: features of recorded epochs, pictures of them, and tables of classes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from nc_bench.config import Record
 from nc_bench.recording import Recording, Split
-from nc_bench.recording.feature_files import SPLITS, write_classes, write_features, write_plane
+from nc_bench.recording.feature_files import SPLITS, write_classes, write_features
+from nc_bench.recording.picture import write_picture
 from nc_bench.runs import RunDirectory
-from nc_bench.runs.directory import FEATURES
+from nc_bench.runs.directory import picture_file
 from nc_bench.verdicts.expectations import Expectation
 
 Recordings = tuple[Recording, Recording | None]
@@ -38,29 +39,25 @@ def keep_classes(run: RunDirectory, recordings: Recordings, *, trial: int, epoch
 
 
 def keep_picture(
-    run: RunDirectory,
-    expected: Sequence[Expectation],
-    recordings: Recordings,
-    splits: Splits,
-    *,
-    epoch: int,
-    is_last: bool,
+    run: RunDirectory, expected: Sequence[Expectation], recordings: Recordings, splits: Splits, *, epoch: int
 ) -> None:
-    """Write the picture of the first recorded epoch and of the last one; without a class there is no simplex."""
-    folder, (train, test) = run.path / FEATURES, recordings
-    layer = train.penultimate
-    wanted = is_last or not any(folder.glob("plane-*"))
-    if not wanted or layer.features is None or not bool(layer.class_means.isfinite().all()):
+    """Write the picture of an epoch; there is none of one class, of an absent one, or without features in memory."""
+    train, test = recordings
+    layer, weight = train.penultimate, train.weight[0]
+    means = layer.class_means[0]
+    drawable = bool(means.isfinite().all() and weight.isfinite().all())
+    if layer.features is None or len(means) < 2 or not drawable:
         return
     radii = [e.values["feature_radius"] for e in expected if "feature_radius" in e.values]
     shown = None
     if splits[1] is not None and test is not None and test.penultimate.features is not None:
         shown = (test.penultimate.features[0], splits[1].labels[0])
-    write_plane(
-        folder / f"plane-{epoch:05d}.safetensors",
+    write_picture(
+        picture_file(run.path, epoch),
         epoch=epoch,
         train=(layer.features[0], splits[0].labels[0]),
         test=shown,
-        means=layer.class_means[0],
+        means=means,
+        weight=weight,
         predicted_radius=radii[0] if radii else None,
     )

@@ -77,12 +77,12 @@ class RunWriter:
         if is_last:
             keep_classes(self.run, recordings, trial=trial, epoch=epoch)
         if picture:
-            self._draw(recordings, splits, epoch=epoch, is_last=is_last)
+            self._draw(recordings, splits, epoch=epoch)
 
-    def _draw(self, recordings: Recordings, splits: Splits, *, epoch: int, is_last: bool) -> None:
+    def _draw(self, recordings: Recordings, splits: Splits, *, epoch: int) -> None:
         """A picture that cannot be drawn is said in one line, and the run goes on."""
         try:
-            keep_picture(self.run, self.expected, recordings, splits, epoch=epoch, is_last=is_last)
+            keep_picture(self.run, self.expected, recordings, splits, epoch=epoch)
         except OSError:
             raise
         except Exception as error:

@@ -28,6 +28,7 @@ class Trial:
     def __init__(self, config: Config, run: RunDirectory, facts: Mapping[str, Any], processes: Processes) -> None:
         self.config, self.run, self.facts, self.processes = config, run, facts, processes
         self.writer = RunWriter(config, run, facts, config.record.log)
+        self.pictured = frozenset(config.record.pictured_epochs(config.training.epochs))
         self.epochs_done, self.stacked = 0, 1
         self.early_stop = EarlyStop(None)
         self.recorded_epoch: int | None = None
@@ -112,6 +113,7 @@ class Trial:
     ) -> None:
         """Write what is kept of the features; `index` is this trial's position in the ensemble."""
         is_last = epoch >= min(self.config.training.epochs, self.early_stop.epoch)
+        picture = picture and self.config.record.picture and (is_last or epoch in self.pictured)
         place: dict[str, Any] = {"trial": index, "epoch": epoch, "step": step, "is_last": is_last, "picture": picture}
         self.processes.on_rank0(partial(self.writer.keep, recordings, splits, **place))
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from made_runs import write_plane
+from made_runs import write_picture
 
 from nc_bench import Run
 from nc_bench.report import main
@@ -26,7 +26,7 @@ sys.exit(main(sys.argv[1:]))
 
 def test_a_run_is_presented_without_torch(make_run: MakeRun) -> None:
     run = make_run()
-    write_plane(run, epoch=300, classes=10, spread=0.1)
+    write_picture(run, epoch=300, classes=10, spread=0.1)
     command = [sys.executable, "-W", "error", "-c", WITHOUT_TORCH, str(run.path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_runs import prediction, write_plane
+from made_runs import prediction, write_picture
 
 from nc_bench import Run
 from nc_bench.reports import sentence, write_figures, write_page
@@ -52,7 +52,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str, Reader]:
     from made_runs import write_run
 
     run = write_run(tmp_path_factory.mktemp("runs") / "demo <1>", last={"nc1_quotient": 0.4})
-    write_plane(run, epoch=300, classes=10, spread=0.1)
+    write_picture(run, epoch=300, classes=10, spread=0.1)
     return run, *read(run, write_figures(run))
 
 

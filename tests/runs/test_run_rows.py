@@ -58,13 +58,13 @@ def test_features_of_epochs_whose_rows_are_cut_go_with_them(tmp_path: Path, lock
     run.append([second])
     folder = tmp_path / "features"
     folder.mkdir()
-    mine = ["plane-00001", "plane-00002", "features-00001-train", "features-00002-test", "features-123456-train"]
+    mine = ["picture-00001", "picture-00002", "features-00001-train", "features-00002-test", "features-123456-train"]
     for name in [*mine, "mine-00002", "features-00002-all"]:
         (folder / f"{name}.safetensors").touch()
     run.go_back(seal)
     run.cut()
     left = {path.stem for path in folder.iterdir()}
-    assert left == {"plane-00001", "features-00001-train", "mine-00002", "features-00002-all"}
+    assert left == {"picture-00001", "features-00001-train", "mine-00002", "features-00002-all"}
 
 
 def test_a_last_line_that_was_cut_off_is_no_row_at_any_length(tmp_path: Path, locked: Open) -> None:

@@ -82,7 +82,7 @@ def test_it_stops_once_the_value_is_reached_and_says_so(tmp_path: Path) -> None:
     assert run.manifest["stopped_early"].startswith("simplex_efficiency reached 0.")
     assert sentence(run).startswith("The run stopped early, after epoch 5 of 12: simplex_efficiency reached")
     assert measured(tmp_path / "run") == measured(tmp_path / "whole")[: 1 + 2 * 5]
-    assert (tmp_path / "run" / "features" / "plane-00005.safetensors").exists() and len(run.predictions) > 5
+    assert (tmp_path / "run" / "features" / "picture-00005.safetensors").exists() and len(run.predictions) > 5
 
 
 def perfect_from(directory: Path) -> int:

@@ -172,8 +172,9 @@ def test_listed_epochs_and_the_untrained_model(tmp_path: Path) -> None:
     assert run.rows["epoch"].tolist() == [0, 0, 2, 2, 5, 5] and run.rows["step"].tolist() == [0, 0, 6, 6, 15, 15]
     assert {path.name for path in (tmp_path / "features").iterdir()} == {
         "classes-00005.safetensors",
-        "plane-00000.safetensors",
-        "plane-00005.safetensors",
+        "picture-00000.safetensors",
+        "picture-00002.safetensors",
+        "picture-00005.safetensors",
     }
 
 
@@ -198,7 +199,7 @@ def test_undefined_metrics_have_reasons_for_every_row(tmp_path: Path, monkeypatc
         if math.isnan(row[name])
     }
     assert undefined == set(run.reasons) and (1, "train", "penultimate", "nc2_equiangular") in undefined
-    assert all(run.reasons.values()) and not list((tmp_path / "features").glob("plane-*"))
+    assert all(run.reasons.values()) and not list((tmp_path / "features").glob("picture-*"))
 
 
 def test_a_run_that_diverges_at_once(tmp_path: Path) -> None:
