@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nc_bench.config import Config, load_config
     from nc_bench.geometry.moments import ClassMoments
     from nc_bench.metrics import CollapseAccumulator, collapse_metrics
-    from nc_bench.recording import FeatureTap
+    from nc_bench.recording import FeatureTap, measure_model
     from nc_bench.theory import Prediction, predict
 
 _HOMES = {
@@ -24,6 +24,7 @@ _HOMES = {
     "collapse_metrics": "nc_bench.metrics",
     "load_config": "nc_bench.config",
     "load_run": "nc_bench.api",
+    "measure_model": "nc_bench.recording",
     "predict": "nc_bench.theory",
     "run_training": "nc_bench.api",
 }
@@ -39,6 +40,7 @@ __all__ = [
     "collapse_metrics",
     "load_config",
     "load_run",
+    "measure_model",
     "predict",
     "run_training",
 ]

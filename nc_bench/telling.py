@@ -5,6 +5,11 @@ from __future__ import annotations
 import sys
 
 
+def is_notebook() -> bool:
+    """Whether this is the kernel of a notebook, which shows a bar although its standard error is no terminal."""
+    return "ipykernel.zmqshell" in sys.modules
+
+
 def tell(line: str) -> None:
     """Print on the standard error, above any progress bar; nothing where that is closed, full or a lost terminal."""
     if sys.stderr is None:  # as Python leaves it where it was started without

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
@@ -98,7 +97,7 @@ def measure_classes(
         raise ValueError(f"no class has {minimum_samples} samples or more")
     if bool(kept.all()):
         whole = measure_features(features[None], labels[None], classes=classes, head=head, gather=gather)
-        return _named(whole.metrics[0], class_names)
+        return whole.metrics[0].with_names(class_names)
     own, labels = kept[labels].nonzero()[:, 0], (kept.cumsum(0) - 1)[labels]
     part = None if head is None else head.of_classes(kept)
     metrics = measure_features(
@@ -106,16 +105,7 @@ def measure_classes(
     ).metrics[0]
     metrics.per_class["class"] = kept.nonzero()[:, 0].cpu().numpy()
     metrics.left_out = {c: int(counts[c]) for c in (~kept).nonzero()[:, 0].tolist()}
-    return _named(metrics, class_names)
-
-
-def _named(metrics: CollapseMetrics, class_names: Sequence[str] | None) -> CollapseMetrics:
-    """The metrics with the names of the classes in `per_class`, after their labels."""
-    if class_names is not None:
-        labels = metrics.per_class["class"]
-        names = np.array([class_names[label] for label in labels])
-        metrics.per_class = {"class": labels, "name": names, **metrics.per_class}
-    return metrics
+    return metrics.with_names(class_names)
 
 
 def measure_features(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,14 @@ class CollapseMetrics(dict[str, float]):
         self.per_class: dict[str, Table] = dict(per_class or {})
         self.left_out: dict[int, int] = {}
         self._rows = dict(rows or {})
+
+    def with_names(self, class_names: Sequence[str] | None) -> CollapseMetrics:
+        """Itself, with the names of the classes, if there are any, in `per_class["name"]`, after their labels."""
+        if class_names is not None:
+            labels = self.per_class["class"]
+            names = np.array([class_names[label] for label in labels])
+            self.per_class = {"class": labels, "name": names, **self.per_class}
+        return self
 
     @property
     def cosines(self) -> dict[str, Table]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nc_bench.errors import UserError
+from nc_bench.models.layers import StackedLinear
 from nc_bench.models.linear_layers import as_rows, epsilon, is_linear, named_layers
 from nc_bench.text import listed
 
@@ -159,8 +160,9 @@ def two_classes(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | N
 
 def _note(calls: list[_Call], name: str, layer: nn.Module, _: Any, output: Any) -> None:
     if isinstance(output, Tensor) and output.ndim > 1:
-        # A copy: what comes next may work in place.
-        calls.append(_Call(name=name, layer=layer, rows=dense(output[:SHOWN_ROWS]).clone()))
+        # A copy: what comes next may work in place. The first axis of stacked layers is that of trials.
+        shown = output if isinstance(layer, StackedLinear) else output[:SHOWN_ROWS]
+        calls.append(_Call(name=name, layer=layer, rows=dense(shown).clone()))
 
 
 def _chosen(calls: list[_Call], outputs: Mapping[Any, Tensor]) -> FoundHead:
@@ -192,10 +194,10 @@ def _chosen(calls: list[_Call], outputs: Mapping[Any, Tensor]) -> FoundHead:
 
 def _matched(call: _Call, key: Any, logits: Tensor) -> FoundHead | None:
     """How the model's output follows from the layer's; None if it does not."""
-    shown, make = _columns(logits)[:SHOWN_ROWS], partial(FoundHead, name=call.name, layer=call.layer, key=key)
-    if shown.ndim > 2:
-        return make(places="all") if _equal(call.rows, shown, exact=True) else None
-    rows = as_rows(call.layer, call.rows)
+    logits, make = _columns(logits), partial(FoundHead, name=call.name, layer=call.layer, key=key)
+    if logits.ndim > 2:
+        return make(places="all") if _equal(call.rows, logits[: len(call.rows)], exact=True) else None
+    rows, shown = as_rows(call.layer, call.rows)[:SHOWN_ROWS], logits[:SHOWN_ROWS]
     if (rows.shape[0], rows.shape[-1]) != tuple(shown.shape):
         return None
     for name in ("", "sigmoid") if rows.shape[-1] == 1 else ("", "log_softmax", "softmax"):

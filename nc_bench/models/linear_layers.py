@@ -49,6 +49,13 @@ def is_linear(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Linear | StackedLinear) or named
 
 
+def of_one_trial(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """W (K, d) and b (K,) of a layer that stacks one trial; others as they are."""
+    if weight.ndim == 3 and len(weight) == 1:
+        return weight[0], None if bias is None else bias[0]
+    return weight, bias
+
+
 def weight_and_bias(name: str, layer: nn.Module) -> tuple[Tensor, Tensor | None]:
     """W (..., K, d) and b (..., K) of a layer, detached; UserError for a layer without a weight of numbers."""
     weight, bias = (_value(getattr(layer, part, None)) for part in ("weight", "bias"))
@@ -80,9 +87,14 @@ def epsilon(layer: nn.Module, output: Tensor) -> float:
 
 
 def as_rows(layer: nn.Module, values: Tensor) -> Tensor:
-    """Inputs or outputs of a layer as (N, places, width): a pixel or a token is a place, a plain vector has one."""
+    """Inputs or outputs of a layer as (N, places, width): a pixel or a token is a place, a plain vector has one.
+
+    Of stacked trials there must be one.
+    """
     if isinstance(layer, CONVOLUTIONS):
         values = values.movedim(1, -1)
+    if isinstance(layer, StackedLinear) and len(values) == 1:
+        values = values[0]
     return values[:, None] if values.ndim == 2 else values.flatten(1, -2)
 
 

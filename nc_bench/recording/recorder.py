@@ -18,8 +18,9 @@ from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoPassMetrics,
 from nc_bench.models import Classifier
 from nc_bench.recording.correct import correct_metrics
 from nc_bench.recording.depth import DepthColumns, LayerRecording, depth_columns
+from nc_bench.recording.model_state import eval_mode
 from nc_bench.recording.stages import Stage
-from nc_bench.recording.tap import FeatureTap, eval_mode
+from nc_bench.recording.tap import FeatureTap
 from nc_bench.runs.directory import PENULTIMATE
 
 FEATURE_BUDGET = 2**31

@@ -16,7 +16,8 @@ from nc_bench.config import ConfigError, Record
 from nc_bench.constraints import ConstraintSet
 from nc_bench.data import Images
 from nc_bench.models import Classifier
-from nc_bench.recording.tap import LINEAR_LAYERS, FeatureTap, eval_mode
+from nc_bench.recording.model_state import eval_mode
+from nc_bench.recording.tap import LINEAR_LAYERS, FeatureTap
 from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.text import did_you_mean
 

@@ -1,10 +1,10 @@
-"""Hooks that catch the penultimate features of any model and the outputs of other modules; eval mode to call it in."""
+"""Hooks that catch the penultimate features of any model and the outputs of other modules."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -16,7 +16,8 @@ from nc_bench.errors import UserError
 from nc_bench.metrics import full_precision
 from nc_bench.models.heads import FoundHead, dense, find_head, head_rows, output_tensors, two_classes, verify_head
 from nc_bench.models.layers import StackedLinear
-from nc_bench.models.linear_layers import is_linear, named_layers, plain_name, unwrapped, weight_and_bias
+from nc_bench.models.linear_layers import is_linear, named_layers, of_one_trial, plain_name, unwrapped, weight_and_bias
+from nc_bench.recording.model_state import eval_mode
 from nc_bench.rng import kept_global_generators
 from nc_bench.text import did_you_mean
 
@@ -61,7 +62,7 @@ class FeatureTap:
         self._root, self._compiled = unwrapped(model), _is_compiled(model)
         self._names = {module: name for name, module in named_layers(model).items()}
         self._layers = _candidates(model, layer)
-        self._searches, self._head = layer is None, None if layer is None else FoundHead(name="", layer=self._layers[0])
+        self.searches, self._head = layer is None, None if layer is None else FoundHead(name="", layer=self._layers[0])
         self._taps = [(name, _module(model, name), reduce) for name, reduce in (outputs or {}).items()]
         self.outputs: dict[str, Any] = {}
         self._exit = ExitStack()
@@ -110,16 +111,16 @@ class FeatureTap:
             if self._compiled:
                 # Compiled code runs no hooks that came after it.
                 hooks.enter_context(torch.compiler.set_stance("force_eager"))
-            if self._searches:
+            if self.searches:
                 root = self._root
                 hooks.callback(root.register_forward_pre_hook(self._before_model, with_kwargs=True).remove)
             for layer in self._layers:
                 hooks.callback(layer.register_forward_pre_hook(self._before_layer, with_kwargs=True).remove)
-                if self._searches:
+                if self.searches:
                     hooks.callback(layer.register_forward_hook(self._after_layer).remove)
             for name, module, reduce in self._taps:
                 hooks.callback(module.register_forward_hook(partial(self._catch_output, name, reduce)).remove)
-            if self._searches:
+            if self.searches:
                 hooks.callback(self._root.register_forward_hook(self._after_model).remove)
             self._exit = hooks.pop_all()
         return self
@@ -151,7 +152,7 @@ class FeatureTap:
         given: Tensor = arguments[0] if arguments else next(iter(keywords.values()))
         # A copy: what comes next may work in place.
         self._input, self._calls = dense(given).clone(), self._calls + 1
-        if not self._searches:
+        if not self.searches:
             self._features = self._input
         if is_linear(layer):
             # Copied here: where FSDP shards them, they are whole only now.
@@ -172,6 +173,8 @@ class FeatureTap:
         logits = shown[head.key]
         self._features = head_rows(head, self._input, self._output, logits)
         with full_precision(self._input.device):
+            if head.places != "all":
+                self._weight = of_one_trial(*self._weight)
             verify_head(head, self._features, *self._weight, self._output, logits)
         self._input = self._output = None
 
@@ -181,27 +184,6 @@ class FeatureTap:
         # Removed first: the mapping keeps the order in which the modules ran.
         self.outputs.pop(name, None)
         self.outputs[name] = reduce(output.detach() if isinstance(output, Tensor) else output)
-
-
-@contextmanager
-def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Inside the block the model is in eval mode, without autocast or TF32; afterwards everything is as before."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        with full_precision(device_of(model)):
-            yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """The device of the model's first parameter or buffer; the CPU if it has none."""
-    for tensors in (model.parameters(), model.buffers()):
-        for tensor in tensors:
-            return tensor.device
-    return torch.device("cpu")
 
 
 def _is_compiled(model: nn.Module) -> bool:

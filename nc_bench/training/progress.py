@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nc_bench.telling import tell
+from nc_bench.telling import is_notebook, tell
 from nc_bench.training.rows import Row
 
 
@@ -39,7 +38,7 @@ class Progress:
 def progress_bar(epochs: int, directory: Path, *, silent: bool) -> Iterator[Progress]:
     """A bar on the standard error for the run in a directory; none where that is no terminal or notebook, or it is
     silent."""
-    hidden = True if silent else False if _is_notebook() else None  # None: where the standard error is no terminal
+    hidden = True if silent else False if is_notebook() else None  # None: where the standard error is no terminal
     with tqdm(total=epochs, unit="epoch", disable=hidden, leave=False) as bar:
         yield Progress(
             on_finished=ignore if silent else partial(_say_finished, directory),
@@ -47,11 +46,6 @@ def progress_bar(epochs: int, directory: Path, *, silent: bool) -> Iterator[Prog
             on_advanced=bar.update,
             on_rows=partial(_show_rows, bar),
         )
-
-
-def _is_notebook() -> bool:
-    """Whether this is the kernel of a notebook, which shows the bar although its standard error is no terminal."""
-    return "ipykernel.zmqshell" in sys.modules
 
 
 def _say_finished(directory: Path, status: str) -> None:

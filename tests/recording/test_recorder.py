@@ -16,7 +16,7 @@ from nc_bench import collapse_metrics
 from nc_bench.config import Config
 from nc_bench.models import Classifier
 from nc_bench.recording import Recorder, Split, recorder
-from nc_bench.recording.tap import eval_mode
+from nc_bench.recording.model_state import eval_mode
 from nc_bench.training.ensemble import Ensemble
 
 DATA = tiny_dataset()
