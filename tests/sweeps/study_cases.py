@@ -18,6 +18,7 @@ from nc_bench.sweeps.grid import Grid, load_grid
 from nc_bench.sweeps.outcome import Outcome
 from nc_bench.sweeps.studies.capacity import MARGIN
 from nc_bench.sweeps.studies.clock import margin_after
+from nc_bench.sweeps.studies.generalisation import MATCHED_RISKS
 from nc_bench.sweeps.studies.width import BEST_OF_DESCENTS
 from nc_bench.theory import predict
 from nc_bench.theory.cyclic_orbits import best_cyclic_orbit
@@ -218,16 +219,16 @@ def _flow(stretch: float) -> Measured:
     return measured
 
 
-def _helping(direction: int) -> Measured:
-    """Efficiency rises with the decay, and test accuracy with it or against it."""
+def _helping(*directions: int) -> Measured:
+    """Efficiency rises with the decay, and test accuracy with it or against it: by one direction at every matched risk,
+    and the other way round before the first."""
 
     def measured(cell: Cell, epoch: int) -> Mapping[str, float]:
         gain = 0.01 * math.log10(1e-5 + cell["decay"])
-        return {
-            "risk": 0.049 if epoch >= 10 else 0.051,
-            "simplex_efficiency": 0.9 + gain,
-            "test accuracy": 0.9 + (direction if epoch >= 10 else -direction) * gain,
-        }
+        stage = min(epoch // 10, len(MATCHED_RISKS))
+        risk = 1.02 * MATCHED_RISKS[0] if stage == 0 else 0.98 * MATCHED_RISKS[stage - 1]
+        direction = -directions[0] if stage == 0 else directions[stage - 1]
+        return {"risk": risk, "simplex_efficiency": 0.9 + gain, "test accuracy": 0.9 + direction * gain}
 
     return measured
 
@@ -304,9 +305,9 @@ CASES: dict[str, dict[str, list[Measured]]] = {
         "undecided": [_heads(0.01), _heads(0.0, unseen=0.01)],
     },
     "generalisation": {
-        "supported": [_helping(1)],
-        "refuted": [_helping(-1)],
-        "undecided": [lambda cell, epoch: {"risk": 0.051}],
+        "supported": [_helping(1, 1, 1, 1), _helping(1, -1, 1, 1)],
+        "refuted": [_helping(-1, -1, -1, -1), _helping(-1, 1, -1, -1)],
+        "undecided": [_helping(1, -1, 1, -1), lambda cell, epoch: {"risk": 0.051}],
     },
     "norms": {
         "supported": [_exponents(0.0099, 0.0), _exponents(0.005, 0.0199), _exponents(0.005, -0.0199)],
