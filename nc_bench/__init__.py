@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nc_bench.geometry.moments import ClassMoments
     from nc_bench.metrics import CollapseAccumulator, collapse_metrics
     from nc_bench.recording import FeatureTap, measure_model
+    from nc_bench.sweeps.load import load_sweep
     from nc_bench.theory import Prediction, predict
 
 _HOMES = {
@@ -24,6 +25,7 @@ _HOMES = {
     "collapse_metrics": "nc_bench.metrics",
     "load_config": "nc_bench.config",
     "load_run": "nc_bench.api",
+    "load_sweep": "nc_bench.sweeps.load",
     "measure_model": "nc_bench.recording",
     "predict": "nc_bench.theory",
     "run_training": "nc_bench.api",
@@ -40,6 +42,7 @@ __all__ = [
     "collapse_metrics",
     "load_config",
     "load_run",
+    "load_sweep",
     "measure_model",
     "predict",
     "run_training",

@@ -1,4 +1,4 @@
-"""The folder of a sweep: one run directory per trial under its identity, what failed, and how long groups took."""
+"""The folder of a sweep: a run directory per trial under its identity, its grids, what failed, how long groups took."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from filelock import FileLock
 from nc_bench.config import Config, config_changes, dump_config, load_config
 from nc_bench.errors import RunError, SweepError
 from nc_bench.runs.directory import CONFIG, MANIFEST
-from nc_bench.runs.files import lock_folder, read_json, unlock, write_json, write_text
+from nc_bench.runs.files import digest, json_text, lock_folder, read_json, unlock, write_json, write_text
 from nc_bench.runs.manifest import read_manifest
 from nc_bench.runs.rows import read_json_lines
 from nc_bench.sweeps.grid import Grid, trial_id
 
 BASE, TRIALS, FAILURES, TIMINGS = "base.yaml", "trials", "failures", "timings.jsonl"
+GRIDS = "grids"
 SLURM_LOGS = "slurm"
 
 
@@ -74,6 +75,24 @@ class SweepFolder:
         self._lock = lock_folder(self.path)
         if not (self.path / BASE).exists():
             write_text(self.path / BASE, dump_config(grid.base))
+        self._write_grid(grid)
+
+    def _write_grid(self, grid: Grid) -> None:
+        """Keep which trial stands where in the grid: an arm or a column cannot be told from the trials alone."""
+        study = grid.sweep.study
+        content = {
+            "columns": list(grid.columns),
+            "points": [{"cell": point.cell, "seed": point.seed, "trial": point.id} for point in grid.points],
+            "study": None if study is None else study.model_dump(mode="json"),
+        }
+        path = self.path / GRIDS / f"{digest(json_text(content).encode())[:16]}.json"
+        path.parent.mkdir(exist_ok=True)
+        write_json(path, content)  # again where it is there: the newest grid is that of the last command
+
+    def grids(self) -> list[dict[str, Any]]:
+        """What was kept of every grid that was run here, the last one last: columns, points, study."""
+        files = sorted((self.path / GRIDS).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        return [read_json(path) for path in files]
 
     def release(self) -> None:
         """Let other processes lock the folder."""
