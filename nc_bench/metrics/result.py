@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from nc_bench.metrics import class_geometry as geometry
 from nc_bench.metrics.class_tables import ClassTables
 from nc_bench.metrics.sample_sums import SampleSums
+from nc_bench.metrics.summary import summary_text
 
 MOST_CLASSES = 1000
 """Classes up to which tables of all pairs are made."""
+
+SHOWN = 4
+"""Values in the short form of a measurement."""
 
 Table = NDArray[Any]
 
@@ -34,12 +38,29 @@ class CollapseMetrics(dict[str, float]):
         reasons: dict[str, str],
         per_class: Mapping[str, Table] | None = None,
         rows: Mapping[str, Any] | None = None,
+        width: int | None = None,
     ) -> None:
         super().__init__(values)
         self.reasons = reasons
         self.per_class: dict[str, Table] = dict(per_class or {})
         self.left_out: dict[int, int] = {}
-        self._rows = dict(rows or {})
+        self._rows, self._width = dict(rows or {}), width
+
+    def __repr__(self) -> str:
+        """How many values there are and the first of them; `print(metrics.summary())` has the important ones."""
+        shown = ", ".join(f"{name}={value:.4g}" for name, value in list(self.items())[:SHOWN])
+        undefined = f", {len(self.reasons)} undefined" if self.reasons else ""
+        return f"CollapseMetrics({shown}, ... {len(self)} metrics{undefined})"
+
+    def summary(self) -> str:
+        """A table for printing: the important metrics beside random directions and exact collapse, and the reasons.
+
+        random: the mean for Gaussian class means and weights of this K and d (the null baseline of docs/metrics.md),
+        which an NC2 or NC3 value has to be below before it says anything. collapsed: the value on a simplex with W =
+        its vertices. No verdict: that needs the bounds of a training run.
+        """
+        counts = self.per_class.get("count", np.zeros(1)).tolist()
+        return summary_text(self, self.reasons, counts, self._width)
 
     def with_names(self, class_names: Sequence[str] | None) -> CollapseMetrics:
         """Itself, with the names of the classes, if there are any, in `per_class["name"]`, after their labels."""

@@ -83,7 +83,9 @@ class TwoPassMetrics:
         if matrices and tables.head is not None:
             matrices["weight"] = tables.head.centred_weight
         metrics = [
-            CollapseMetrics(row, why, columns, {name: matrix[trial] for name, matrix in matrices.items()})
+            CollapseMetrics(
+                row, why, columns, {name: matrix[trial] for name, matrix in matrices.items()}, tables.means.shape[-1]
+            )
             for trial, (row, why, columns) in enumerate(zip(rows, reasons, class_columns(tables, sums), strict=True))
         ]
         return Measurement(metrics=metrics, class_means=self._first.means(empty=torch.nan))

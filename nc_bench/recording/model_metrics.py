@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -101,9 +101,8 @@ class _Reader:
 
     def batches(self, title: str) -> Iterator[tuple[int, Float[Tensor, "n d"], Int64[Tensor, "n"]]]:
         """Number, features and labels of every batch. Each reading draws the same random numbers."""
-        total = len(self.loader) if isinstance(self.loader, Sized) else None
         with kept_global_generators(), kept_generators(self.loader):
-            bar = tqdm(self.loader, title, total, unit="batch", disable=self.hidden, leave=False)
+            bar = tqdm(self.loader, title, unit="batch", disable=self.hidden, leave=False)
             for number, batch in enumerate(bar, 1):
                 with _numbered(number):
                     parts = read_batch(batch, self.root, self.unpack, self.device)
