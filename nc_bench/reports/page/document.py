@@ -141,8 +141,8 @@ def _depth(depth: dict[str, Any] | None) -> list[str]:
     options = "".join(f'<option value="{at}">{escape(m["words"])}</option>' for at, m in enumerate(depth["measures"]))
     return [
         "<h2>Layer by layer</h2>",
-        "<p>Layers from the input's side (top) to the last, against the epochs, on the training samples: the darker, "
-        "the nearer to collapse.</p>",
+        "<p>Layers from the input's side (top) to the last, against the epochs, on the training samples: the "
+        "stronger the colour, the nearer to collapse.</p>",
         '<figure id="depth-map" class="matrix"><div class="controls"><select aria-label="Measure">'
         f'{options}</select></div><div class="plot"></div><p class="soft" data-ends></p></figure>',
     ]

@@ -95,7 +95,7 @@ function followSlider(simplex, root) {
   update((last = Math.round(simplex.place)));
 }
 
-// Layers against epochs, the darker the nearer to collapse; both ends of the scale are said.
+// Layers against epochs, the stronger the colour the nearer to collapse; both ends of the scale are said.
 function depthMap(root, depth) {
   const choice = root.querySelector("select");
   const target = root.querySelector(".plot");
@@ -129,7 +129,7 @@ function depthMap(root, depth) {
     }
     target.replaceChildren(svg);
     root.querySelector("[data-ends]").textContent = found.length
-      ? `Palest: ${short(10 ** high, 3)}; darkest: ${short(10 ** low, 3)} (logarithmic).` : "Undefined at every layer.";
+      ? `Palest: ${short(10 ** high, 3)}; strongest: ${short(10 ** low, 3)} (logarithmic).` : "Undefined at every layer.";
   };
   choice.addEventListener("change", draw);
   onLook(target, draw);
