@@ -67,7 +67,7 @@ def _measure_arrays(arguments: argparse.Namespace) -> int:
     except ValueError as error:  # as it raises for arrays that it cannot measure
         raise DataError(f"{', '.join(given.values())}: {one_line(error)}") from None
     if _write_numbers(arguments, _rows_of("train", metrics, metrics.reasons)):
-        print("\n".join(f"{name:<34}{value:.6g}" for name, value in metrics.items()))
+        print(metrics.summary())
     return EXIT_OK
 
 
