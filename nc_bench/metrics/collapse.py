@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Float64, Int64
@@ -13,15 +13,22 @@ from nc_bench.geometry.arrays import Array, check_arrays, check_labels, classes_
 from nc_bench.metrics.class_pairs import has_tables
 from nc_bench.metrics.gather import Gather, no_gather, sum_of
 from nc_bench.metrics.head import Head
+from nc_bench.metrics.parallel import map_in_threads
 from nc_bench.metrics.precision import full_precision
 from nc_bench.metrics.result import CollapseMetrics
-from nc_bench.metrics.two_pass import Measurement, TwoPassMetrics
+from nc_bench.metrics.two_pass import FirstPass, Measurement, TwoPassMetrics
 
 CHUNK_ELEMENTS = 2**19
 """Float64 numbers in one chunk (4 MiB): small enough for the cache, large enough for the matrix products."""
 
 PRODUCT_ELEMENTS = 2**23
 """Products of a chunk with the tables of all classes (32 MiB in float32)."""
+
+COLUMNS = 128
+"""Fewest columns that are worth a thread in the first pass."""
+
+T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 def collapse_metrics(
@@ -129,13 +136,48 @@ def measure_features(
     rows = max(1, min(CHUNK_ELEMENTS // width, PRODUCT_ELEMENTS // (2 * classes)) // trials)
     metrics = TwoPassMetrics(classes, head, centres, gather)
     with full_precision(features.device):
-        for chunk in _chunks(features, labels, samples, rows):
-            metrics.first_pass(*chunk)
+        metrics.first = _first_pass(features, labels, classes, samples, rows)
         if not has_tables(classes):
             samples = _by_class(labels, samples)
-        for chunk in _chunks(features, labels, samples, rows):
-            metrics.second_pass(*chunk)
+        chunks, count = _chunks(features, labels, samples, rows), _number(labels, samples, rows)
+        # The first chunk alone, for it makes tables that all use.
+        metrics.second_pass(*next(chunks))
+        for part in _each(lambda chunk: metrics.sums_of(*chunk), chunks, features, count - 1):
+            metrics.add(part)
         return metrics.result()
+
+
+def _first_pass(
+    features: Float[Tensor, "t n d"],
+    labels: Int64[Tensor, "t n"],
+    classes: int,
+    samples: Int64[Tensor, "t m"] | None,
+    rows: int,
+) -> FirstPass:
+    """Columns by columns, which sums in one order whatever the number of threads."""
+    width = features.shape[-1]
+    in_parts = features.device.type == "cpu" and _number(labels, samples, rows) > 1
+    step = max(COLUMNS, -(-width // torch.get_num_threads())) if in_parts else width
+    blocks = [slice(start, start + step) for start in range(0, width, step)]
+
+    def of_columns(block: slice) -> FirstPass:
+        found = FirstPass(classes)
+        for chunk in _chunks(features[..., block], labels, samples, rows):
+            found.take_in(*chunk)
+        return found
+
+    first, *others = _each(of_columns, iter(blocks), features, len(blocks))
+    return first.beside(others)
+
+
+def _each(work: Callable[[Item], T], items: Iterator[Item], features: Tensor, count: int) -> Iterator[T]:
+    """`work` of all items, by several threads on the CPU."""
+    return map_in_threads(work, items, count) if features.device.type == "cpu" else map(work, items)
+
+
+def _number(labels: Int64[Tensor, "t n"], samples: Int64[Tensor, "t m"] | None, rows: int) -> int:
+    """How many chunks there are."""
+    return max(1, -(-(labels if samples is None else samples).shape[1] // rows))
 
 
 def _chunks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,58 @@ class Measurement:
     class_means: Float64[Tensor, "t k d"]
 
 
+class FirstPass:
+    """Counts and class sums of features that come in chunks, and the largest |entry| of every trial."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self._sums: ClassSums | None = None
+        self._largest: Float64[Tensor, "t"] | None = None
+
+    @property
+    def sums(self) -> ClassSums:
+        """What the chunks add up to."""
+        assert self._sums is not None, "the first pass comes first"
+        return self._sums
+
+    @property
+    def largest(self) -> Float64[Tensor, "t"]:
+        """0 of no samples."""
+        assert self._largest is not None, "the first pass comes first"
+        return self._largest
+
+    def take_in(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
+        """Add a chunk, which may be empty."""
+        if self._sums is None:
+            self._sums = ClassSums.none(features, self.classes)
+            self._largest = self._sums.counts.new_zeros(len(features))
+        self._sums.take_in(features, labels)
+        if features.numel():
+            largest = torch.maximum(features.amax((-2, -1)), -features.amin((-2, -1))).to(torch.float64)
+            self._largest = torch.maximum(self.largest, largest)
+
+    def of_all(self, gather: Gather) -> FirstPass:
+        """That of the samples of all processes."""
+        parts = gather([self.sums.counts, self.sums.sums, self.largest])
+        total, *others = (ClassSums(counts=counts, sums=sums) for counts, sums, _ in parts)
+        for other in others:
+            total.add(other)
+        return self._made(total, torch.stack([largest for *_, largest in parts]).amax(0))
+
+    def beside(self, others: Sequence[FirstPass]) -> FirstPass:
+        """That of the same samples with the columns of the others after these."""
+        if not others:
+            return self
+        sums = torch.cat([self.sums.sums, *(other.sums.sums for other in others)], -1)
+        largest = torch.stack([self.largest, *(other.largest for other in others)]).amax(0)
+        return self._made(ClassSums(counts=self.sums.counts, sums=sums), largest)
+
+    def _made(self, sums: ClassSums, largest: Float64[Tensor, "t"]) -> FirstPass:
+        made = FirstPass(self.classes)
+        made._sums, made._largest = sums, largest
+        return made
+
+
 class TwoPassMetrics:
     """The metrics of features that come in chunks, in two passes over the same chunks.
 
@@ -49,24 +102,26 @@ class TwoPassMetrics:
         gather: Gather = no_gather,
     ) -> None:
         self.classes, self.head, self.centres, self.gather = classes, head, centres, gather
-        self._first: ClassSums | None = None
-        self._largest: Float64[Tensor, "t"] | None = None
+        self.first = FirstPass(classes)
         self._second: SecondPass | None = None
         self._sums: SampleSums | None = None
 
     def first_pass(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
         """Take in a chunk's counts and class sums."""
-        largest = _largest(features)
-        if self._first is None or self._largest is None:
-            self._first, self._largest = ClassSums.none(features, self.classes), largest
-        self._first.take_in(features, labels)
-        self._largest = torch.maximum(self._largest, largest)
+        self.first.take_in(features, labels)
 
     def second_pass(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> None:
         """Take in what a chunk says once the class means are known."""
+        self.add(self.sums_of(features, labels))
+
+    def sums_of(self, features: Float[Tensor, "t n d"], labels: Int64[Tensor, "t n"]) -> SampleSums:
+        """What `second_pass` adds for a chunk: after the first call it may be asked by several threads at a time."""
         if self._second is None:
             self._second = SecondPass(self._tables())
-        part = self._second.sums(features, labels) if labels.numel() else SampleSums.none(self._second.tables)
+        return self._second.sums(features, labels) if labels.numel() else SampleSums.none(self._second.tables)
+
+    def add(self, part: SampleSums) -> None:
+        """Take in the sums of a chunk."""
         if self._sums is None:
             self._sums = part
         else:
@@ -74,7 +129,7 @@ class TwoPassMetrics:
 
     def result(self) -> Measurement:
         """The metrics, once both passes are done."""
-        assert self._first is not None and self._second is not None and self._sums is not None, "two passes come first"
+        assert self._second is not None and self._sums is not None, "two passes come first"
         tables, sums = self._second.tables, self._sums.of_all(self.gather)
         values = assemble(tables, sums)
         table, reasons = mask_undefined(values, conditions(tables, sums))
@@ -88,25 +143,14 @@ class TwoPassMetrics:
             )
             for trial, (row, why, columns) in enumerate(zip(rows, reasons, class_columns(tables, sums), strict=True))
         ]
-        return Measurement(metrics=metrics, class_means=self._first.means(empty=torch.nan))
+        return Measurement(metrics=metrics, class_means=self.first.sums.means(empty=torch.nan))
 
     def _tables(self) -> ClassTables:
         """What the first pass has found, over the samples of all processes."""
-        assert self._first is not None and self._largest is not None, "the first pass comes first"
-        parts = self.gather([self._first.counts, self._first.sums, self._largest])
-        self._first, *others = (ClassSums(counts=counts, sums=sums) for counts, sums, _ in parts)
-        for other in others:
-            self._first.add(other)
-        largest = torch.stack([its_largest for *_, its_largest in parts]).amax(0)
+        self.first = self.first.of_all(self.gather)
+        sums, largest = self.first.sums, self.first.largest
         unit = unit_for(largest)
-        in_units = ClassSums(counts=self._first.counts, sums=self._first.sums / unit[:, None, None])
+        in_units = ClassSums(counts=sums.counts, sums=sums.sums / unit[:, None, None])
         # Features with an infinity have means, and with opposite infinities among them even finite differences.
         means = torch.where(largest.isfinite()[:, None, None], in_units.means(empty=0.0), torch.nan)
         return ClassTables(means, in_units.counts, self.head, self.centres, unit)
-
-
-def _largest(features: Float[Tensor, "t n d"]) -> Float64[Tensor, "t"]:
-    """The largest |entry| of every trial, 0 of none."""
-    if not features.numel():
-        return features.new_zeros(len(features), dtype=torch.float64)
-    return torch.maximum(features.amax((-2, -1)), -features.amin((-2, -1))).to(torch.float64)
