@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("recording", "verdicts"),
     ("training",),
     ("claims", "reports"),
-    ("sweeps",),
+    ("sweeps", "integrations"),
     ("api", "commands"),
     ("train", "sweep", "studies", "measure", "verify", "report"),
     ("cli",),

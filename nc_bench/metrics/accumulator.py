@@ -122,6 +122,10 @@ class CollapseAccumulator:
         self._features.clear()
         self._labels = []
 
+    def empty_copy(self) -> CollapseAccumulator:
+        """Another accumulator with the same arguments, without samples."""
+        return CollapseAccumulator(self.classes, budget=self._features.budget, folder=self._features.folder)
+
     def state_dict(self) -> dict[str, Any]:
         """classes, features (N, d) (None before the first batch) and labels (N,), for torch.save. Not copied.
 
@@ -142,7 +146,7 @@ class CollapseAccumulator:
             check_arrays(features, labels)
             labels = labels.to("cpu", torch.int64)
             check_labels(labels, self.classes)
-        loaded = CollapseAccumulator(self.classes, budget=self._features.budget, folder=self._features.folder)
+        loaded = self.empty_copy()
         loaded._take(state["classes"], features, labels)
         self.reset()
         self._features, self._labels = loaded._features, loaded._labels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_several_threads_give_the_numbers_of_one(
     monkeypatch.setattr(collapse, "COLUMNS", 2)
     problem = small_problem(classes=4, width=7, each=100)
     problem.labels[:3] = 3  # of classes 0, 1 and 2
-    arguments = (problem.features.astype(dtype), *problem.arguments()[1:])
+    arguments: tuple[Any, ...] = (problem.features.astype(dtype), *problem.arguments()[1:])
     with torch.autocast("cpu", torch.bfloat16):
         found = collapse_metrics(*arguments, **choice)
     assert torch.get_num_threads() == threads_of_a_new_thread() == 3
