@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nc_bench.geometry.moments import ClassMoments
     from nc_bench.metrics import CollapseAccumulator, collapse_metrics
     from nc_bench.recording import FeatureTap, measure_model
+    from nc_bench.run_recorder import RunRecorder
     from nc_bench.sweeps.load import load_sweep
     from nc_bench.theory import Prediction, predict
 
@@ -22,6 +23,7 @@ _HOMES = {
     "FeatureTap": "nc_bench.recording",
     "Prediction": "nc_bench.theory",
     "Run": "nc_bench.api",
+    "RunRecorder": "nc_bench.run_recorder",
     "collapse_metrics": "nc_bench.metrics",
     "load_config": "nc_bench.config",
     "load_run": "nc_bench.api",
@@ -38,6 +40,7 @@ __all__ = [
     "FeatureTap",
     "Prediction",
     "Run",
+    "RunRecorder",
     "__version__",
     "collapse_metrics",
     "load_config",

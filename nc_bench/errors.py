@@ -26,6 +26,10 @@ class SweepError(UserError):
     """A sweep that cannot be run as asked."""
 
 
+class NotFinite(UserError):
+    """A model whose features or outputs hold NaN or infinity, as after it has diverged."""
+
+
 class LostProcess(RuntimeError):
     """A process that this one works with has ended: one of its group under torchrun, or the scheduler of a sweep."""
 

@@ -24,8 +24,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("recording", "verdicts"),
     ("training",),
     ("claims", "reports"),
-    ("sweeps", "integrations"),
+    ("sweeps",),
     ("api", "commands"),
+    ("run_recorder",),
+    ("integrations",),
     ("train", "sweep", "studies", "measure", "verify", "report"),
     ("cli",),
 )

@@ -5,13 +5,14 @@ from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, Ou
 from nc_bench.config.data import Augment, Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
 from nc_bench.config.identity import config_changes, config_hash, flatten, shared_settings
 from nc_bench.config.load import apply_override, config_of, dump_config, load_config, read_mapping
-from nc_bench.config.model import DeepLinear, ExternalModel, Head, Mlp, Model, ResNet, Unconstrained
+from nc_bench.config.model import DeepLinear, ExternalModel, ForeignModel, Head, Mlp, Model, ResNet, Unconstrained
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import (
     Adam,
     AdamW,
     DecoupledDecay,
     FirstOrder,
+    ForeignOptimizer,
     Lbfgs,
     Muon,
     Optimizer,
@@ -48,6 +49,8 @@ __all__ = [
     "FeatureBound",
     "FirstOrder",
     "FolderOfImages",
+    "ForeignModel",
+    "ForeignOptimizer",
     "FullBalance",
     "GaussianMixture",
     "Head",

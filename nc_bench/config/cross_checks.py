@@ -8,10 +8,14 @@ if TYPE_CHECKING:
     from nc_bench.config.schema import Config
 
 
+FOREIGN = "foreign"
+
+
 def cross_checks(config: Config) -> list[str]:
     """All of them; those among the settings of one section are found by that section."""
     stop = config.training.stop
     return [
+        *_of_foreign_loops(config),
         *config.data.problems(),
         *_of_constraints(config),
         *config.objective.problems(),
@@ -21,6 +25,19 @@ def cross_checks(config: Config) -> list[str]:
         *(stop.problems() if stop is not None else []),
         *_of_inputs_and_training(config),
     ]
+
+
+def _of_foreign_loops(config: Config) -> list[str]:
+    """A foreign loop brings model, data and optimizer."""
+    parts = {"data": config.data.name, "model": config.model.name, "optimizer": config.optimizer.name}
+    others = [part for part, name in parts.items() if (name == FOREIGN) != config.model.is_foreign]
+    problems = [
+        f"{part}.name: {parts[part]} given together with model.name: {config.model.name}; {FOREIGN} goes with itself"
+        for part in others
+    ]
+    if not config.objective.is_stated and not config.model.is_foreign:
+        problems.append(f"objective.loss: {config.objective.loss} needs model.name: {FOREIGN}")
+    return problems
 
 
 def _of_constraints(config: Config) -> list[str]:

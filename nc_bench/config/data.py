@@ -83,6 +83,14 @@ class _Data(Section):
         return ["data.label_noise: needs data.labels: original"] if wrong else []
 
 
+class ForeignData(_Data):
+    """What a loop of its author's is trained on."""
+
+    name: Literal["foreign"] = Field(
+        description="Data of a loop that is not the bench's, as nc_bench.RunRecorder writes it."
+    )
+
+
 class _Gathered(_Data):
     keep_classes: KeptClasses | None = Field(
         default=None,
@@ -247,4 +255,4 @@ class Noise(_Synthetic):
         return 0.0
 
 
-Data = Digits | Downloaded | FolderOfImages | GaussianMixture | Noise
+Data = Digits | Downloaded | FolderOfImages | ForeignData | GaussianMixture | Noise

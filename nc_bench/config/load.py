@@ -87,8 +87,14 @@ def _checked(settings: dict[str, Any], written: dict[str, Any], keys: Sequence[s
 
 
 def dump_config(config: Config) -> str:
-    """The configuration as YAML, every default written out; `load_config` reads it back equal."""
-    return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, width=110)
+    """The configuration as YAML, every default written out; `load_config` reads it back equal.
+
+    Of a foreign loop only what is known of it: a default would be a guess.
+    """
+    stated_only = config.model.is_foreign
+    return yaml.dump(
+        config.model_dump(mode="json", exclude_unset=stated_only), Dumper=_Dumper, sort_keys=False, width=110
+    )
 
 
 class _Dumper(yaml.SafeDumper):

@@ -35,6 +35,9 @@ RESNET_CHANNELS, BOTTLENECK_EXPANSION = (64, 128, 256, 512), 4
 class _Model(Section):
     """What the rest of the code asks of a model. None: not known, which is never taken for a yes or a no."""
 
+    is_foreign: ClassVar[bool] = False
+    """Whether it was built, fed and trained by a loop that is not the bench's, which has only measured it."""
+
     not_stacked: ClassVar[str] = ""
     """Why trials of this model cannot be stacked into one batched program; empty if they can."""
 
@@ -277,6 +280,39 @@ class ExternalModel(_Model):
         return f"{name} of {library}"
 
 
+class ForeignModel(_Model):
+    """A model that a loop of its author's trains, of which the bench knows what the author states."""
+
+    is_foreign: ClassVar[bool] = True
+    not_stacked: ClassVar[str] = "it is trained by a loop of its author's"
+
+    name: Literal["foreign"] = Field(
+        description="A model that was trained elsewhere, as nc_bench.RunRecorder writes it; it cannot be trained here."
+    )
+    kind: str = Field(default="model", min_length=1, description="The name of its class.")
+    nonnegative: Flag | None = Field(
+        default=None,
+        description="true: the features fill the non-negative part of the set that they are in, as after a ReLU; "
+        "false: they fill that set, as after a linear layer; null: not known, so that no minimiser is predicted.",
+    )
+
+    @property
+    def features_range(self) -> Range | None:
+        return None if self.nonnegative is None else NONNEGATIVE if self.nonnegative else EVERYTHING
+
+    @property
+    def is_linear(self) -> None:
+        return None
+
+    @property
+    def uses_batch_statistics(self) -> None:
+        return None
+
+    def sentence(self) -> str:
+        ending = {None: "", True: ", non-negative features", False: ", features of any sign"}[self.nonnegative]
+        return f"{self.kind}{ending}"
+
+
 class Head(Section):
     """The last linear layer, logits = W h + b."""
 
@@ -309,5 +345,6 @@ Model = (
     | Annotated[ResNet, Tag("resnet50")]
     | Annotated[ExternalModel, Tag("torchvision:<name>")]
     | Annotated[ExternalModel, Tag("timm:<name>")]
+    | Annotated[ForeignModel, Tag("foreign")]
 )
 MODEL_BY_NAME = Discriminator(_tag)

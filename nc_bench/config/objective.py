@@ -8,7 +8,12 @@ from nc_bench.config.plugin import PLUGIN_TAG, PluginPath, PluginSection
 from nc_bench.config.values import ClassWeights, Flag, NonNegative, Positive, Share, ZeroToOne
 from nc_bench.plugins import is_plugin
 
-CAPTIONS = {"focal": "focal loss", "mse": "squared error", "exponential": "exponential loss"}
+CAPTIONS = {
+    "focal": "focal loss",
+    "mse": "squared error",
+    "exponential": "exponential loss",
+    "not_stated": "loss not stated",
+}
 """How a caption names the losses other than the usual one."""
 
 
@@ -17,7 +22,7 @@ def _named_or_plugin(value: Any) -> str:
 
 
 Loss = Annotated[
-    Annotated[Literal["cross_entropy", "focal", "mse", "exponential"], Tag("named")]
+    Annotated[Literal["cross_entropy", "focal", "mse", "exponential", "not_stated"], Tag("named")]
     | Annotated[PluginPath, Tag(PLUGIN_TAG)],
     Discriminator(_named_or_plugin),
 ]
@@ -48,7 +53,8 @@ class Objective(PluginSection):
         "or (mse) of half the squared distance between logits and one-hot labels, or (exponential, two classes only) "
         "of exp(-(z_y - z_other)/2): that is exp(-xi h) for the labels xi = -1, 1 of the classes 0, 1 and the logits "
         "(-h, h) of a binary classifier h, as in section 5.2 of E & Wojtowytsch; or import:<module>:<name>, a function "
-        "of logits (n, K) and labels (n,) that returns a number for each sample, or a class of such functions. The "
+        "of logits (n, K) and labels (n,) that returns a number for each sample, or a class of such functions; or "
+        "(not_stated) that of a foreign loop whose author has stated neither loss nor bounds. The "
         "metric risk is the plain cross entropy all the same.",
     )
     label_smoothing: ZeroToOne = Field(
@@ -120,6 +126,11 @@ class Objective(PluginSection):
     def is_plain(self) -> bool:
         """Whether the loss is the softmax cross entropy on one-hot targets, weighted or not."""
         return self.is_cross_entropy and self.label_smoothing == 0 and self.mixup is None
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether it is known what is minimised."""
+        return self.loss != "not_stated"
 
     @property
     def is_for_two_classes(self) -> bool:

@@ -231,6 +231,18 @@ class PluginOptimizer(DecoupledDecay, PluginSection):
         return [decay] if "weight_decay" in self.arguments else []
 
 
+class ForeignOptimizer(_Optimizer):
+    """How a loop of its author's takes its steps, which is not known; decay is stated in `objective`."""
+
+    not_stacked: ClassVar[str] = "its steps are not known"
+    rests_at_zero_gradient: ClassVar[bool | None] = None
+
+    name: Literal["foreign"] = Field(
+        description="That of a loop that is not the bench's, as nc_bench.RunRecorder writes it."
+    )
+    lr: Positive = Field(default=1.0, description="Stands for a learning rate that is not known.")
+
+
 Optimizer = (
     Annotated[Sgd, Tag("sgd")]
     | Annotated[Adam, Tag("adam")]
@@ -238,6 +250,7 @@ Optimizer = (
     | Annotated[Signum, Tag("signum")]
     | Annotated[Muon, Tag("muon")]
     | Annotated[Lbfgs, Tag("lbfgs")]
+    | Annotated[ForeignOptimizer, Tag("foreign")]
     | Annotated[PluginOptimizer, Tag(PLUGIN_TAG)]
 )
 OPTIMIZER_BY_NAME = Discriminator(tag_of)

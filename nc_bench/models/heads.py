@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nc_bench.errors import UserError
+from nc_bench.errors import NotFinite, UserError
 from nc_bench.models.layers import StackedLinear
 from nc_bench.models.linear_layers import as_rows, epsilon, is_linear, named_layers
 from nc_bench.text import listed
@@ -188,7 +188,7 @@ def _chosen(calls: list[_Call], outputs: Mapping[Any, Tensor]) -> FoundHead:
             f"{len(names)} linear layers give the model's output, {_quoted(names)}: say which, layer={names[0]!r}"
         )
     if not all(bool(logits.isfinite().all()) for logits in outputs.values()):
-        raise UserError("the model's output holds NaN or infinity, so its head cannot be looked for")
+        raise NotFinite("the model's output holds NaN or infinity, so its head cannot be looked for")
     raise UserError(_why_none(calls, outputs))
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nc_bench.errors import UserError
+from nc_bench.errors import NotFinite, UserError
 from nc_bench.geometry.arrays import check_arrays, check_labels, classes_of
 from nc_bench.geometry.moments import ClassSums
-from nc_bench.metrics import CollapseMetrics, Head, TwoPassMetrics
+from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoPassMetrics
 from nc_bench.metrics.accumulator import FEATURE_BUDGET
+from nc_bench.metrics.head import OutputMap
 from nc_bench.models.heads import output_tensors
 from nc_bench.models.linear_layers import as_rows, is_linear, of_one_trial, unwrapped
 from nc_bench.recording.batches import Batch, Unpack, read_batch
@@ -63,20 +65,85 @@ def measure_model(
     range or of another number; features that are NaN or infinite; samples that differ between the two readings
     (random augmentation, other samples); and what `FeatureTap` raises. What the model itself raises goes through.
     """
+    with _opened(model, loader, layer=layer, device=device, unpack=unpack, progress=progress) as reader:
+        measured = _measured(reader, None if classes is None else classes_of(classes), class_names, budget)
+    return measured.measurement.metrics[0].with_names(class_names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured, with which head (None for a layer that is none), and of what.
+
+    labels (N,) in the order of reading, on the CPU; features (N, d) likewise where they fit in memory, in their own
+    `dtype`. trainable: whether the head's weight takes gradients.
+    """
+
+    measurement: Measurement
+    head: Head | None
+    trainable: bool
+    labels: Int64[Tensor, "n"]
+    features: Float[Tensor, "n d"] | None
+    dtype: torch.dtype
+
+
+Observer = Callable[[Float[Tensor, "n d"], Float[Tensor, "n k"]], None]
+"""Sees the features and outputs of every batch once."""
+
+
+def measure_samples(
+    model: Any,
+    loader: Any,
+    *,
+    layer: Any = None,
+    device: Any = None,
+    unpack: Unpack | None = None,
+    budget: int = FEATURE_BUDGET,
+    centres: Float64[Tensor, "1 k d"] | None = None,
+    output_map: OutputMap | None = None,
+    observe: Observer | None = None,
+) -> Measured:
+    """As `measure_model`, with what else is known then. Raises NotFinite, a UserError, for NaN or infinity.
+
+    centres: what nearest class means are looked for among, as those of the training split. output_map: follows the
+    head, as the map onto a ball.
+    """
+    with _opened(model, loader, layer=layer, device=device, unpack=unpack, progress=False) as reader:
+        return _measured(reader, None, None, budget, centres=centres, output_map=output_map, observe=observe)
+
+
+def probe_head(
+    model: Any, loader: Any, *, layer: Any = None, device: Any = None, unpack: Unpack | None = None
+) -> tuple[Head, torch.dtype, bool]:
+    """The head, found on the first batch, the dtype of the features, and whether the weight takes gradients.
+
+    Raises what `measure_model` raises, and UserError, one line, for a layer that is no head.
+    """
+    with _opened(model, loader, layer=layer, device=device, unpack=unpack, progress=False) as reader:
+        for _, features, labels in reader.batches("first batch"):
+            head, classes = _head(reader, None)
+            assert head is not None, "without classes, _head refuses what is none"
+            check_labels(labels, classes)
+            return head, features.dtype, _is_trainable(reader.tap)
+    raise UserError("the loader has no samples to measure")
+
+
+@contextmanager
+def _opened(
+    model: Any, loader: Any, *, layer: Any, device: Any, unpack: Unpack | None, progress: bool | None
+) -> Iterator[_Reader]:
+    """A reader of the features; afterwards model and loader are as they were."""
     if isinstance(loader, torch.utils.data.Dataset):
         raise UserError("loader is a Dataset of single samples: give DataLoader(dataset, batch_size=256)")
     if not isinstance(loader, Iterable):
         raise UserError(f"loader must be an iterable of batches, got {type(loader).__name__}")
     tap = FeatureTap(model, layer)
-    classes = None if classes is None else classes_of(classes)
     with ExitStack() as restored:
         restored.enter_context(torch.no_grad())
         restored.enter_context(kept_buffers(model))
         place = restored.enter_context(on_device(model, device))
         restored.enter_context(eval_mode(model))
         restored.enter_context(tap)
-        reader = _Reader(model, loader, tap, unpack, place, progress=progress)
-        return _measured(reader, classes, class_names, budget)
+        yield _Reader(model, loader, tap, unpack, place, progress=progress)
 
 
 class _Reader:
@@ -112,11 +179,17 @@ class _Reader:
                 if len(labels):
                     yield number, features, labels
 
+    def logits(self, head: Head, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+        """The outputs of the latest batch: the model's own where they have a row for each sample, else the head's."""
+        shape = (len(features), head.weight.shape[1])
+        own = [output for output in output_tensors(self.output).values() if tuple(output.shape) == shape]
+        return own[0] if own else head.outputs(features.double()[None])[0]
+
     def _run(self, number: int, batch: Batch) -> Any:
         try:
             return self.call(*batch.arguments, **batch.keywords)
         except UserError as error:
-            raise UserError(f"batch {number}: {error}") from None
+            raise type(error)(f"batch {number}: {error}") from None
         except Exception as error:
             error.add_note(f"in batch {number} of measure_model")
             raise
@@ -128,7 +201,7 @@ class _Reader:
             features, labels = _places(self.tap, features, labels)
         check_arrays(features, labels)
         if not bool(features.isfinite().all()):
-            raise UserError("the features hold NaN or infinity")
+            raise NotFinite("the features hold NaN or infinity")
         return features, labels.to(torch.int64)
 
 
@@ -151,8 +224,19 @@ def _places(tap: FeatureTap, features: Tensor, labels: Tensor) -> tuple[Tensor, 
     return rows.flatten(0, 1)[kept], labels.flatten()[kept]
 
 
-def _measured(reader: _Reader, classes: int | None, class_names: Sequence[str] | None, budget: int) -> CollapseMetrics:
+def _measured(
+    reader: _Reader,
+    classes: int | None,
+    class_names: Sequence[str] | None,
+    budget: int,
+    *,
+    centres: Float64[Tensor, "1 k d"] | None = None,
+    output_map: OutputMap | None = None,
+    observe: Observer | None = None,
+) -> Measured:
     metrics: TwoPassMetrics | None = None
+    head: Head | None = None
+    every_label: list[Tensor] = []
     kept: list[tuple[Tensor, Tensor]] | None = []
     first, taken = _Fingerprint(), 0
     for number, features, labels in reader.batches("first pass"):
@@ -161,11 +245,15 @@ def _measured(reader: _Reader, classes: int | None, class_names: Sequence[str] |
                 head, classes = _head(reader, classes)
                 if class_names is not None and len(class_names) != classes:
                     raise UserError(f"class_names holds {len(class_names)} names for {classes} classes")
-                metrics = TwoPassMetrics(classes, head)
+                head = None if head is None else replace(head, output_map=output_map)
+                metrics = TwoPassMetrics(classes, head, centres)
             assert classes is not None
             check_labels(labels, classes)
         metrics.first_pass(features[None], labels[None])
         first.take_in(features, labels, classes)
+        every_label.append(labels.cpu())
+        if observe is not None and head is not None:
+            observe(features, reader.logits(head, features))
         taken += features.numel() * features.element_size()
         kept = None if kept is None or taken > budget else [*kept, (features.cpu(), labels.cpu())]
     if metrics is None or classes is None or not first.samples:
@@ -175,7 +263,18 @@ def _measured(reader: _Reader, classes: int | None, class_names: Sequence[str] |
     else:
         for features, labels in kept:
             metrics.second_pass(features.to(reader.device)[None], labels.to(reader.device)[None])
-    return metrics.result().metrics[0].with_names(class_names)
+    return Measured(
+        measurement=metrics.result(),
+        head=head,
+        trainable=_is_trainable(reader.tap),
+        labels=torch.cat(every_label),
+        features=None if kept is None else torch.cat([part for part, _ in kept]),
+        dtype=reader.tap.features.dtype,
+    )
+
+
+def _is_trainable(tap: FeatureTap) -> bool:
+    return any(parameter.requires_grad for parameter in tap.tapped.parameters())
 
 
 def _read_again(reader: _Reader, metrics: TwoPassMetrics, first: _Fingerprint, classes: int) -> None:
@@ -262,4 +361,5 @@ def _numbered(number: int) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise UserError(f"batch {number}: {error}") from None
+        kind = type(error) if isinstance(error, UserError) else UserError
+        raise kind(f"batch {number}: {error}") from None

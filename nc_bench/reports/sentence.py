@@ -50,16 +50,13 @@ def sentence(run: RunTables) -> str:
 def _ending(run: RunTables) -> str:
     """How the run ended, empty if it was completed."""
     manifest = run.manifest
-    status, done, planned = (
-        manifest.get("status"),
-        manifest.get("epochs_done", 0),
-        manifest.get("epochs", "?"),
-    )
+    status, done, planned = manifest.get("status"), manifest.get("epochs_done", 0), manifest.get("epochs", "?")
+    resume = "resume=True" if typed_config(run).model.is_foreign else "--resume"
     early = manifest.get("stopped_early")
     how = {
         "complete": f"The run stopped early, after epoch {done} of {planned}: {early}." if early else "",
         "diverged": f"The run diverged after epoch {done} of {planned}: its loss was no longer finite.",
-        "interrupted": f"The run was interrupted after {done} of {planned} epochs; --resume continues it.",
+        "interrupted": f"The run was interrupted after {done} of {planned} epochs; {resume} continues it.",
         "failed": f"The run failed after {done} of {planned} epochs.",
         "running": f"The run has not ended: {done} of {planned} epochs are done.",
     }
@@ -68,7 +65,10 @@ def _ending(run: RunTables) -> str:
 
 def _measured(run: RunTables) -> str:
     epoch = int(last_row(run, "train")["epoch"])
-    untrained = "Without training" if run.manifest.get("epochs") == 0 else "Before training"
+    foreign = typed_config(run).model.is_foreign
+    untrained = (
+        "As it was given," if foreign else "Without training" if run.manifest.get("epochs") == 0 else "Before training"
+    )
     when = untrained if epoch == 0 else f"After {epoch} epoch" + "s" * (epoch > 1)
     geometry = [part for part in (_simplex(run), _points(run), _efficiency(run)) if part]
     text = f"{when} {_risk(run)}"

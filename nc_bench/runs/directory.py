@@ -181,6 +181,14 @@ class RunDirectory:
         read_rows(self.path / ROWS).up_to(seal)
         self._seal, self._written = seal, self._state()
 
+    def seal_before(self, epoch: int) -> Seal:
+        """That of the rows of earlier epochs than this. RunError, one line, if one of them is damaged or missing."""
+        found = read_rows(self.path / ROWS)
+        if "rows" in self.held:
+            found.up_to(Seal.of(self.held["rows"]))
+        kept = next((place for place, row in enumerate(found.rows) if row["epoch"] >= epoch), None)
+        return found.whole().seals[-1] if kept is None else found.seals[kept]
+
     def cut(self) -> None:
         """Delete rows newer than `go_back` said, the features of their epochs, metrics.csv and predictions.json."""
         self._check_sole_writer()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nc_bench.config import Record
+from nc_bench.config.training import PICTURES, log_spaced
 from nc_bench.recording import Recording, Split
 from nc_bench.recording.feature_files import SPLITS, write_classes, write_features
 from nc_bench.recording.picture import write_picture
 from nc_bench.runs import RunDirectory
-from nc_bench.runs.directory import picture_file
+from nc_bench.runs.directory import FEATURES, class_file, feature_epoch, picture_file
 from nc_bench.verdicts.expectations import Expectation
 
 Recordings = tuple[Recording, Recording | None]
@@ -36,6 +37,18 @@ def keep_classes(run: RunDirectory, recordings: Recordings, *, trial: int, epoch
         if recording is not None
     }
     write_classes(run.path, epoch=epoch, tables=tables)
+
+
+def drop_outdated(run: RunDirectory) -> None:
+    """Keep few pictures, the first and the newest among them, and the newest table: for loops whose end is unknown."""
+    for file, most in ((picture_file, PICTURES), (class_file, 1)):
+        pattern = file(run.path, 0).name.replace("00000", "*")
+        epochs = sorted(
+            epoch for path in (run.path / FEATURES).glob(pattern) if (epoch := feature_epoch(path)) is not None
+        )
+        kept = log_spaced(epochs, most) if most > 1 else epochs[-1:]
+        for epoch in set(epochs) - set(kept):
+            file(run.path, epoch).unlink(missing_ok=True)
 
 
 def keep_picture(

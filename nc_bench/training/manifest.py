@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def facts_of_trials(
     ensemble: Ensemble, recorder: Recorder, dataset: Dataset, device: torch.device
 ) -> list[dict[str, Any]]:
     """What does not change while a trial trains, for each: data, model, device, versions."""
-    trials, null = len(ensemble.configs), null_baseline(ensemble.classes, ensemble.model.width)
+    trials = len(ensemble.configs)
     shared = {
         **({"layers": _layers(recorder, ensemble.samples)} if recorder.stages else {}),
         "classes": ensemble.classes,
@@ -44,9 +45,7 @@ def facts_of_trials(
         "data_digest": dataset.digest or data_digest(dataset),
         "samples": {"train": ensemble.samples, "test": len(ensemble.test_labels)},
         "input_shape": list(ensemble.input_shape),
-        "feature_width": ensemble.model.width,
-        "null": {name: value for name, value in null.items() if name in CLAIMS},
-        **({"null_reason": why} if (why := why_no_null(ensemble.classes)) else {}),
+        **_width_and_null(ensemble.classes, ensemble.model.width),
         "parameters": sum(parameter.numel() for parameter in ensemble.model.parameters()) // trials,
         **({"plugins": plugins} if (plugins := _plugins(ensemble.configs[0])) else {}),
         **({"muon_moves": moved} if (moved := muon_parameters(ensemble.model, ensemble.configs)) else {}),
@@ -62,6 +61,38 @@ def facts_of_trials(
         }
         for config, counts in zip(ensemble.configs, ensemble.class_counts, strict=True)
     ]
+
+
+def facts_of_loop(
+    config: Config,
+    *,
+    class_names: Sequence[str],
+    class_counts: Sequence[int],
+    samples: Mapping[str, int],
+    width: int,
+    parameters: int,
+    device: torch.device,
+) -> dict[str, Any]:
+    """The same of a run whose loop is not the bench's: what was found in its model and data, and this process."""
+    return {
+        "config_hash": config_hash(config),
+        "class_counts": list(class_counts),
+        "classes": len(class_counts),
+        "class_names": list(class_names),
+        "samples": dict(samples),
+        **_width_and_null(len(class_counts), width),
+        "parameters": parameters,
+        **provenance(device),
+    }
+
+
+def _width_and_null(classes: int, width: int) -> dict[str, Any]:
+    null = null_baseline(classes, width)
+    return {
+        "feature_width": width,
+        "null": {name: value for name, value in null.items() if name in CLAIMS},
+        **({"null_reason": why} if (why := why_no_null(classes)) else {}),
+    }
 
 
 def provenance(device: torch.device) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from nc_bench.config import Config
+from nc_bench.config import Config, ConfigError
 from nc_bench.data import Dataset, load_dataset, what_differs
 from nc_bench.distributed import SINGLE_PROCESS, Processes, process_group
 from nc_bench.loggers import check_installed
@@ -85,6 +85,11 @@ class _Job:
 
     def run(self, progress: Progress) -> list[str]:
         """The trials' statuses."""
+        if self.configs[0].model.is_foreign:
+            raise ConfigError(
+                f"model.name: {self.configs[0].model.name}: this run was recorded from a loop of its author's, which "
+                "alone can train it"
+            )
         device = self.processes.all_or_raise(lambda: resolve_device(self.configs[0].device, self.processes))
         with deterministic(device):
             dataset = self.processes.rank0_first(lambda: load_dataset(self.configs[0].data))

@@ -39,6 +39,7 @@ class RunWriter:
         self.recording_seconds = 0.0
         self.files: dict[str, str] = {}
         self.loggers = LoggerGroup(loggers)
+        self._vouches_for_config = True
         self._seconds_before, self._start = 0.0, time.perf_counter()
 
     @property
@@ -60,6 +61,13 @@ class RunWriter:
         self.run.cut()
         settings = flatten(self.config)
         self.loggers.open(LoggedRun(path=self.run.path, id=self.id, settings=settings, rows=self.run.rows()))
+
+    def change_config(self, config: Config, progress: Mapping[str, Any]) -> None:
+        """Go on as another configuration of the same hash. A kill at any instant leaves no digest that is wrong."""
+        self._vouches_for_config = False
+        self.write_manifest("running", progress)
+        self.run.write_config(config)
+        self.config, self._vouches_for_config = config, True
 
     def keep(
         self,
@@ -127,4 +135,5 @@ class RunWriter:
 
     def stated_files(self, made: Mapping[str, str]) -> dict[str, str]:
         """SHA-256 of the files that the manifest vouches for: the configuration, and those made of the rows."""
-        return {CONFIG: digest(dump_config(self.config).encode()), **made}
+        config = {CONFIG: digest(dump_config(self.config).encode())} if self._vouches_for_config else {}
+        return {**config, **made}

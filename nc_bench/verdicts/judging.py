@@ -24,6 +24,9 @@ from nc_bench.verdicts.twin import later_row
 
 HOLDS, FAILS, NOT_REACHED, NOT_APPLICABLE = "holds", "fails", "not reached", "not applicable"
 
+BOUND_KEPT = 1e-3
+"""Share by which measured norms may exceed a bound that a foreign loop states: a minimum moves by about as much."""
+
 MINIMISED = ("objective", "risk", "margin")
 """The claims that say whether a run has come to a proved minimum; the first that is predicted is what is minimised."""
 
@@ -130,11 +133,28 @@ class _Measured:
 
     def verdicts(self, expectation: Expectation) -> list[Verdict]:
         """The verdict on every claim of one expectation."""
+        if expectation.proved and (broken := self._broken_bound()):
+            expectation = dataclasses.replace(expectation, not_applicable=broken)
         judged = {name: self._numbers(name, expectation) for name in CLAIMS if name in expectation.values}
         gaps = [judged[name] for name in MINIMISED if name in judged] if expectation.proved else []
         at_minimum = bool(gaps) and not expectation.not_applicable and all(gap.is_within for gap in gaps)
         first = next((name for name in MINIMISED if name in judged), "")
         return [self._verdict(name, expectation, claim, at_minimum, name == first) for name, claim in judged.items()]
+
+    def _broken_bound(self) -> str:
+        """Which bound that the author of a foreign loop states does not hold, "" if all do."""
+        if not self.config.model.is_foreign:
+            return ""  # ours hold by construction
+        constraints = self.config.constraints
+        for residual, bound in (
+            ("feature_residual", constraints.features),
+            ("head_residual", constraints.head),
+            ("output_residual", constraints.outputs),
+        ):
+            excess = float(self.last.get(residual, 0.0))
+            if bound is not None and not excess <= BOUND_KEPT:
+                return f"the stated bound {bound.sentence()} is missed by {excess:.2g} of it"
+        return ""
 
     def _numbers(self, name: str, expectation: Expectation) -> _Judged:
         predicted, null = expectation.values[name], self.null.get(name, math.nan)

@@ -24,6 +24,8 @@ def known_minimizer(config: Config, counts: Sequence[int], width: int) -> Predic
     width = min(width, *config.model.linear_widths) if config.model.linear_widths else width
     if 0 in counts:
         return f"class {list(counts).index(0)} has no samples"
+    if not objective.is_stated:
+        return "what the loop minimises is not stated"
     if not config.head.trainable:
         return _frozen(config, counts, width)
     if objective.mixup is not None:
@@ -120,7 +122,8 @@ def _bounded_outputs(config: Config, counts: Sequence[int], ball: OutputBound, w
         return "for bounded outputs the minimiser is known for the plain cross entropy only"
     # The optimal outputs sum to zero, and W maps features in the positive orthant to them without a bias only if
     # those are linearly independent.
-    if config.model.has_nonnegative_features and not config.head.bias and width < len(counts):
+    positive = config.model.features_range is None or config.model.has_nonnegative_features
+    if positive and not config.head.bias and width < len(counts):
         return f"width {width} is too small: the optimal outputs of non-negative features need {len(counts)}"
     return predict("final_layer_ball", classes=len(counts), radius=ball.radius, p=ball.p, width=width)
 

@@ -51,6 +51,7 @@ COMPLETE = [
     complete("image_folder", "timm:resnet18", "signum"),
     complete("gaussian_mixture", "mlp", "muon"),
     complete("digits", "mlp", "lbfgs"),
+    complete("foreign", "foreign", "foreign"),
     small(optimizer={"name": "import:torch.optim:RAdam"}, objective={"loss": "import:torch.nn:MultiMarginLoss"}),
     small(data={"balance": {"name": "step", "ratio": 2, "minority_classes": 3}}, schedule={"name": "cosine"}),
     small(data={"balance": {"name": "exponential", "ratio": 2}}, schedule={"name": "multi_step", "milestones": [0.5]}),

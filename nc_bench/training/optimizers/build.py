@@ -9,6 +9,7 @@ from nc_bench.config import (
     AdamW,
     Config,
     ConfigError,
+    ForeignOptimizer,
     Lbfgs,
     Muon,
     PluginOptimizer,
@@ -57,6 +58,8 @@ def build_optimizer(model: Classifier, configs: Sequence[Config]) -> StackedOpti
             return PluginStep(groups, clip, plugin, single)
         case Adam() | AdamW():
             return StackedAdam(groups, clip, [o for o in settings if isinstance(o, Adam | AdamW)])
+        case ForeignOptimizer():
+            raise AssertionError("a foreign loop is not trained here")
 
 
 def learning_rate_factor(schedule: Schedule, step: int, total_steps: int) -> float:
