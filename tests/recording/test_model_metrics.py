@@ -279,3 +279,29 @@ def test_tokens_are_measured_with_labels_of_their_own() -> None:
         UserError, match=r"^batch 1: layer 'head' is given features \(8, 6, 5\), a vector for each of 6"
     ):
         measure_model(model, [(x, y[:, 0])])
+
+
+@pytest.mark.filterwarnings("ignore")  # of FSDP on a CPU
+def test_models_in_wrappers_of_several_processes() -> None:
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+    from torch.distributed.fsdp.wrap import ModuleWrapPolicy
+
+    dist: Any = torch.distributed
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        policy, sharded = ModuleWrapPolicy({nn.Linear}), network()
+        mesh = init_device_mesh("cpu", (1,))
+        fully_shard(sharded[-1], mesh=mesh)
+        fully_shard(sharded, mesh=mesh)
+        wrapped = (
+            nn.parallel.DistributedDataParallel(network()),
+            nn.DataParallel(network()),
+            FullyShardedDataParallel(network(), device_id=torch.device("cpu"), auto_wrap_policy=policy),
+            sharded,
+        )
+        for model in wrapped:
+            check(measure_model(model, LOADERS["pairs"]), expected(network()))
+            check(measure_model(model, LOADERS["pairs"], layer="4"), expected(network()))
+    finally:
+        dist.destroy_process_group()
