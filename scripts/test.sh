@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Lints, checks the types and runs the tests; --all adds the slow ones. Makes .venv at the first call.
+# Lints, checks the types and runs the tests; --all adds the slow ones, for which it installs Chromium where it may.
+# Makes .venv at the first call.
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
 
@@ -9,7 +10,25 @@ case "$#:${1:-}" in
     *) fail "usage: bash scripts/test.sh [--all]" ;;
 esac
 
+# The slow tests of the page need a browser; where it cannot be installed they fail and say so.
+ensure_browser() {
+    if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then
+        return
+    fi
+    if [ "$EUID" = 0 ] && command -v apt-get >/dev/null; then
+        echo "Installing chromium and chromium-driver."
+        export DEBIAN_FRONTEND=noninteractive
+        if apt-get update -qq && apt-get install -y -qq chromium chromium-driver >/dev/null; then
+            return
+        fi
+    fi
+    echo "warning: chromium and chromium-driver are not installed, so the tests of the page will fail" >&2
+}
+
 ensure_environment dev
+if [ "${1:-}" = --all ]; then
+    ensure_browser
+fi
 cd "$repository"
 python="$environment/bin/python"
 

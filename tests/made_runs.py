@@ -174,8 +174,12 @@ def write_picture(
     tested: bool = True,
     predicted: bool = True,
     scales: tuple[float, float] = (1.0, 1.0),
+    means: float = 1.1,
 ) -> None:
-    """Samples around the vertices of a regular simplex, in the run's folder of features; `scales` multiply both."""
+    """Samples around the vertices of a regular simplex, in the run's folder of features.
+
+    `scales` multiply samples and vertices, `means` the class means.
+    """
     random = np.random.default_rng(epoch)
     shown, labels = min(classes, 10), np.arange(4 * classes, dtype=np.int32) % classes
     angles = 2 * np.pi * np.arange(classes) / classes
@@ -190,7 +194,7 @@ def write_picture(
             values = corners + spread * noise[:, : corners.shape[1]]
             content[f"{split}{suffix}"] = (8192 * values.clip(-3, 3)).astype(np.int16)
     with np.errstate(all="ignore"):
-        for name, factor in (("means", 1.1), ("weight", 0.1), ("vertices", scales[1])):
+        for name, factor in (("means", means), ("weight", 0.1), ("vertices", scales[1])):
             content[name], content[f"{name}_polygon"] = factor * simplex, factor * polygon
     folder = run.path / "features"
     folder.mkdir(exist_ok=True)

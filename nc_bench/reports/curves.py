@@ -146,7 +146,7 @@ def _finish(run: RunTables, axes: Axes, panel: Panel) -> None:
     axes.set_xlabel("epoch", fontsize=TEXT, color=INK)
     if not axes.lines:
         axes.text(
-            0.5, 0.5, drawn(_why_empty(run, panel)), transform=axes.transAxes, ha="center", fontsize=TEXT, color=FAINT
+            0.5, 0.5, drawn(why_empty(run, panel)), transform=axes.transAxes, ha="center", fontsize=TEXT, color=FAINT
         )
         axes.set_xticks([])
         axes.set_yticks([])
@@ -173,7 +173,8 @@ def _has_positive_epochs(axes: Axes) -> bool:
     return any((np.asarray(line.get_xdata()) > 0).any() for line in axes.lines)
 
 
-def _why_empty(run: RunTables, panel: Panel) -> str:
+def why_empty(run: RunTables, panel: Panel) -> str:
+    """Why a panel has no curve: nothing was measured, it is undefined, or beyond what an axis shows."""
     names = [name for name, _ in panel.metrics]
     if any(not np.isnan(curve(run, split, name)[1]).all() for name in names for split in ("train", "test")):
         return f"0 or beyond {LARGEST:g}" if panel.logarithmic else f"beyond {LARGEST:g}"

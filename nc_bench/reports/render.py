@@ -20,7 +20,7 @@ def write_report(run: RunTables) -> tuple[Path, list[Path]]:
     RunError, one line, if a file of features is damaged; OSError where it cannot be written.
     """
     figures = write_figures(run)
-    return write_page(run, figures), figures
+    return write_page(run), figures
 
 
 def render_run(run_dir: str | Path) -> None:

@@ -107,7 +107,7 @@ def test_without_positive_efficiencies_the_risk_is_split(make_run: MakeRun, with
 def test_a_run_that_recorded_no_budget_says_nothing_of_it(make_run: MakeRun) -> None:
     run = make_run()
     assert budget_sentence(run, "train") == "" and budget_areas(run) is None
-    assert "norm budget goes" not in write_page(run, []).read_text()
+    assert "norm budget goes" not in write_page(run).read_text()
     assert budget_areas(make_run(name="empty", recorded=False)) is None
 
 
@@ -163,7 +163,7 @@ def test_the_page_and_the_folder_have_it(make_run: MakeRun) -> None:
     run = ended(make_run, parts(0.06, norm=2 / 3, within=1 / 3))
     figures = write_figures(run)
     assert [path.name for path in figures] == ["metric_curves.png", "budget.png"]
-    page = write_page(run, figures).read_text()
+    page = write_page(run).read_text()
     assert "<h2>Where the norm budget goes</h2>" in page and page.count("two thirds are short class means") == 3
     assert "missing on the test samples, two thirds" in page
     assert "<td>0.9596</td><td>66.7 %</td><td>0.004</td>" in page

@@ -38,9 +38,9 @@ def test_classes_stand_by_their_names_on_the_page(make_run: MakeRun) -> None:
     first = table.rows[1]
     assert first[:3] == (names[1], "1", f"{columns['mean_norm'][1]:.4g}") and first[-1] == "99.6 %"
     assert [row[6] for row in class_rows(run, "test").rows] == ["-"] * 4
-    page = write_page(run, []).read_text()
-    assert "<td>&lt;b&gt;dog&lt;/b&gt; &amp; co</td>" in page and "<b>dog" not in page
-    assert "\u202e" not in page and "<td>cat</td>" in page
+    page = write_page(run).read_text()
+    assert '<th scope="row">&lt;b&gt;dog&lt;/b&gt; &amp; co</th>' in page and "<b>dog" not in page
+    assert "\u202e" not in page and '<th scope="row">cat</th>' in page
     assert page.count("<p>Training samples.</p>") == page.count("<p>Test samples.</p>") == 1
 
 
@@ -49,12 +49,12 @@ def test_of_many_classes_the_worst_are_shown(make_run: MakeRun) -> None:
     kept(run, 300)
     table = class_rows(run, "train")
     assert table is not None and [row[0] for row in table.rows] == [str(label) for label in range(299, 199, -1)]
-    assert f"the {MOST_ROWS} of 300 classes with the largest risk" in write_page(run, []).read_text()
+    assert f"the {MOST_ROWS} of 300 classes with the largest risk" in write_page(run).read_text()
 
 
 def test_a_table_of_another_epoch_is_not_shown(make_run: MakeRun) -> None:
     run = make_run()
-    assert class_rows(run, "train") is None and "Class by class" not in write_page(run, []).read_text()
+    assert class_rows(run, "train") is None and "Class by class" not in write_page(run).read_text()
     kept(run, 10, epoch=200)
     assert class_rows(run, "train") is None
 

@@ -89,7 +89,8 @@ def test_the_page_shows_it(make_run: MakeRun) -> None:
     run = deepen(make_run())
     figures = write_figures(run)
     assert [path.stem for path in figures] == ["metric_curves", "depth"]
-    assert "The metrics of each recorded layer" in write_page(run, figures).read_text()
+    page = write_page(run).read_text()
+    assert "<h2>Layer by layer</h2>" in page and '"layers":["layer1"' in page
 
 
 @pytest.mark.parametrize("values", [{"layer1": math.nan}, {"layer1": 0.0}, {f"a{i}.b": 0.5 for i in range(12)}])

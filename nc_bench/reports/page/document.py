@@ -1,0 +1,148 @@
+"""Puts the page together: what a reader looks for first stands first."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from nc_bench.reports.budget import budget_sentence
+from nc_bench.reports.description import describe, typed_config
+from nc_bench.reports.page.charts import Chart, budget_charts, depth_data, metric_charts, singular_chart
+from nc_bench.reports.page.motion import geometry_section, motion_data, motion_section
+from nc_bench.reports.page.tables import budget_table, claims_table, class_tables, glance, origin
+from nc_bench.reports.pictures import pictures
+from nc_bench.reports.queries import layer_names
+from nc_bench.reports.sentence import sentence
+from nc_bench.runs import RunTables
+from nc_bench.runs.files import finite_or_null, write_bytes
+from nc_bench.text import BIDI, plain
+
+PAGE = "report.html"
+
+SCRIPTS = ("common.js", "geometry.js", "simplex.js", "charts.js", "matrices.js", "main.js")
+
+TIME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}(\.\d+)?")
+"""A folder that `--out` named by the time; the folder above it has the name of the configuration."""
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+"""The browser loads nothing for this page, whatever is in it."""
+
+
+def write_page(run: RunTables) -> Path:
+    """Write DIR/report.html: name, verdict, the simplex in motion, curves, every claim, classes, and the origin.
+
+    One file, which refers to nothing outside itself. RunError, one line, if a picture or a table of classes is damaged;
+    OSError where it cannot be written.
+    """
+    recorded = pictures(run)
+    motion = motion_data(run, recorded)
+    budget, curves = budget_charts(run), [*metric_charts(run), *singular_chart(recorded)]
+    layers = layer_names(run)
+    depth = depth_data(run, layers)
+    data = {
+        "motion": motion,
+        "charts": [chart.data() for chart in (*budget, *curves)],
+        "depth": depth,
+        "logEpochs": typed_config(run).record.every == "log",
+    }
+    body = [
+        "<header>",
+        f"<h1>{escape(plain(name_of(run.path)))}</h1>",
+        f'<p class="what">{escape(describe(run))}</p>',
+        "</header>",
+        "<main>",
+        *glance(run),
+        f'<p class="said">{escape(sentence(run))}</p>',
+        "<noscript><p>The pictures are drawn by this page's script, which the browser does not run.</p></noscript>",
+        *motion_section(motion),
+        *_budget(run, budget),
+        "<h2>How the collapse went</h2>",
+        f"<p>{ABOUT_CURVES}</p>",
+        f'<div class="controls"><button type="button" id="log-epochs" aria-pressed="{str(data["logEpochs"]).lower()}">'
+        "Log epochs</button></div>",
+        _pair(curves),
+        *geometry_section(motion),
+        *_depth(depth),
+        "<h2>Predicted and measured</h2>",
+        claims_table(run),
+        *class_tables(run),
+        *origin(run),
+        "</main>",
+    ]
+    path = run.path / PAGE
+    # Names of folders and files need not be text.
+    write_bytes(path, _document(run, "\n".join(body), data).encode(errors="backslashreplace"))
+    return path
+
+
+ABOUT_CURVES = (
+    "Solid: training samples; dashed: test samples. Dotted levels are what random directions give: only what is far "
+    "below is a simplex. Drag across a picture to see a part of the run, or press + on it; the cursor, or the arrow "
+    "keys, tell the values. At exact collapse all measures of NC1 to NC3 are 0 on the training samples."
+)
+
+
+def name_of(path: Path) -> str:
+    """The name of a run: that of its folder, and before one that is only a time, that of the configuration."""
+    path = path.resolve()
+    return f"{path.parent.name}, {path.name}" if TIME.fullmatch(path.name) and path.parent.name else path.name
+
+
+def _document(run: RunTables, body: str, data: dict[str, Any]) -> str:
+    title = escape(plain(f"nc_bench: {name_of(run.path)}"))
+    head = (
+        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
+    )
+    sources = files(__package__)
+    style = sources.joinpath("page.css").read_text(encoding="utf-8")
+    script = "\n".join(sources.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
+    page = (
+        f'<!doctype html>\n<html lang="en">\n<head>{head}\n<style>{style}</style></head>\n<body>\n{body}\n'
+        f'<script type="application/json" id="data">{_json(data)}</script>\n'
+        f'<script>"use strict";\n(() => {{\n{script}\n}})();</script>\n</body>\n</html>\n'
+    )
+    # A character that turns the direction of writing would turn what stands beside it, too.
+    return page.translate(dict.fromkeys(map(ord, BIDI), "\ufffd"))
+
+
+def _json(data: dict[str, Any]) -> str:
+    """JSON that cannot end the element that it stands in."""
+    text = json.dumps(finite_or_null(data), ensure_ascii=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _pair(charts: list[Chart]) -> str:
+    figures = "\n".join(chart.figure() for chart in charts)
+    return f'<div class="pair">{figures}</div>'
+
+
+def _budget(run: RunTables, charts: list[Chart]) -> list[str]:
+    """Where the norm budget goes: in words, over the epochs, and as a table; empty where it was not recorded."""
+    table = budget_table(run)
+    if not (charts or table):
+        return []
+    said = [f"<p>{escape(text)}</p>" for split in ("train", "test") if (text := budget_sentence(run, split))]
+    about = (
+        "The norms of features and last layer are a budget, of which a regular simplex turns everything into "
+        "separation of the classes: the efficiency is the share that this run turns into it. Six efficiencies multiply "
+        "to it, one for each way to lose."
+    )
+    return ["<h2>Where the norm budget goes</h2>", f"<p>{about}</p>", *said, _pair(charts), *table]
+
+
+def _depth(depth: dict[str, Any] | None) -> list[str]:
+    if depth is None:
+        return []
+    options = "".join(f'<option value="{at}">{escape(m["words"])}</option>' for at, m in enumerate(depth["measures"]))
+    return [
+        "<h2>Layer by layer</h2>",
+        "<p>Layers from the input's side (top) to the last, against the epochs, on the training samples: the "
+        "stronger the colour, the nearer to collapse.</p>",
+        '<figure id="depth-map" class="matrix"><div class="controls"><select aria-label="Measure">'
+        f'{options}</select></div><div class="plot"></div><p class="soft" data-ends></p></figure>',
+    ]

@@ -1,0 +1,22 @@
+// Puts the parts together, from the data that the page holds as JSON.
+
+const pageData = JSON.parse(document.getElementById("data").textContent);
+const shared = { charts: [], logEpochs: pageData.logEpochs };
+
+if (pageData.motion) {
+  const root = document.getElementById("motion");
+  globalThis.simplex = new Simplex(root, pageData.motion);
+  followSlider(globalThis.simplex, document.getElementById("geometry"));
+}
+for (const spec of pageData.charts) {
+  const root = document.querySelector(`[data-chart="${spec.name}"]`);
+  if (root.querySelector(".plot")) new Chart(root, spec, shared);
+}
+if (pageData.depth) depthMap(document.getElementById("depth-map"), pageData.depth);
+
+const epochSwitch = document.getElementById("log-epochs");
+epochSwitch?.addEventListener("click", () => {
+  shared.logEpochs = !shared.logEpochs;
+  epochSwitch.setAttribute("aria-pressed", String(shared.logEpochs));
+  for (const chart of shared.charts) chart.draw();
+});

@@ -1,0 +1,414 @@
+// The simplex in motion: a canvas for each split, a slider over the epochs, turned by dragging.
+
+const PARTS_DRAWN = ["samples", "means", "weight", "vertices"];
+const FRAME_MS = 380;
+const NEAR_PIXELS = 14;
+const MOST_NAMED = 20;
+
+function readMotion(packed) {
+  const frames = packed.frames.map((frame) => {
+    const made = { epoch: frame.epoch, scale: frame.scale, radius: frame.radius, weightScale: frame.weightScale };
+    for (const split of ["train", "test"]) {
+      made[split] = decoded(frame[split], Int16Array);
+      made[`${split}Polygon`] = decoded(frame[`${split}Polygon`], Int16Array);
+      made[`${split}Distance`] = decoded(frame[`${split}Distance`], Float32Array);
+    }
+    for (const part of ["means", "weight", "vertices"]) {
+      made[part] = decoded(frame[part], Float32Array);
+      made[`${part}Polygon`] = decoded(frame[`${part}Polygon`], Float32Array);
+    }
+    return made;
+  });
+  const splits = packed.splits.map((split) =>
+    ({ ...split, labels: decoded(split.labels, Int32Array), rows: decoded(split.rows, Int32Array) }));
+  return { ...packed, frames, splits };
+}
+
+class Simplex {
+  constructor(root, packed) {
+    this.root = root;
+    this.motion = readMotion(packed);
+    this.place = this.motion.frames.length - 1;
+    this.shownPlace = this.place;
+    this.view = "space";
+    this.chosen = Array.from({ length: Math.min(4, this.motion.shown) }, (_, label) => label);
+    this.off = new Set();
+    this.drawn = new Set(PARTS_DRAWN);
+    this.fitted = false;
+    this.turn = { yaw: -0.35, pitch: -0.35 };
+    this.cache = new Map();
+    this.listeners = [];
+    this.panels = this.motion.splits.map((split) => this.panel(split));
+    this.controls();
+    onLook(root, () => this.draw());
+    this.show(this.place);
+  }
+
+  // What is drawn of a picture, before turning: arrays of three numbers a point.
+  parts(index) {
+    const key = `${this.view} ${this.view === "space" ? this.chosen : ""} ${index}`;
+    if (!this.cache.has(key)) {
+      if (this.cache.size > 80) this.cache.clear();
+      const frame = this.motion.frames[index];
+      this.cache.set(key, this.view === "space"
+        ? inSpan(frame, this.motion, this.chosen) : onPolygon(frame, this.motion));
+    }
+    return this.cache.get(key);
+  }
+
+  // The same between two pictures: on the straight line from one to the other.
+  between(place) {
+    const low = Math.floor(place);
+    const share = place - low;
+    const here = this.parts(low);
+    if (share === 0) return here;
+    const there = this.parts(low + 1);
+    const mixed = {};
+    for (const part of Object.keys(here)) {
+      mixed[part] = here[part].map((value, at) => value + share * (there[part][at] - value));
+    }
+    return mixed;
+  }
+
+  reach(place) {
+    const far = (points) => {
+      let most = 0;
+      for (let at = 0; at < points.length; at += 3) {
+        most = Math.max(most, Math.hypot(points[at], points[at + 1], points[at + 2]));
+      }
+      return most;
+    };
+    const corners = (parts) => Math.max(far(parts.means), far(parts.vertices));
+    if (this.fitted) return 1.35 * far(this.between(place).means) || 1;
+    const key = `reach ${this.view} ${this.chosen}`;
+    if (this.reachKey !== key) {
+      this.reachKey = key;
+      const all = this.motion.frames.map((_, index) => this.parts(index));
+      const most = Math.max(...all.map(corners));
+      const samples = Math.max(...all.map((parts) => Math.max(far(parts.train), far(parts.test))));
+      this.reachFound = Math.max(1.18 * most, Math.min(1.05 * samples, 2 * most)) || 1;
+    }
+    return this.reachFound;
+  }
+
+  panel(split) {
+    const canvas = this.root.querySelector(`canvas[data-split="${split.name}"]`);
+    const panel = { split, canvas, tip: new Tip(canvas.parentElement), points: [] };
+    let last = null;
+    canvas.addEventListener("pointerdown", (event) => {
+      last = [event.clientX, event.clientY];
+      canvas.setPointerCapture(event.pointerId);
+    });
+    canvas.addEventListener("pointerup", () => (last = null));
+    canvas.addEventListener("pointercancel", () => (last = null));
+    canvas.addEventListener("pointermove", (event) => {
+      if (last && event.buttons) {
+        this.rotate((event.clientX - last[0]) / 130, (event.clientY - last[1]) / 130);
+        last = [event.clientX, event.clientY];
+      }
+      this.hover(panel, event.offsetX, event.offsetY);
+    });
+    canvas.addEventListener("pointerleave", () => panel.tip.show(""));
+    canvas.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: [-0.12, 0], ArrowRight: [0.12, 0], ArrowUp: [0, -0.12], ArrowDown: [0, 0.12] };
+      if (!(event.key in step)) return;
+      event.preventDefault();
+      this.rotate(...step[event.key]);
+    });
+    return panel;
+  }
+
+  rotate(yaw, pitch) {
+    if (this.view !== "space") return;
+    this.turn.yaw += yaw;
+    this.turn.pitch = clamp(this.turn.pitch + pitch, -1.57, 1.57);
+    this.draw();
+  }
+
+  controls() {
+    const find = (name) => this.root.querySelector(`[data-motion="${name}"]`);
+    this.slider = find("slider");
+    this.clock = find("epoch");
+    this.playButton = find("play");
+    this.said = find("scale");
+    this.slider.addEventListener("input", () => {
+      this.stop();
+      this.goTo(Number(this.slider.value));
+    });
+    this.playButton.addEventListener("click", () => (this.playing ? this.stop() : this.play()));
+    for (const button of this.root.querySelectorAll("[data-view]")) {
+      button.addEventListener("click", () => this.look(button.dataset.view));
+    }
+    for (const box of this.root.querySelectorAll("[data-part]")) {
+      box.addEventListener("change", () => this.flip(this.drawn, box.dataset.part, box.checked));
+    }
+    for (const box of this.root.querySelectorAll("[data-class]")) {
+      box.addEventListener("change", () => this.flip(this.off, Number(box.dataset.class), !box.checked));
+    }
+    for (const choice of this.root.querySelectorAll("[data-corner]")) {
+      choice.addEventListener("change", () => this.choose(Number(choice.dataset.corner), Number(choice.value)));
+    }
+    find("fit").addEventListener("change", (event) => {
+      this.fitted = event.target.checked;
+      this.draw();
+    });
+  }
+
+  flip(set, item, isIn) {
+    if (isIn) set.add(item);
+    else set.delete(item);
+    this.draw();
+  }
+
+  // A class that stands at another corner already changes places with the one that it replaces.
+  choose(corner, label) {
+    const other = this.chosen.indexOf(label);
+    if (other >= 0) this.chosen[other] = this.chosen[corner];
+    this.chosen[corner] = label;
+    for (const choice of this.root.querySelectorAll("[data-corner]")) {
+      choice.value = String(this.chosen[Number(choice.dataset.corner)]);
+    }
+    this.draw();
+  }
+
+  look(view) {
+    this.view = view;
+    for (const button of this.root.querySelectorAll("[data-view]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.view === view));
+    }
+    for (const only of this.root.querySelectorAll("[data-only]")) only.hidden = only.dataset.only !== view;
+    this.draw();
+  }
+
+  play() {
+    if (this.motion.frames.length < 2) return;
+    const last = this.motion.frames.length - 1;
+    if (this.place >= last) this.show(0);
+    this.playing = true;
+    this.playButton.textContent = "Pause";
+    const from = this.place;
+    let start = null;
+    const tick = (now) => {
+      if (!this.playing) return;
+      start ??= now;
+      const place = from + (now - start) / (stillness.matches ? 2 * FRAME_MS : FRAME_MS);
+      this.show(Math.min(stillness.matches ? Math.floor(place) : place, last));
+      if (place >= last) this.stop();
+      else requestAnimationFrame(tick);
+    };
+    requestAnimationFrame(tick);
+  }
+
+  stop() {
+    if (!this.playing) return;
+    this.playing = false;
+    this.playButton.textContent = "Play";
+    this.show(Math.round(this.place));
+  }
+
+  // Moves to a picture, in a moment or at once for who wants no motion.
+  goTo(place) {
+    const from = this.place;
+    if (stillness.matches) return this.show(place);
+    this.target = place;
+    let start = null;
+    const tick = (now) => {
+      if (this.target !== place || this.playing) return;
+      start ??= now;
+      const share = Math.min((now - start) / 160, 1);
+      this.show(share < 1 ? from + share * (place - from) : place);
+      if (share < 1) requestAnimationFrame(tick);
+    };
+    requestAnimationFrame(tick);
+  }
+
+  show(place) {
+    this.place = place;
+    const index = Math.round(place);
+    const epoch = this.motion.frames[index].epoch;
+    const words = epoch === 0 ? "before training" : `epoch ${epoch}`;
+    if (this.playing || place === index) this.slider.value = String(index);
+    this.slider.setAttribute("aria-valuetext", words);
+    this.clock.textContent = words;
+    this.draw();
+    for (const listener of this.listeners) listener(index);
+  }
+
+  draw() {
+    const parts = this.between(this.place);
+    const reach = this.reach(this.place);
+    for (const panel of this.panels) this.paint(panel, parts, reach);
+    this.say();
+  }
+
+  say() {
+    const frame = this.motion.frames[Math.round(this.place)];
+    const said = [];
+    const all = Math.max(...frame.means.map(Math.abs), 0);
+    const largest = Math.max(...this.motion.frames.map((other) => Math.max(...other.means.map(Math.abs), 0)));
+    if (all <= 1e-12 * largest || largest === 0) said.push("All class means coincide at this epoch.");
+    if (this.drawn.has("weight")) {
+      said.push(`Rows of W are drawn at ${short(frame.weightScale, 3)} times their length.`);
+    }
+    if (this.fitted) said.push("Every epoch is drawn at its own scale, so that its class means fill the picture.");
+    this.said.textContent = said.join(" ");
+  }
+
+  turned(points, at, view) {
+    const [x, y, z] = [points[at], points[at + 1], points[at + 2]];
+    if (this.view === "polygon") return [view.middle + x * view.unit, view.middle - y * view.unit, 0];
+    const right = x * view.cosYaw + z * view.sinYaw;
+    const depth = z * view.cosYaw - x * view.sinYaw;
+    const up = y * view.cosPitch - depth * view.sinPitch;
+    return [view.middle + right * view.unit, view.middle - up * view.unit, depth * view.cosPitch + y * view.sinPitch];
+  }
+
+  paint(panel, parts, reach) {
+    const { canvas, split } = panel;
+    const size = canvas.clientWidth;
+    if (size === 0) return;
+    const sharp = Math.max(devicePixelRatio, 2);
+    if (canvas.width !== Math.round(size * sharp)) canvas.width = canvas.height = Math.round(size * sharp);
+    const pen = canvas.getContext("2d");
+    pen.setTransform(sharp, 0, 0, sharp, 0, 0);
+    pen.clearRect(0, 0, size, size);
+    const view = {
+      middle: size / 2, unit: size / 2 / reach, reach,
+      cosYaw: Math.cos(this.turn.yaw), sinYaw: Math.sin(this.turn.yaw),
+      cosPitch: Math.cos(this.turn.pitch), sinPitch: Math.sin(this.turn.pitch),
+    };
+    this.edges(pen, parts, view);
+    panel.points = this.items(split, parts, view);
+    for (const item of panel.points) drawItem(pen, item);
+    this.names(pen, parts, view);
+    canvas.setAttribute("aria-label", this.described(split));
+  }
+
+  labels() {
+    return this.view === "space" ? this.motion.shown : this.motion.classes;
+  }
+
+  edges(pen, parts, view) {
+    if (!this.drawn.has("vertices")) return;
+    const ends = this.view === "space" ? this.chosen : Array.from({ length: this.labels() }, (_, label) => label);
+    pen.strokeStyle = colour("--soft");
+    pen.lineWidth = 0.8;
+    pen.globalAlpha = 0.55;
+    pen.beginPath();
+    ends.forEach((one, at) => {
+      const others = this.view === "space" ? ends.slice(at + 1) : [ends[(at + 1) % ends.length]];
+      for (const other of others) {
+        pen.moveTo(...this.turned(parts.vertices, 3 * one, view).slice(0, 2));
+        pen.lineTo(...this.turned(parts.vertices, 3 * other, view).slice(0, 2));
+      }
+    });
+    pen.stroke();
+    pen.globalAlpha = 1;
+  }
+
+  items(split, parts, view) {
+    const items = [];
+    const hues = Array.from({ length: 10 }, (_, at) => colour(`--c${at}`));
+    const [ink, ground] = [colour("--ink"), colour("--panel")];
+    const add = (kind, label, points, at, index) => {
+      if (this.off.has(label) || !this.drawn.has(kind)) return;
+      const [x, y, depth] = this.turned(points, 3 * at, view);
+      const isFaint = this.view === "space" && !this.chosen.includes(label);
+      items.push({ kind, label, index, x, y, depth, isFaint, size: 1 + 0.25 * clamp(depth / view.reach, -1, 1),
+        hue: this.motion.classes <= 10 ? hues[label] : `hsl(${(360 * label) / this.motion.classes} 55% 50%)`,
+        ink, ground });
+    };
+    split.labels.forEach((label, at) => {
+      if (label < this.labels()) add("samples", label, parts[split.name], at, at);
+    });
+    items.sort((one, other) => one.depth - other.depth);
+    for (let label = 0; label < this.labels(); label++) {
+      add("vertices", label, parts.vertices, label);
+      add("weight", label, parts.weight, label);
+      add("means", label, parts.means, label);
+    }
+    return items;
+  }
+
+  names(pen, parts, view) {
+    if (this.labels() > MOST_NAMED) return;
+    pen.font = "12px Helvetica, Arial, sans-serif";
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    pen.lineWidth = 3;
+    pen.strokeStyle = colour("--panel");
+    pen.fillStyle = colour("--ink");
+    const corners = this.drawn.has("vertices") ? parts.vertices : parts.means;
+    for (let label = 0; label < this.labels(); label++) {
+      if (this.off.has(label) || (this.view === "space" && !this.chosen.includes(label))) continue;
+      const [x, y] = this.turned(corners, 3 * label, view);
+      const away = Math.hypot(x - view.middle, y - view.middle) || 1;
+      const name = this.motion.names[label];
+      const text = name.length > 14 ? `${name.slice(0, 13)}…` : name;
+      const place = [x + ((x - view.middle) / away) * 20, y + ((y - view.middle) / away) * 20];
+      place[0] = clamp(place[0], pen.measureText(text).width / 2 + 2, 2 * view.middle - pen.measureText(text).width / 2 - 2);
+      pen.strokeText(text, ...place);
+      pen.fillText(text, ...place);
+    }
+  }
+
+  hover(panel, x, y) {
+    let nearest = null;
+    let least = NEAR_PIXELS;
+    for (const item of panel.points) {
+      const away = Math.hypot(item.x - x, item.y - y);
+      if (away < least || (away === least && item.kind !== "samples")) [least, nearest] = [away, item];
+    }
+    panel.tip.show(nearest ? this.told(panel.split, nearest) : "", x, y);
+  }
+
+  told(split, item) {
+    const frame = this.motion.frames[Math.round(this.place)];
+    const name = `class ${this.motion.names[item.label]}`;
+    if (item.kind === "samples") {
+      const away = frame[`${split.name}Distance`][item.index];
+      const share = frame.radius > 0 ? ` (${short((100 * away) / frame.radius, 3)} % of its radius)` : "";
+      return `${name}, sample ${split.rows[item.index]}, epoch ${frame.epoch}\n`
+        + `distance to its vertex ${short(away, 3)}${share}`;
+    }
+    const what = { means: "class mean of the training samples", weight: "row of W", vertices: "vertex" }[item.kind];
+    return `${what}, ${name}, epoch ${frame.epoch}`;
+  }
+
+  described(split) {
+    const frame = this.motion.frames[Math.round(this.place)];
+    const away = frame[`${split.name}Distance`];
+    const mean = away.length ? away.reduce((sum, value) => sum + value, 0) / away.length : NaN;
+    const where = this.view === "space"
+      ? `the span of classes ${this.chosen.map((label) => this.motion.names[label]).join(", ")}`
+      : "the plane in which the simplex is a regular polygon";
+    return `${split.title} at epoch ${frame.epoch}, in ${where}: ${away.length} samples, on average ${short(mean, 3)} `
+      + `away from the vertices of their classes, which are at radius ${short(frame.radius, 3)}.`;
+  }
+}
+
+function drawItem(pen, item) {
+  const alpha = item.isFaint ? 0.18 : 1;
+  pen.globalAlpha = item.kind === "samples" ? 0.75 * alpha : alpha;
+  pen.beginPath();
+  if (item.kind === "weight") {
+    const size = 7 * item.size;
+    pen.moveTo(item.x, item.y - size);
+    pen.lineTo(item.x + size, item.y + 0.75 * size);
+    pen.lineTo(item.x - size, item.y + 0.75 * size);
+    pen.closePath();
+  } else {
+    const size = { samples: 2.2, means: 5.5, vertices: 10 }[item.kind] * item.size;
+    pen.arc(item.x, item.y, size, 0, 2 * Math.PI);
+  }
+  if (item.kind === "samples" || item.kind === "means") {
+    pen.fillStyle = item.hue;
+    pen.fill();
+  }
+  if (item.kind !== "samples") {
+    pen.lineWidth = item.kind === "means" ? 1.2 : 1.6;
+    pen.strokeStyle = item.kind === "weight" ? item.hue : item.ink;
+    pen.stroke();
+  }
+  pen.globalAlpha = 1;
+}

@@ -1,0 +1,159 @@
+"""The page's tables: the verdict in a glance, every claim, the budget, the classes, and how the run was made."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from html import escape
+from itertools import groupby
+from typing import Any
+
+import yaml
+
+from nc_bench.reports.budget import WORDS, missing
+from nc_bench.reports.claim_rows import ClaimRow, claim_rows, footnotes
+from nc_bench.reports.class_rows import class_rows
+from nc_bench.reports.numbers import number, percent
+from nc_bench.reports.queries import last_value
+from nc_bench.runs import RunTables
+from nc_bench.runs.directory import CONFIG
+from nc_bench.verdicts.judging import HOLDS, NOT_APPLICABLE
+from nc_bench.verdicts.laws import PARTS
+
+HEADER = ("claim", "verdict", "predicted", "measured", "deviation", "tolerance", "null", "source")
+WORDY = {"claim", "verdict", "source"}
+
+
+def glance(run: RunTables) -> list[str]:
+    """How many of how many verdicts hold, the efficiency, and how far the run came."""
+    counts = Counter(run.predictions["verdict"])
+    judged = sum(counts.values()) - counts[NOT_APPLICABLE]
+    boxes = []
+    if judged:
+        others = [
+            f'<span class="verdict {_kind(verdict)}">{counts[verdict]} {escape(verdict)}</span>'
+            for verdict in sorted(counts)
+            if verdict != HOLDS
+        ]
+        rest = f"<p>{' '.join(others)}</p>" if others else ""
+        boxes.append(f"<div><b>{counts[HOLDS]} of {judged}</b><span>verdicts hold</span>{rest}</div>")
+    else:
+        boxes.append("<div><b>no verdict</b><span>a run is judged when it ends</span></div>")
+    efficiency = last_value(run, "train", "simplex_efficiency")
+    if not math.isnan(efficiency):
+        boxes.append(f"<div><b>{percent(efficiency, 3)}</b><span>of the norm budget became separation</span></div>")
+    accuracy = last_value(run, "test", "accuracy")
+    if not math.isnan(accuracy):
+        boxes.append(f"<div><b>{percent(accuracy, 3)}</b><span>test accuracy</span></div>")
+    manifest = run.manifest
+    epochs = f"{manifest.get('epochs_done', 0)} of {manifest.get('epochs', '?')} epochs"
+    boxes.append(f"<div><b>{escape(str(manifest.get('status')))}</b><span>{escape(epochs)}</span></div>")
+    return ['<section class="glance" aria-label="Verdict">', *boxes, "</section>"]
+
+
+def claims_table(run: RunTables) -> str:
+    """Every claim with its verdict beside it, by group, and the footnotes."""
+    rows = claim_rows(run)
+    if not rows:
+        return "<p>No claim has been judged: a run is judged when it ends.</p>"
+    lines = []
+    for group, members in groupby(rows, key=lambda row: row.group):
+        lines.append(f'<tr class="group"><th scope="rowgroup" colspan="{len(HEADER)}">{escape(group)}</th></tr>')
+        lines.extend(_claim(row) for row in members)
+    notes = "\n".join(f"<li>{escape(note)}</li>" for note in footnotes(run))
+    return f'{_table(HEADER, lines, "claims")}\n<ul class="notes">\n{notes}\n</ul>'
+
+
+def _claim(row: ClaimRow) -> str:
+    claim = f'<th scope="row">{escape(row.claim)} <code>{escape(row.name)}</code></th>'
+    verdict = f'<td class="words"><span class="verdict {_kind(row.verdict)}">{escape(row.verdict)}</span></td>'
+    numbers = (row.predicted, row.measured, row.deviation, row.tolerance, row.null)
+    return f"<tr>{claim}{verdict}{''.join(map(_cell, numbers))}{_cell(row.source, 'words')}</tr>"
+
+
+def _kind(verdict: str) -> str:
+    return escape(verdict.replace(" ", "-"))
+
+
+def budget_table(run: RunTables) -> list[str]:
+    """The parts of the norm budget on both splits at the last recorded epoch; empty where it is not known."""
+    splits = {split: lost for split in ("train", "test") if (lost := missing(run, split)).known}
+    if not splits:
+        return []
+    titles = [f"{title}, {split}" for split in splits for title in ("efficiency", "share of what is missing", "nats")]
+    rows = []
+    shares = zip(*(lost.shares[-1] for lost in splits.values()), strict=True)
+    for part, share_by_split in zip(PARTS, shares, strict=True):
+        cells = [f'<th scope="row">{escape(WORDS[part])} <code>{escape(part)}</code></th>']
+        for split, share in zip(splits, share_by_split, strict=True):
+            efficiency, gap = (last_value(run, split, f"{kind}_{part}") for kind in ("efficiency", "gap"))
+            cells += [_cell(number(efficiency)), _cell(percent(share, 3)), _cell(number(gap))]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return [_table(("lost to", *titles), rows)]
+
+
+def class_tables(run: RunTables) -> list[str]:
+    """A table of the classes of each split, under a heading; empty where none was kept."""
+    parts = []
+    for split in ("train", "test"):
+        table = class_rows(run, split)
+        if table is not None:
+            most = f", the {len(table.rows)} of {table.classes} classes with the largest risk"
+            what = f"{'Training' if split == 'train' else 'Test'} samples{most * (len(table.rows) < table.classes)}"
+            rows = [
+                f'<tr><th scope="row">{escape(cells[0])}</th>{"".join(map(_cell, cells[1:]))}</tr>'
+                for cells in table.rows
+            ]
+            parts.append(f"<p>{what}.</p>\n{_table(table.header, rows)}")
+    return ["<h2>Class by class</h2>", *parts] if parts else []
+
+
+def origin(run: RunTables) -> list[str]:
+    """Configuration, manifest, seeds and the command that makes the run again, folded away."""
+    facts = _flat({key: value for key, value in run.manifest.items() if key != "seeds"})
+    again = f"nc-bench train --config {shlex.quote(str(run.path / CONFIG))} --out NEW_FOLDER"
+    text = yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True)
+    return [
+        "<h2>How the run was made</h2>",
+        f"<details><summary>Configuration</summary><pre>{escape(text)}</pre></details>",
+        f"<details><summary>The command that makes it again</summary><pre>{escape(again)}</pre></details>",
+        f"<details><summary>Seeds</summary>{_facts(_flat(run.manifest.get('seeds', {})))}</details>",
+        f"<details><summary>Manifest</summary>{_facts(facts)}</details>",
+    ]
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    rows = [f'<tr><th scope="row">{escape(name)}</th>{_cell(value, "words")}</tr>' for name, value in facts]
+    return _table(("entry", "value"), rows)
+
+
+def _flat(content: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
+    """Every entry of nested mappings as its dotted name and its text, numbers rounded to what is read."""
+    found = []
+    for key, value in content.items():
+        name = f"{above}{key}"
+        if isinstance(value, Mapping):
+            found.extend(_flat(value, f"{name}."))
+        else:
+            found.append((name, number(value, 5) if isinstance(value, float) else str(value)))
+    return found
+
+
+def _table(header: Iterable[str], rows: Iterable[str], kind: str = "") -> str:
+    """A table whose head is repeated where it is printed on several pages."""
+    cells = [f'<th scope="col"{_class("words" if name in WORDY else "")}>{escape(name)}</th>' for name in header]
+    lines = "\n".join(rows)
+    return (
+        f'<div class="scroll" role="region" aria-label="Table" tabindex="0"><table{_class(kind)}>\n'
+        f"<thead><tr>{''.join(cells)}</tr></thead>\n<tbody>\n{lines}\n</tbody></table></div>"
+    )
+
+
+def _cell(text: str, kind: str = "") -> str:
+    return f"<td{_class(kind)}>{escape(text)}</td>"
+
+
+def _class(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""
