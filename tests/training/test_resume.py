@@ -14,6 +14,7 @@ from torch import Tensor
 from nc_bench import load_run
 from nc_bench.config import Config
 from nc_bench.runs import RunDirectory, RunError
+from nc_bench.runs.files import read_arrays
 from nc_bench.training import run_training
 from nc_bench.training.checkpoint import FIRST_FORMAT
 from nc_bench.training.ensemble import Ensemble
@@ -54,6 +55,24 @@ def test_killed_in_any_step(tmp_path: Path, whole: list[str], step: int, checkpo
     assert load_run(tmp_path).manifest["status"] == "running"
     assert run_training(config, tmp_path, resume=True) == "complete"
     assert measured(tmp_path) == whole
+
+
+def contents(path: Path) -> dict[str, bytes | str]:
+    """The bytes of every array of a safetensors file, and its notes; their order in the file is not fixed."""
+    arrays, notes = read_arrays(path)
+    return {name: array.tobytes() for name, array in arrays.items()} | notes
+
+
+@pytest.mark.parametrize("step", [4, TOTAL - 2])
+def test_a_killed_run_ends_with_the_same_pictures(tmp_path: Path, step: int) -> None:
+    run_training(small(), tmp_path / "whole")
+    run_until(step, kill, small(checkpoint_seconds=1000), tmp_path / "run")
+    run_training(small(checkpoint_seconds=1000), tmp_path / "run", resume=True)
+    found = [
+        {path.name: contents(path) for path in (tmp_path / name / "features").glob("picture-*")}
+        for name in ("whole", "run")
+    ]
+    assert found[0] == found[1] and len(found[0]) == EPOCHS
 
 
 @pytest.mark.parametrize("step", [0, 1, 2, 4, TOTAL - 2, TOTAL - 1])
