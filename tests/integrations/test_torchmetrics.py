@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from copy import deepcopy
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,13 @@ def test_what_is_wrong_is_one_line() -> None:
         filled(names=["risk"]).compute()
     with pytest.raises(ValueError, match=r"labels must lie in 0\.\.3"):
         filled().update(FEATURES, LABELS + 1)
+
+
+def test_without_the_library_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    monkeypatch.delitem(sys.modules, "nc_bench.integrations.torchmetrics")
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'nc_bench\[torchmetrics\]'"):
+        import_module("nc_bench.integrations.torchmetrics")
 
 
 PROGRAM = """
