@@ -89,7 +89,9 @@ def _changes(old: Any, new: Any, path: str) -> list[str]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Section):
         return value.model_dump(mode="json")
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, tuple | list) else value
 
 
 def _tuples(value: Any) -> Any:

@@ -106,9 +106,10 @@ def plugins_of(section: Section, prefix: str = "") -> list[NamedPlugin]:
             found.append(NamedPlugin(f"{prefix}{section.plugin_key}", path, section.source))
     for key in type(section).model_fields:
         value = getattr(section, key)
-        for inner in value if isinstance(value, tuple) else (value,):
+        listed = {f"{key}.{index}": inner for index, inner in enumerate(value)} if isinstance(value, tuple) else {}
+        for place, inner in (listed or {key: value}).items():
             if isinstance(inner, Section):
-                found += plugins_of(inner, f"{prefix}{key}.")
+                found += plugins_of(inner, f"{prefix}{place}.")
     return found
 
 

@@ -3,11 +3,12 @@
 import math
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from nc_bench.config.base import Section
+from nc_bench.config.plugin import PluginPath, PluginSection
 from nc_bench.config.values import (
     ClassColumns,
     Count,
@@ -97,6 +98,27 @@ def log_spaced(epochs: Sequence[int], most: int) -> list[int]:
     return sorted(chosen)
 
 
+class PluginMetric(PluginSection):
+    """A metric of the user's own."""
+
+    name: PluginPath = Field(
+        description="import:<module>:<name>, a function that is given features (n, d), labels (n,), weight (K, d), bias "
+        "(K,) and classes, as far as its signature has them, and returns a number."
+    )
+    column: str | None = Field(
+        default=None, pattern=r"^[A-Za-z_]\w*$", description="Its column; null: its own name."
+    )
+
+    @property
+    def column_name(self) -> str:
+        """Its column in the rows."""
+        return self.column or self.name.rpartition(":")[2].rpartition(".")[2]
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
 class Record(Section):
     """When and where in the network the metrics are measured, and where the rows go."""
 
@@ -146,6 +168,11 @@ class Record(Section):
         description="If given, the share of the pairs of classes whose convex hulls meet is measured too, at every "
         "recorded layer, on so many training samples of each class, the first ones, after the last epoch; a linear "
         "programme for each pair.",
+    )
+    metrics: tuple[Annotated[PluginMetric, BeforeValidator(_named)], ...] = Field(
+        default=(),
+        description="Metrics of your own at the penultimate layer: a list of import:<module>:<name>, or of mappings "
+        "with name, arguments and column.",
     )
     features: KeptFeatures = Field(
         default=False,

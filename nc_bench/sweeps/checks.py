@@ -50,7 +50,9 @@ def _problems(study: Study, grid: Grid) -> Iterator[str]:
     for name, measure in study.measures.items():
         if name in RESERVED or name in grid.columns:
             yield f"measures.{name}: tables have a column '{name}' already; give it another name"
-        known = (*METRIC_NAMES, *COLUMNS, *DEPTH_NAMES, PREDICTED_RISK) if measure.classes is None else CLASS_QUANTITIES
+        own = {metric.column_name for config in grid.trials.values() for metric in config.record.metrics}
+        every = (*METRIC_NAMES, *COLUMNS, *DEPTH_NAMES, PREDICTED_RISK, *sorted(own))
+        known = every if measure.classes is None else CLASS_QUANTITIES
         yield from _unknown(f"measures.{name}.metric", [measure.metric], known)
         yield from _unmeasured(f"measures.{name}", measure, grid)
         yield from _unrequested(f"measures.{name}", measure, grid)

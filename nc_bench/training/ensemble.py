@@ -20,6 +20,7 @@ from nc_bench.recording import Split
 from nc_bench.rng import Stream, generator, global_stream
 from nc_bench.training.forward import TrainingForward
 from nc_bench.training.objective import Objective
+from nc_bench.training.plugin_metrics import PluginMetrics
 from nc_bench.training.optimizers import Closure, build_optimizer, decayed_parameters, learning_rate_factor
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -53,6 +54,7 @@ class Ensemble:
         self.model: Classifier = build_classifier(
             configs, input_shape=self.input_shape, samples=self.samples, classes=self.classes
         ).to(device, dtype)
+        self.own_metrics = PluginMetrics(first.record, self.model, self.classes)
         _check_last_batch(self.model, self.batch_size, self.samples)
         _check_shares(self.model, processes.size, self.batch_size, self.samples, len(self.test_labels))
         self.forward = TrainingForward(self.model, first, device, processes)

@@ -8,6 +8,7 @@ from typing import Any
 
 from nc_bench.metrics import CollapseMetrics
 from nc_bench.recording import Recording
+from nc_bench.recording.depth import LayerRecording
 from nc_bench.runs.directory import CORRECT, PENULTIMATE, class_column
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.stationarity import stationarity_residuals
@@ -82,6 +83,9 @@ def layer_rows(
     for name, layer in recording.layers.items():
         metrics, depth = layer.metrics[trial], recording.depth[name][trial]
         own, reasons = class_columns(metrics, per_class) if name == PENULTIMATE else ({}, {})
+        if name == PENULTIMATE:
+            more, why = _own_metrics(ensemble, split, layer, trial)
+            own, reasons = own | more, reasons | why
         rows.append({
             **where, "split": split, "layer": name, **metrics,
             **({**columns, **residuals} if name == PENULTIMATE else {}), **depth.values, **own,
@@ -95,6 +99,16 @@ def layer_rows(
             "seconds": seconds, "reasons": {**metrics.reasons, **reasons},
         })  # fmt: skip
     return rows
+
+
+def _own_metrics(
+    ensemble: Ensemble, split: str, layer: LayerRecording, trial: int
+) -> tuple[dict[str, float], dict[str, str]]:
+    data = ensemble.train_split() if split == "train" else ensemble.test_split()
+    if data is None:
+        return {}, {}
+    features = None if layer.features is None else layer.features[trial]
+    return ensemble.own_metrics.values(features, data.labels[trial], ensemble.model, trial)
 
 
 def class_columns(metrics: CollapseMetrics, names: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:

@@ -52,7 +52,11 @@ COMPLETE = [
     complete("gaussian_mixture", "mlp", "muon"),
     complete("digits", "mlp", "lbfgs"),
     complete("foreign", "foreign", "foreign"),
-    small(optimizer={"name": "import:torch.optim:RAdam"}, objective={"loss": "import:torch.nn:MultiMarginLoss"}),
+    small(
+        optimizer={"name": "import:torch.optim:RAdam"},
+        objective={"loss": "import:torch.nn:MultiMarginLoss"},
+        record={"metrics": ["import:torch:norm"]},
+    ),
     small(data={"balance": {"name": "step", "ratio": 2, "minority_classes": 3}}, schedule={"name": "cosine"}),
     small(data={"balance": {"name": "exponential", "ratio": 2}}, schedule={"name": "multi_step", "milestones": [0.5]}),
     small(data={"balance": {"name": "counts", "counts": [3, 4]}}),
@@ -63,8 +67,10 @@ COMPLETE = [
 def sections(value: Section) -> Iterator[Section]:
     yield value
     for key in type(value).model_fields:
-        if isinstance(inner := getattr(value, key), Section):
-            yield from sections(inner)
+        inner = getattr(value, key)
+        for part in inner if isinstance(inner, tuple) else (inner,):
+            if isinstance(part, Section):
+                yield from sections(part)
 
 
 def replaced(value: Section, old: Section, new: Section) -> Any:
@@ -73,6 +79,9 @@ def replaced(value: Section, old: Section, new: Section) -> Any:
         return new
     inner = {key: getattr(value, key) for key in type(value).model_fields}
     changed = {key: replaced(part, old, new) for key, part in inner.items() if isinstance(part, Section)}
+    for key, listed in inner.items():
+        if isinstance(listed, tuple) and any(isinstance(part, Section) for part in listed):
+            changed[key] = tuple(replaced(part, old, new) for part in listed)
     return value.model_copy(update=changed)
 
 
