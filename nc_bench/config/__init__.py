@@ -2,10 +2,32 @@
 
 from nc_bench.config.balance import Balance, CountedBalance, ExponentialBalance, FullBalance, StepBalance
 from nc_bench.config.constraints import Constraints, FeatureBound, HeadBound, OutputBound
-from nc_bench.config.data import Augment, Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
+from nc_bench.config.data import (
+    Arrays,
+    Augment,
+    Data,
+    Digits,
+    Downloaded,
+    FolderOfImages,
+    GaussianMixture,
+    HuggingFace,
+    Noise,
+    PluginData,
+    ReadByBatch,
+)
 from nc_bench.config.identity import config_changes, config_hash, flatten, shared_settings
 from nc_bench.config.load import apply_override, config_of, dump_config, load_config, read_mapping
-from nc_bench.config.model import DeepLinear, ExternalModel, ForeignModel, Head, Mlp, Model, ResNet, Unconstrained
+from nc_bench.config.model import (
+    DeepLinear,
+    ExternalModel,
+    ForeignModel,
+    Head,
+    Mlp,
+    Model,
+    PluginModel,
+    ResNet,
+    Unconstrained,
+)
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import (
     Adam,
@@ -31,6 +53,7 @@ __all__ = [
     "SHIPPED",
     "Adam",
     "AdamW",
+    "Arrays",
     "Augment",
     "Balance",
     "Config",
@@ -55,6 +78,7 @@ __all__ = [
     "GaussianMixture",
     "Head",
     "HeadBound",
+    "HuggingFace",
     "Lbfgs",
     "Mlp",
     "Model",
@@ -64,7 +88,10 @@ __all__ = [
     "Objective",
     "Optimizer",
     "OutputBound",
+    "PluginData",
+    "PluginModel",
     "PluginOptimizer",
+    "ReadByBatch",
     "Record",
     "ResNet",
     "Schedule",

@@ -17,6 +17,7 @@ def cross_checks(config: Config) -> list[str]:
     return [
         *_of_foreign_loops(config),
         *config.data.problems(),
+        *config.model.problems(),
         *_of_constraints(config),
         *config.objective.problems(),
         *config.optimizer.problems(),

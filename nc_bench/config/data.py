@@ -1,12 +1,14 @@
 """The data of a run: which inputs, which of them, by which labels."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from nc_bench.config.balance import Balance, FullBalance
 from nc_bench.config.base import Section
+from nc_bench.config.plugin import PLUGIN_TAG, PluginPath, PluginSection, tag_of
 from nc_bench.config.values import (
+    ClassNames,
     ClassNumber,
     Count,
     Flag,
@@ -54,7 +56,7 @@ class _Data(Section):
     )
 
     @property
-    def kept_classes(self) -> tuple[int, ...] | None:
+    def kept_classes(self) -> tuple[int | str, ...] | None:
         """Those of its classes that are kept, in their order; None: all."""
         return None
 
@@ -94,7 +96,8 @@ class ForeignData(_Data):
 class _Gathered(_Data):
     keep_classes: KeptClasses | None = Field(
         default=None,
-        description="Classes to keep, in both splits; the first listed becomes class 0, the next class 1. null: all.",
+        description="Classes to keep, in both splits, by number or by name; the first listed becomes class 0, the next "
+        "class 1. null: all.",
     )
     samples_per_class: Count | None = Field(
         default=None, description="Training samples of every class, before balance; null: all there are."
@@ -104,7 +107,7 @@ class _Gathered(_Data):
     )
 
     @property
-    def kept_classes(self) -> tuple[int, ...] | None:
+    def kept_classes(self) -> tuple[int | str, ...] | None:
         return self.keep_classes
 
     @property
@@ -132,13 +135,11 @@ class Augment(Section):
     )
 
 
-class _Stored(_Gathered):
-    not_in_hash: ClassVar[frozenset[str]] = frozenset({"memory_gb", "root", "workers"})
+class ReadByBatch(_Gathered):
+    """Data that are read by the batch where they do not fit in memory."""
 
-    root: PathText = Field(
-        default="~/.cache/nc_bench/data",
-        description="Folder of the data sets; ~ is the home folder.",
-    )
+    not_in_hash: ClassVar[frozenset[str]] = frozenset({"memory_gb", "workers"})
+
     augment: Augment = Field(default=Augment(), description="Random changes to training images, drawn by seed.")
     memory_gb: Gigabytes = Field(
         default=4.0,
@@ -158,6 +159,15 @@ class _Stored(_Gathered):
     def sentences(self) -> list[str]:
         augment = self.augment
         return super().sentences() + ["flipped"] * augment.flip + ["cropped at random"] * (augment.crop_padding > 0)
+
+
+class _Stored(ReadByBatch):
+    not_in_hash: ClassVar[frozenset[str]] = ReadByBatch.not_in_hash | {"root"}
+
+    root: PathText = Field(
+        default="~/.cache/nc_bench/data",
+        description="Folder of the data sets; ~ is the home folder.",
+    )
 
 
 class Downloaded(_Stored):
@@ -213,6 +223,59 @@ class FolderOfImages(_Stored):
         return super().problems() + alone
 
 
+class _Own(ReadByBatch):
+    class_names: ClassNames | None = Field(
+        default=None, description="Names of the classes 0, 1, ..; null: those that the data bring, if any."
+    )
+
+
+class Arrays(_Own):
+    """Arrays in files of NumPy or safetensors."""
+
+    not_in_hash: ClassVar[frozenset[str]] = _Own.not_in_hash | {"root"}
+
+    name: Literal["arrays"] = Field(
+        description="Files .npy (memory-mapped), .npz or .safetensors: inputs (N, ...) of floating-point numbers, "
+        "taken as they are, or images (N, c, h, w) of bytes, standardised by the training images; labels (N,) 0, 1, .. "
+        "Of several arrays in a file the one with the name of the key is read; FILE:NAME says another."
+    )
+    root: PathText = Field(default=".", description="Folder of the files; ~ is the home folder.")
+    train_inputs: PathText = Field(description="File of the training inputs.")
+    train_labels: PathText = Field(description="File of the training labels.")
+    test_inputs: PathText | None = Field(default=None, description="File of the test inputs; null: no test split.")
+    test_labels: PathText | None = Field(default=None, description="File of the test labels; goes with test_inputs.")
+
+    def problems(self) -> list[str]:
+        one = (self.test_inputs is None) != (self.test_labels is None)
+        return super().problems() + ["data.test_inputs: goes with data.test_labels; state both or neither"] * one
+
+
+class HuggingFace(_Own):
+    """A data set of the library datasets, as save_to_disk wrote it."""
+
+    not_in_hash: ClassVar[frozenset[str]] = _Own.not_in_hash | {"root"}
+
+    name: Literal["hugging_face"] = Field(
+        description="A folder that save_to_disk of the library datasets wrote: images, all of one size, or vectors of "
+        "floating-point numbers."
+    )
+    root: PathText = Field(description="That folder; ~ is the home folder.")
+    train_split: str = Field(default="train", description="Its training split.")
+    test_split: str | None = Field(default="test", description="Its test split; null: none.")
+    inputs: str = Field(default="image", description="Column of the inputs.")
+    label: str = Field(default="label", description="Column of the labels.")
+
+
+class PluginData(_Own, PluginSection):
+    """Data that a function of the user's own returns."""
+
+    name: PluginPath = Field(
+        description="import:<module>:<name>, a function or class that returns the pair (train, test), each a "
+        "torch.utils.data.Dataset of pairs (input, label) or a pair (inputs, labels) of arrays, test also None; it is "
+        "given seed and classes (as many as class_names) as far as its signature has them."
+    )
+
+
 MOST_NUMBERS = 10**13
 """Of a synthetic data set: tens of terabytes."""
 
@@ -255,4 +318,21 @@ class Noise(_Synthetic):
         return 0.0
 
 
-Data = Digits | Downloaded | FolderOfImages | ForeignData | GaussianMixture | Noise
+Data = (
+    Annotated[Digits, Tag("digits")]
+    | Annotated[Downloaded, Tag("mnist")]
+    | Annotated[Downloaded, Tag("fashion_mnist")]
+    | Annotated[Downloaded, Tag("cifar10")]
+    | Annotated[Downloaded, Tag("cifar100")]
+    | Annotated[Downloaded, Tag("svhn")]
+    | Annotated[Downloaded, Tag("stl10")]
+    | Annotated[FolderOfImages, Tag("image_folder")]
+    | Annotated[FolderOfImages, Tag("imagenet")]
+    | Annotated[GaussianMixture, Tag("gaussian_mixture")]
+    | Annotated[Noise, Tag("noise")]
+    | Annotated[Arrays, Tag("arrays")]
+    | Annotated[HuggingFace, Tag("hugging_face")]
+    | Annotated[ForeignData, Tag("foreign")]
+    | Annotated[PluginData, Tag(PLUGIN_TAG)]
+)
+DATA_BY_NAME = Discriminator(tag_of)

@@ -14,7 +14,7 @@ from nc_bench.config.schema import Config
 from nc_bench.text import shown
 
 Scalar = bool | int | float | str | None
-Leaf = Scalar | tuple[Scalar, ...]
+Leaf = Scalar | tuple[Any, ...]
 
 
 def flatten(config: Config) -> dict[str, Leaf]:
@@ -88,7 +88,7 @@ def _changes(old: Any, new: Any, path: str) -> list[str]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Section):
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", warnings=False)
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, tuple | list) else value
@@ -99,6 +99,8 @@ def _tuples(value: Any) -> Any:
 
 
 def _leaves(value: Any, path: str, *, but_per_trial: bool = False) -> list[tuple[str, Leaf]]:
+    if isinstance(value, tuple) and any(isinstance(entry, Section) for entry in value):
+        value = {str(index): entry for index, entry in enumerate(value)}
     if isinstance(value, dict):
         return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}")]
     if not isinstance(value, Section):

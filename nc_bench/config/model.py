@@ -3,12 +3,14 @@
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from nc_bench.config.base import Section
+from nc_bench.config.plugin import PLUGIN_TAG, PluginPath, PluginSection, WithArguments, tag_of
 from nc_bench.config.values import Count, Flag, Positive, Width
+from nc_bench.config.weights import StartingWeights
 
 Range = tuple[float, float]
 """Infimum and supremum of what a feature can be."""
@@ -51,6 +53,16 @@ class _Model(Section):
     """Whether an input is the number of a training sample, which has free parameters; its data are not looked at."""
 
     @property
+    def weights_file(self) -> tuple[str, str | None] | None:
+        """The file whose weights it starts from, and its digest; None: another start."""
+        return None
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether it starts from weights of its library."""
+        return False
+
+    @property
     def linear_widths(self) -> tuple[int, ...]:
         """Where the features are a product of free matrices, one a table of samples: the widths of all; else none."""
         return ()
@@ -73,6 +85,10 @@ class _Model(Section):
     @abstractmethod
     def sentence(self) -> str:
         """The model in a caption."""
+
+    def problems(self) -> list[str]:
+        """Contradictions among its settings, one `dotted.path: problem` each."""
+        return []
 
     @property
     def has_nonnegative_features(self) -> bool:
@@ -252,16 +268,14 @@ class ResNet(_Model):
         return f"{self.name} with {'a 3x3' if self.stem == 'small' else 'the ImageNet'} stem{thin}"
 
 
-class ExternalModel(_Model):
-    """A model of torchvision or timm, untrained, with its own last linear layer replaced by the head."""
+class UnknownModel(_Model, StartingWeights, WithArguments):
+    """A network of which nothing is known before it is built."""
 
     not_stacked: ClassVar[str] = "it is trained one trial at a time"
-    takes_images: ClassVar[bool] = True
 
-    name: str = Field(
-        pattern=r"^(torchvision|timm):[A-Za-z0-9_.]+$",
-        description="torchvision:<name> or timm:<name>, as the library calls it.",
-    )
+    @property
+    def weights_file(self) -> tuple[str, str | None] | None:
+        return None if self.weights is None else (self.weights, self.weights_digest)
 
     @property
     def features_range(self) -> None:
@@ -275,9 +289,53 @@ class ExternalModel(_Model):
     def uses_batch_statistics(self) -> None:
         return None
 
+
+class ExternalModel(UnknownModel):
+    """A model of torchvision or timm with its own last linear layer replaced by the head."""
+
+    takes_images: ClassVar[bool] = True
+
+    name: str = Field(
+        pattern=r"^(torchvision|timm):[A-Za-z0-9_.]+$",
+        description="torchvision:<name> or timm:<name>, as the library calls it.",
+    )
+    pretrained: Flag = Field(
+        default=False,
+        description="Whether it starts from the library's weights: those of the tag in a name of timm, as in "
+        "timm:resnet50.a1_in1k, or the library's default. The head is new unless the classes are as many as theirs.",
+    )
+
+    @property
+    def is_pretrained(self) -> bool:
+        return self.pretrained
+
+    def problems(self) -> list[str]:
+        problems = []
+        _, _, tag = self.name.partition(".")
+        if tag and not self.pretrained:
+            problems.append(
+                f"model.name: {self.name} names the pretrained weights {tag}; set model.pretrained: true to start from "
+                "them, or leave the tag out"
+            )
+        if self.pretrained and self.weights is not None:
+            problems.append("model.pretrained: given together with model.weights; choose one")
+        return problems
+
     def sentence(self) -> str:
         library, _, name = self.name.partition(":")
-        return f"{name} of {library}"
+        return f"{'pretrained ' if self.pretrained else ''}{name} of {library}"
+
+
+class PluginModel(UnknownModel, PluginSection):
+    """A model of the user's own, with its last linear layer as the head."""
+
+    name: PluginPath = Field(
+        description="import:<module>:<name>, a function or class that returns a torch.nn.Module; it is given classes "
+        "(or num_classes), input_shape and samples as far as its signature has them."
+    )
+
+    def sentence(self) -> str:
+        return self.name
 
 
 class ForeignModel(_Model):
@@ -328,14 +386,6 @@ def _dashed(widths: Sequence[int]) -> str:
     return "-".join(str(width) for width in widths)
 
 
-def _tag(value: Any) -> str | None:
-    name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
-    if name is None:
-        return None
-    library, colon, _ = str(name).partition(":")
-    return f"{library}:<name>" if colon else str(name)
-
-
 Model = (
     Annotated[Mlp, Tag("mlp")]
     | Annotated[Unconstrained, Tag("unconstrained")]
@@ -346,5 +396,6 @@ Model = (
     | Annotated[ExternalModel, Tag("torchvision:<name>")]
     | Annotated[ExternalModel, Tag("timm:<name>")]
     | Annotated[ForeignModel, Tag("foreign")]
+    | Annotated[PluginModel, Tag(PLUGIN_TAG)]
 )
-MODEL_BY_NAME = Discriminator(_tag)
+MODEL_BY_NAME = Discriminator(tag_of)

@@ -52,7 +52,16 @@ PluginPath = Annotated[str, AfterValidator(_path), Field(json_schema_extra={"pat
 Arguments = Annotated[dict[str, Any], AfterValidator(_argument)]
 
 
-class PluginSection(Section):
+class WithArguments(Section):
+    """A section that names something which is called with arguments."""
+
+    arguments: Arguments = Field(
+        default_factory=_Given,
+        description="What it is called with besides what it is always given, by the names in its signature.",
+    )
+
+
+class PluginSection(WithArguments):
     """A section whose `plugin_key` may be the path of a plug-in. Its source is in the configuration as a digest.
 
     So the hash of a configuration, and what tells two of them apart, know of a changed source, also where the files
@@ -61,10 +70,6 @@ class PluginSection(Section):
 
     plugin_key: ClassVar[str] = "name"
 
-    arguments: Arguments = Field(
-        default_factory=_Given,
-        description="What the plug-in is called with besides what it is always given, by the names in its signature.",
-    )
     source: str | None = Field(
         default=None,
         pattern=r"^[0-9a-f]{16}$",

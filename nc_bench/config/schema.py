@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from nc_bench.config.base import Section
 from nc_bench.config.constraints import Constraints
 from nc_bench.config.cross_checks import cross_checks
-from nc_bench.config.data import Data
+from nc_bench.config.data import DATA_BY_NAME, Data
 from nc_bench.config.model import MODEL_BY_NAME, Head, Model
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import OPTIMIZER_BY_NAME, Optimizer
@@ -37,7 +37,7 @@ class Config(Section):
     dtype: Literal["float32", "float64"] = Field(
         default="float32", description="Precision of training; metrics are always taken in float64."
     )
-    data: Data = Field(discriminator="name", description="Which images are classified, and by which labels.")
+    data: Data = Field(discriminator=DATA_BY_NAME, description="Which images are classified, and by which labels.")
     model: Model = Field(discriminator=MODEL_BY_NAME, description="The backbone, from input to features.")
     head: Head = Field(default=Head(), description="The last linear layer.")
     constraints: Constraints = Field(default=Constraints(), description="Bounds on features, head, outputs.")

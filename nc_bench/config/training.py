@@ -102,12 +102,10 @@ class PluginMetric(PluginSection):
     """A metric of the user's own."""
 
     name: PluginPath = Field(
-        description="import:<module>:<name>, a function that is given features (n, d), labels (n,), weight (K, d), bias "
-        "(K,) and classes, as far as its signature has them, and returns a number."
+        description="import:<module>:<name>, a function that is given features (n, d), labels (n,), weight (K, d), "
+        "bias (K,) and classes, as far as its signature has them, and returns a number."
     )
-    column: str | None = Field(
-        default=None, pattern=r"^[A-Za-z_]\w*$", description="Its column; null: its own name."
-    )
+    column: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$", description="Its column; null: its own name.")
 
     @property
     def column_name(self) -> str:

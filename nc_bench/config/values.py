@@ -57,7 +57,11 @@ def _strictly_increasing(values: tuple[Ordered, ...]) -> tuple[Ordered, ...]:
     return values
 
 
-def _distinct_classes(values: tuple[int, ...]) -> tuple[int, ...]:
+def _number_or_name(value: Any) -> str:
+    return "name" if isinstance(value, str) and number_in(value) is None else "number"
+
+
+def _distinct_classes(values: tuple[int | str, ...]) -> tuple[int | str, ...]:
     if len(set(values)) < len(values):
         raise ValueError("should not list a class twice")
     return values
@@ -110,9 +114,14 @@ ImageSide = Annotated[int, Field(ge=1, le=2**14), BeforeValidator(_integer)]
 Padding = Annotated[int, Field(ge=0, le=2**14), BeforeValidator(_integer)]
 Gigabytes = Annotated[float, Field(gt=0, le=10**6), BeforeValidator(_number)]
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
+ClassNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=2)]
 Flag = Annotated[bool, Field(strict=True)]
 ClassCounts = Annotated[tuple[Count, ...], Field(min_length=2)]
-KeptClasses = Annotated[tuple[NonNegativeInteger, ...], Field(min_length=2), AfterValidator(_distinct_classes)]
+KeptClass = Annotated[
+    Annotated[NonNegativeInteger, Tag("number")] | Annotated[str, Field(min_length=1), Tag("name")],
+    Discriminator(_number_or_name),
+]
+KeptClasses = Annotated[tuple[KeptClass, ...], Field(min_length=2), AfterValidator(_distinct_classes)]
 ClassWeights = Annotated[tuple[Positive, ...], Field(min_length=2)]
 Milestones = Annotated[tuple[Fraction, ...], Field(min_length=1), AfterValidator(_strictly_increasing)]
 Epochs = Annotated[tuple[NonNegativeInteger, ...], Field(min_length=1), AfterValidator(_strictly_increasing)]

@@ -23,16 +23,16 @@ BLOCK = 1024
 
 @runtime_checkable
 class PixelSource(Protocol):
-    """Images (c, h, w) of bytes, by their number."""
+    """Images (c, h, w) of bytes, or samples of numbers, by their number."""
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height, width."""
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample; of an image channels, height, width."""
         ...
 
     def __len__(self) -> int: ...
 
-    def read(self, indices: Sequence[int]) -> UInt8[Tensor, "n c h w"]:
+    def read(self, indices: Sequence[int]) -> Tensor:
         """DataError, one line that names the file, for an image that cannot be read."""
         ...
 
@@ -44,9 +44,8 @@ class PixelArray:
     pixels: UInt8[Tensor, "n c h w"]
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        channels, height, width = self.pixels.shape[1:]
-        return channels, height, width
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.pixels.shape[1:])
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -59,13 +58,15 @@ class PixelArray:
 class Images:
     """The `chosen` images of a source, standardised: `levels[channel, byte]` is the value of a pixel.
 
+    Without levels they are samples of any shape that are numbers already, and taken as they are.
+
     `batches` and `split` read ahead in `workers` processes (at most one for each core; 0: in this process) and put
     the result on `device` in `dtype`. A value is one of the 256 of its channel, so it is the same to the last bit
     whether an image is held in memory or read again in every epoch.
     """
 
     source: PixelSource
-    levels: Float[Tensor, "c 256"]
+    levels: Float[Tensor, "c 256"] | None
     chosen: Int64[Tensor, "n"]
     workers: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -73,7 +74,7 @@ class Images:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, c, h, w)."""
+        """(N, c, h, w), or N and the shape of a sample."""
         return len(self.chosen), *self.source.shape
 
     def __len__(self) -> int:
@@ -94,7 +95,7 @@ class Images:
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Images:
         """The same images, to be put on another device in another floating-point type."""
-        levels = self.levels.to(device=device, dtype=dtype)
+        levels = None if self.levels is None else self.levels.to(device=device, dtype=dtype)
         return dataclasses.replace(self, levels=levels, device=torch.device(device), dtype=dtype)
 
     def to_tensor(self) -> Tensor:
@@ -104,8 +105,8 @@ class Images:
             held[start : start + BLOCK] = block
         return held
 
-    def pixels(self) -> Iterator[UInt8[Tensor, "n c h w"]]:
-        """All of them in their order as bytes, BLOCK at a time."""
+    def pixels(self) -> Iterator[Tensor]:
+        """All of them in their order as the source has them, images as bytes, BLOCK at a time."""
         yield from self._read([part.tolist() for part in torch.arange(len(self)).split(BLOCK)])
 
     def split(self, rows: int) -> Iterator[Tensor]:
@@ -119,7 +120,7 @@ class Images:
         for batch, pixels in zip(batches, read, strict=True):
             yield self._standardised(pixels).view(*batch.shape, *self.source.shape)
 
-    def _read(self, batches: Sequence[list[int]]) -> Iterator[UInt8[Tensor, "n c h w"]]:
+    def _read(self, batches: Sequence[list[int]]) -> Iterator[Tensor]:
         loader: DataLoader[Tensor | DataError] = DataLoader(
             _Reader(self.source, self.chosen),
             batch_sampler=batches,
@@ -135,7 +136,9 @@ class Images:
                 raise pixels
             yield pixels
 
-    def _standardised(self, pixels: UInt8[Tensor, "n c h w"]) -> Tensor:
+    def _standardised(self, pixels: Tensor) -> Tensor:
+        if self.levels is None:
+            return pixels.to(device=self.device, dtype=self.dtype, non_blocking=True)
         first = 256 * torch.arange(len(self.levels), device=self.device)[:, None, None]
         return self.levels.flatten()[pixels.to(self.device, non_blocking=True).long() + first]
 

@@ -6,14 +6,29 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from nc_bench.config import Data, Digits, Downloaded, FolderOfImages, GaussianMixture, Noise
+from nc_bench.config import (
+    Arrays,
+    Augment,
+    Data,
+    Digits,
+    Downloaded,
+    FolderOfImages,
+    GaussianMixture,
+    HuggingFace,
+    Noise,
+    PluginData,
+    ReadByBatch,
+)
 from nc_bench.data.archives import load_archive
+from nc_bench.data.arrays import load_arrays
 from nc_bench.data.dataset import Dataset
 from nc_bench.data.digest import data_digest
 from nc_bench.data.digits import load_digits
 from nc_bench.data.folders import load_folders
+from nc_bench.data.hugging_face import load_hugging_face
 from nc_bench.data.images import Images
 from nc_bench.data.mnist import load_mnist
+from nc_bench.data.plugin import load_plugin_data
 from nc_bench.data.selection import select
 from nc_bench.data.synthetic import gaussian_mixture
 from nc_bench.errors import DataError
@@ -48,16 +63,19 @@ def load_dataset(settings: Data) -> Dataset:
     if not (isinstance(data.train_inputs, Images) and isinstance(data.test_inputs, Images)):
         return data
     train, test = data.train_inputs, data.test_inputs
-    assert isinstance(settings, Downloaded | FolderOfImages)
-    _check_padding(settings.augment.crop_padding, train)
+    assert isinstance(settings, ReadByBatch)
+    if settings.augments:
+        _check_augment(settings.augment, train)
     if train.bytes + test.bytes <= settings.memory_gb * GIGABYTE:
         return dataclasses.replace(data, train_inputs=train.to_tensor(), test_inputs=test.to_tensor())
     train, test = (dataclasses.replace(inputs, workers=settings.workers) for inputs in (train, test))
     return dataclasses.replace(data, train_inputs=train, test_inputs=test)
 
 
-def _check_padding(padding: int, images: Images) -> None:
-    side = min(images.shape[2:])
+def _check_augment(augment: Augment, images: Images) -> None:
+    if len(images.shape) != 4:
+        raise DataError("data.augment: needs images (channels, height, width)")
+    side, padding = min(images.shape[2:]), augment.crop_padding
     if padding >= side:
         raise DataError(
             f"data.augment.crop_padding: {padding}, but images have {images.shape[3]} x {images.shape[2]} pixels: a "
@@ -73,9 +91,12 @@ def _downloaded(settings: Downloaded) -> Dataset:
 
 LOADERS: dict[type, Callable[[Any], Dataset]] = {
     Digits: lambda _: load_digits(),
+    Arrays: load_arrays,
     Downloaded: _downloaded,
     FolderOfImages: load_folders,
     GaussianMixture: gaussian_mixture,
+    HuggingFace: load_hugging_face,
     Noise: gaussian_mixture,
+    PluginData: load_plugin_data,
 }
 """What reads or makes all samples of a data set, by the class of its settings."""

@@ -17,6 +17,7 @@ from nc_bench.data.dataset import Dataset
 from nc_bench.data.images import select_rows
 from nc_bench.errors import DataError
 from nc_bench.rng import Stream, generator
+from nc_bench.text import did_you_mean
 
 TRAIN, TEST = 0, 1
 
@@ -60,7 +61,10 @@ def class_sizes(balance: Balance, counts: Sequence[int]) -> tuple[int, ...]:
     return sizes
 
 
-def _keep_classes(data: Dataset, kept: Sequence[int]) -> Dataset:
+def _keep_classes(data: Dataset, listed: Sequence[int | str]) -> Dataset:
+    kept = [_number_of(data, label) for label in listed]
+    if len(set(kept)) < len(kept):
+        raise DataError("data.keep_classes: should not list a class twice, by number and by name")
     outside = [label for label in kept if label >= data.classes]
     if outside:
         raise DataError(f"data.keep_classes: {outside[0]} is not one of the classes 0..{data.classes - 1}")
@@ -76,6 +80,17 @@ def _keep_classes(data: Dataset, kept: Sequence[int]) -> Dataset:
         test_labels=test[test >= 0],
         class_names=None if data.class_names is None else tuple(data.class_names[label] for label in kept),
     )
+
+
+def _number_of(data: Dataset, label: int | str) -> int:
+    if isinstance(label, int):
+        return label
+    if data.class_names is None:
+        raise DataError(f"data.keep_classes: {label} given, but the classes of {data.name} have no names")
+    if label not in data.class_names:
+        hint = did_you_mean(label, data.class_names)
+        raise DataError(f"data.keep_classes: {label} is not the name of a class{f'; {hint}' if hint else ''}")
+    return data.class_names.index(label)
 
 
 def _choose(data: Dataset, sizes: Sequence[int], seed: int, split: int, key: str) -> Dataset:

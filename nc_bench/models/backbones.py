@@ -19,12 +19,17 @@ from nc_bench.models.layers import ACTIVATIONS, StackedBatchNorm, StackedLinear
 class HeadlessModel:
     """A model without its head: x (t, n, ...) -> features (t, n, d), without the axis of trials if not stacked.
 
-    `stochastic` says whether it draws random numbers in training, as dropout does.
+    `stochastic` says whether it draws random numbers in training, as dropout does. head_name: what its head is called
+    in the state dict of the whole model; head_weight (K, d) and head_bias (K,): those to start with, where the model
+    has brought its own.
     """
 
     module: nn.Module
     width: int
     stochastic: bool = False
+    head_name: str | None = None
+    head_weight: Tensor | None = None
+    head_bias: Tensor | None = None
 
 
 def mlp(config: Mlp, inputs: int, generators: Sequence[torch.Generator]) -> HeadlessModel:

@@ -12,12 +12,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nc_bench.config import Config, ConfigError, DeepLinear, ExternalModel, Mlp, ResNet, Unconstrained
+from nc_bench.config import Config, ConfigError, DeepLinear, ExternalModel, Mlp, PluginModel, ResNet, Unconstrained
 from nc_bench.constraints import ConstraintSet, build_set
 from nc_bench.geometry.simplex import simplex_vertices
 from nc_bench.models.backbones import FeatureTable, HeadlessModel, deep_linear, mlp, unconstrained
 from nc_bench.models.external import external_model
 from nc_bench.models.layers import SingleTrial, StackedBatchNorm, StackedLinear
+from nc_bench.models.plugin import plugin_model
 from nc_bench.models.resnet import resnet
 from nc_bench.rng import Stream, generator, global_stream
 
@@ -27,7 +28,8 @@ class Classifier(nn.Module):
 
     A network's feature bound is the last module of its backbone, so f(x) is what the paper's f(x) is.
     `output_bound` is the bound |h(x)| <= R of the paper's section 3, or None. `stochastic` says whether a forward pass
-    in training draws from torch's global generators, as dropout does.
+    in training draws from torch's global generators, as dropout does. `head_name`: what the head is called in the model
+    that the backbone was cut from; None if it was made without one.
     """
 
     def __init__(
@@ -37,10 +39,11 @@ class Classifier(nn.Module):
         output_bound: ConstraintSet | None = None,
         *,
         stochastic: bool = False,
+        head_name: str | None = None,
     ) -> None:
         super().__init__()
         self.backbone, self.head, self.output_bound = backbone, head, output_bound
-        self.stochastic = stochastic
+        self.stochastic, self.head_name = stochastic, head_name
 
     @property
     def width(self) -> int:
@@ -79,6 +82,7 @@ BACKBONES: dict[type, Callable[[Any, _DataSizes, Sequence[torch.Generator]], Hea
     DeepLinear: lambda model, data, draws: deep_linear(model, data.samples, draws),
     ResNet: lambda model, data, _: resnet(model, data.input_shape[0]),
     ExternalModel: lambda model, data, _: external_model(model, data.input_shape, data.classes),
+    PluginModel: lambda model, data, _: plugin_model(model, data.input_shape, data.samples, data.classes),
 }
 """The backbone of every model in a configuration. The generators are those of the trials; ordinary modules of torch
 draw from its global generator instead."""
@@ -104,8 +108,9 @@ def build_classifier(
     with global_stream(first.seed, Stream.INITIALISATION, 1):
         headless = BACKBONES[type(model)](model, sizes, generators)
     head = _head(first, headless.width, classes, generators)
-    backbone = _bounded(headless.module, configs)
-    return Classifier(backbone, head, build_set(configs, "outputs"), stochastic=headless.stochastic)
+    _keep_head(first, head, headless)
+    backbone, bound = _bounded(headless.module, configs), build_set(configs, "outputs")
+    return Classifier(backbone, head, bound, stochastic=headless.stochastic, head_name=headless.head_name)
 
 
 def _bounded(backbone: nn.Module, configs: Sequence[Config]) -> nn.Module:
@@ -124,6 +129,19 @@ def _check_images(config: Config, input_shape: Sequence[int]) -> None:
             f"model.name: {config.model.name} takes images, but a sample of data.name: {config.data.name} is "
             f"{' x '.join(str(length) for length in input_shape)} numbers, not channels x height x width"
         )
+
+
+@torch.no_grad()
+def _keep_head(config: Config, head: StackedLinear, headless: HeadlessModel) -> None:
+    """Start with the head that the model has brought, unless the configuration says how it begins."""
+    if headless.head_weight is None or config.head.init != "default":
+        return
+    if (headless.head_bias is None) != (head.bias is None):
+        has = "has none" if headless.head_bias is None else "has one"
+        raise ConfigError(f"head.bias: {str(config.head.bias).lower()}, but the head of {config.model.name} {has}")
+    head.weight.copy_(headless.head_weight)
+    if head.bias is not None and headless.head_bias is not None:
+        head.bias.copy_(headless.head_bias)
 
 
 def _head(config: Config, width: int, classes: int, generators: Sequence[torch.Generator]) -> StackedLinear:

@@ -20,8 +20,8 @@ from nc_bench.recording import Split
 from nc_bench.rng import Stream, generator, global_stream
 from nc_bench.training.forward import TrainingForward
 from nc_bench.training.objective import Objective
-from nc_bench.training.plugin_metrics import PluginMetrics
 from nc_bench.training.optimizers import Closure, build_optimizer, decayed_parameters, learning_rate_factor
+from nc_bench.training.plugin_metrics import PluginMetrics
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 

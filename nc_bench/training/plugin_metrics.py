@@ -15,8 +15,15 @@ from nc_bench.config.training import PluginMetric
 from nc_bench.metrics.names import METRIC_NAMES
 from nc_bench.models import Classifier
 from nc_bench.plugins import Plugin, load_plugin
+from nc_bench.recording.depth import DEPTH_NAMES
 
 NOT_KEPT = "the features do not fit in memory"
+
+TAKEN = frozenset({
+    *METRIC_NAMES, *DEPTH_NAMES, "epoch", "step", "split", "layer", "seconds", "reasons", "objective", "learning_rate",
+    "gradient_norm", "stationarity_residual", "feature_residual", "head_residual", "output_residual",
+})  # fmt: skip
+"""Columns that rows may have anyway."""
 
 PROBE = 3
 """Samples of every class that a metric is tried on before anything is trained."""
@@ -38,7 +45,7 @@ class PluginMetrics:
         ]
         columns = [metric.column_name for metric in record.metrics]
         for column in columns:
-            if column in METRIC_NAMES or columns.count(column) > 1:
+            if column in TAKEN or columns.count(column) > 1:
                 raise ConfigError(f"record.metrics: rows have a column '{column}' already; give it another by column")
         if self.metrics:
             labels = torch.arange(classes, device=model.head.weight.device).repeat(PROBE)

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nc_bench.metrics import CollapseMetrics
-from nc_bench.recording import Recording
-from nc_bench.recording.depth import LayerRecording
+from nc_bench.recording import Recording, Split
 from nc_bench.runs.directory import CORRECT, PENULTIMATE, class_column
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.stationarity import stationarity_residuals
@@ -49,15 +48,20 @@ def rows_of_recording(
             "per_class": ensemble.configs[trial].record.per_class,
             "trial": trial,
         }
-        rows[trial] = layer_rows(train, columns, split="train", **place)
+        own, why = _own_metrics(ensemble, ensemble.train_split(), train, trial)
+        rows[trial] = layer_rows(train, columns | own, split="train", **place)
         reasons = rows[trial][0]["reasons"]
+        reasons |= why
         if reason:
             reasons["stationarity_residual"] = reason
         if math.isnan(gradient_norms[trial]):
             reasons["gradient_norm"] = "no step has been taken yet" if ensemble.step_count == 0 else NOT_KEPT
         if test is not None:
             columns = dict.fromkeys(columns) | {"learning_rate": rate}
-            rows[trial] += layer_rows(test, columns, split="test", **place)
+            own, why = _own_metrics(ensemble, ensemble.test_split(), test, trial)
+            of_test = layer_rows(test, columns | own, split="test", **place)
+            of_test[0]["reasons"] |= why
+            rows[trial] += of_test
     return rows
 
 
@@ -83,9 +87,6 @@ def layer_rows(
     for name, layer in recording.layers.items():
         metrics, depth = layer.metrics[trial], recording.depth[name][trial]
         own, reasons = class_columns(metrics, per_class) if name == PENULTIMATE else ({}, {})
-        if name == PENULTIMATE:
-            more, why = _own_metrics(ensemble, split, layer, trial)
-            own, reasons = own | more, reasons | why
         rows.append({
             **where, "split": split, "layer": name, **metrics,
             **({**columns, **residuals} if name == PENULTIMATE else {}), **depth.values, **own,
@@ -102,13 +103,13 @@ def layer_rows(
 
 
 def _own_metrics(
-    ensemble: Ensemble, split: str, layer: LayerRecording, trial: int
+    ensemble: Ensemble, split: Split | None, recording: Recording, trial: int
 ) -> tuple[dict[str, float], dict[str, str]]:
-    data = ensemble.train_split() if split == "train" else ensemble.test_split()
-    if data is None:
-        return {}, {}
-    features = None if layer.features is None else layer.features[trial]
-    return ensemble.own_metrics.values(features, data.labels[trial], ensemble.model, trial)
+    """The columns of `record.metrics`, and why some are NaN."""
+    assert split is not None, "it was measured"
+    features = recording.penultimate.features
+    its_features = None if features is None else features[trial]
+    return ensemble.own_metrics.values(its_features, split.labels[trial], ensemble.model, trial)
 
 
 def class_columns(metrics: CollapseMetrics, names: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:

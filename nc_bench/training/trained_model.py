@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nc_bench.config import Config, ConfigError
 from nc_bench.models import Classifier, build_classifier
+from nc_bench.models.weights import load_starting_weights
 from nc_bench.paths import expanded
 from nc_bench.runs import RunDirectory, RunError
 from nc_bench.runs.directory import CHECKPOINT, MANIFEST
@@ -64,12 +65,16 @@ def load_trained_model(directory: Path, config: Config, manifest: Mapping[str, A
 
 @torch.no_grad()
 def warm_start(ensemble: Ensemble) -> None:
-    """Give every trial the weights and running statistics of `training.warm_start`, where that is set, nothing else.
+    """Give every trial the weights that it starts from, and nothing else: those of the model (`model.weights`,
+    `model.pretrained`), then weights and running statistics of `training.warm_start`, where they are set.
 
     Constraints on parameters are applied afterwards. Raises ConfigError, one line, if there is no such checkpoint, it
     is damaged, or it is of a model with other parameters.
     """
-    source = ensemble.configs[0].training.warm_start
+    first = ensemble.configs[0]
+    if load_starting_weights(ensemble.model, first, ensemble.input_shape):
+        ensemble.constraints.project()
+    source = first.training.warm_start
     if source is None:
         return
     path = expanded(source, key="training.warm_start", error=ConfigError)

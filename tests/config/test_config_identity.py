@@ -24,13 +24,18 @@ WIDTHS: dict[str, Any] = {"mlp": {"widths": [4]}, "unconstrained": {"widths": [4
 
 def complete(data: str, model: str, optimizer: str) -> Config:
     """A configuration in which every section that may be null is given, with what it needs and no more."""
-    data_needs = {"classes": 3, "dimension": 4, "samples_per_class": 5}
-    data_needs |= {"separation": 1} if data == "gaussian_mixture" else {}
+    made = {"classes": 3, "dimension": 4, "samples_per_class": 5}
+    data_needs: dict[str, Any] = {
+        "noise": made,
+        "gaussian_mixture": made | {"separation": 1},
+        "arrays": {"train_inputs": "x.npy", "train_labels": "y.npy"},
+        "hugging_face": {"root": "folder"},
+    }.get(data, {})
     optimizer_needs = {"adamw": {"decoupled_decay": 0.1}, "muon": {"adamw_lr": 0.1}}.get(optimizer, {})
     constrained = optimizer != "lbfgs"
     return Config.model_validate(
         {
-            "data": {"name": data, **(data_needs if data in ("noise", "gaussian_mixture") else {})},
+            "data": {"name": data, **data_needs},
             "model": {"name": model, **WIDTHS.get(model, {})},
             "optimizer": {"name": optimizer, "lr": 0.1, **optimizer_needs},
             "constraints": {
@@ -52,8 +57,11 @@ COMPLETE = [
     complete("gaussian_mixture", "mlp", "muon"),
     complete("digits", "mlp", "lbfgs"),
     complete("foreign", "foreign", "foreign"),
+    complete("arrays", "mlp", "sgd"),
+    complete("hugging_face", "mlp", "sgd"),
+    complete("import:torch.utils.data:TensorDataset", "mlp", "sgd"),
+    complete("digits", "import:torch.nn:Linear", "import:torch.optim:RAdam"),
     small(
-        optimizer={"name": "import:torch.optim:RAdam"},
         objective={"loss": "import:torch.nn:MultiMarginLoss"},
         record={"metrics": ["import:torch:norm"]},
     ),

@@ -37,7 +37,6 @@ CHOICES = {name for union in (Data, Optimizer, Schedule, Balance) for name in na
 }
 MAY_ASK = {
     "claims/laws.py": "a law of SGD",
-    "data/load.py": "images are held or read by what the settings of stored images say",
     "theory/penultimate.py": "its loss is a keyword of predict: theory knows no configuration",
     "training/optimizers/build.py": "builds each optimizer",
 }
