@@ -63,8 +63,8 @@ def _read(root: Path, key: str, stated: str) -> Any:
 def _chosen(path: Path, key: str, wanted: str | None, place: str) -> Any:
     """The array called `wanted`, or else the only one, or else the one called as the key is."""
     if path.suffix == ".npz":
-        archive = np.load(path, allow_pickle=False)
-        return archive[_name(list(archive.files), key, wanted, place)]
+        with np.load(path, allow_pickle=False) as archive:
+            return archive[_name(list(archive.files), key, wanted, place)]
     from safetensors import safe_open  # only where such a file is read
 
     with safe_open(path, framework="pt") as file:

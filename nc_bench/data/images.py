@@ -101,7 +101,7 @@ class Images:
     def to_tensor(self) -> Tensor:
         """All of them as one tensor (N, c, h, w)."""
         held = torch.empty(self.shape, dtype=self.dtype, device=self.device)
-        for start, block in zip(range(0, len(self), BLOCK), self.split(BLOCK), strict=True):
+        for start, block in zip(range(0, len(self), BLOCK), self.split(BLOCK) if len(self) else (), strict=True):
             held[start : start + BLOCK] = block
         return held
 
