@@ -25,12 +25,13 @@ WIDTHS: dict[str, Any] = {"mlp": {"widths": [4]}, "unconstrained": {"widths": [4
 def complete(data: str, model: str, optimizer: str) -> Config:
     """A configuration in which every section that may be null is given, with what it needs and no more."""
     made = {"classes": 3, "dimension": 4, "samples_per_class": 5}
-    data_needs: dict[str, Any] = {
+    needs: dict[str, dict[str, Any]] = {
         "noise": made,
         "gaussian_mixture": made | {"separation": 1},
         "arrays": {"train_inputs": "x.npy", "train_labels": "y.npy"},
         "hugging_face": {"root": "folder"},
-    }.get(data, {})
+    }
+    data_needs = needs.get(data, {})
     optimizer_needs = {"adamw": {"decoupled_decay": 0.1}, "muon": {"adamw_lr": 0.1}}.get(optimizer, {})
     constrained = optimizer != "lbfgs"
     return Config.model_validate(

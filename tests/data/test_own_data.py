@@ -15,6 +15,7 @@ from torch import Tensor
 from nc_bench.config import Data
 from nc_bench.config.data import DATA_BY_NAME
 from nc_bench.data import Dataset, Images, load_dataset
+from nc_bench.data.own import Rows
 from nc_bench.errors import DataError, UserError
 
 ANY: TypeAdapter[Any] = TypeAdapter(Annotated[Data, Field(discriminator=DATA_BY_NAME)])
@@ -67,7 +68,7 @@ def test_arrays_in_all_kinds_of_files(arrays: dict[str, Any], tmp_path: Path) ->
 def test_a_memory_mapped_file_is_read_by_the_batch_with_the_same_values(arrays: dict[str, Any]) -> None:
     held, read = load(**arrays), load(**arrays, memory_gb=1e-9, workers=0)
     assert isinstance(held.train_inputs, Tensor) and isinstance(read.train_inputs, Images)
-    assert isinstance(read.train_inputs.source.array, np.memmap)
+    assert isinstance(read.train_inputs.source, Rows) and isinstance(read.train_inputs.source.array, np.memmap)
     assert held.digest == read.digest and torch.equal(whole(read.train_inputs), held.train_inputs)
     chosen = load(**arrays, memory_gb=1e-9, workers=0, keep_classes=[2, 0], samples_per_class=2)
     assert chosen.train_labels.tolist().count(0) == 2 and len(chosen.train_inputs) == 4
