@@ -63,7 +63,10 @@ def classes_of(value: Any) -> int:
 def check_arrays(features: Tensor, labels: Tensor) -> None:
     """ValueError unless features are (N, d) floating with d > 0, and labels (N,) integers."""
     if features.ndim != 2 or features.shape[1] == 0 or not features.is_floating_point():
-        raise ValueError(f"features must be a floating (N, d) array, got {tuple(features.shape)} {features.dtype}")
+        tokens = features.ndim == 3 and features.is_floating_point()
+        hint = "; take one token, features[:, 0], or features.flatten(0, 1) with a label for each" if tokens else ""
+        got = f"{tuple(features.shape)} {features.dtype}"
+        raise ValueError(f"features must be a floating (N, d) array, got {got}{hint}")
     if labels.ndim != 1 or labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         one_hot = labels.ndim == 2 and labels.shape[1] > 1
         hint = (

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nc_bench import FeatureTap
+from nc_bench import FeatureTap, collapse_metrics
 from nc_bench.errors import UserError
+from nc_bench.models.layers import StackedLinear
 
 
 class Made(nn.Module):
@@ -108,6 +109,17 @@ def test_an_output_for_each_token_is_tapped_for_each() -> None:
     model = Made(lambda self, x: self.score(tokens(x)), score=nn.Linear(4, 3))
     tap, _ = tapped(model, rows(6, 4))
     assert torch.equal(tap.features, tokens(rows(6, 4)))
+    with pytest.raises(
+        ValueError, match=r"got \(6, 5, 4\) torch.float32; take one token, features\[:, 0\], or features"
+    ):
+        collapse_metrics(tap.features, torch.arange(6))
+
+
+def test_one_stacked_trial_is_a_plain_head() -> None:
+    model = Made(lambda self, x: self.a(x[None])[0], a=StackedLinear(4, 3, [torch.Generator().manual_seed(0)]))
+    tap, output = tapped(model, rows(6, 4))
+    assert torch.equal(tap.features, rows(6, 4))
+    torch.testing.assert_close(tap.features @ tap.weight.T + tap.bias, output)
 
 
 @pytest.mark.parametrize(
