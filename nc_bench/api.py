@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nc_bench.config import Config, ConfigError, config_hash, config_of, find_config, load_config
 from nc_bench.errors import RunError
-from nc_bench.paths import default_folder, expanded
+from nc_bench.paths import default_folder, expanded, new_directory
 from nc_bench.runs import RunTables
 from nc_bench.runs.directory import CONFIG
 from nc_bench.telling import tell
@@ -160,4 +159,4 @@ def default_directory(config: Config, folder: Path, resume: bool) -> Path:
                     return path.parent
             except ConfigError:
                 continue
-    return folder / datetime.now().strftime("%Y-%m-%d-%H%M%S.%f")
+    return new_directory(folder)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nc_bench.commands import EXIT_OF_STATUS, EXIT_OK, parse_with_config, run_command
 from nc_bench.errors import DataError, UserError
-from nc_bench.paths import default_folder, expanded
+from nc_bench.paths import default_folder, expanded, new_directory
 from nc_bench.text import one_line
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ EPILOG = f"""{EXAMPLES}
 files:
   .npy (mapped into memory, so that it may be larger), .npz, .safetensors and .pt; FILE:NAME is one of several arrays in
   a file. features (N, d), labels (N,) whole numbers from 0, weight (K, d) and bias (K,) of the last linear layer."""
+
+MEASURED = Path("measured")
+"""What gives the folder of a run its name where no configuration does."""
 
 ARRAYS = ("features", "labels", "weight", "bias")
 
@@ -61,13 +64,40 @@ def _measure_arrays(arguments: argparse.Namespace) -> int:
     for name in ("features", "labels"):
         if name not in given:
             raise UserError(f"--{name}: is missing; --help has examples")
+    if arguments.out is not None and "weight" not in given:
+        raise UserError("--out: a run directory needs --weight too: its claims are about features and last layer")
     arrays = {name: read_array(path, f"--{name}", (name,)) for name, path in given.items()}
     try:
         metrics = collapse_metrics(**arrays, classes=arguments.classes)
     except ValueError as error:  # as it raises for arrays that it cannot measure
         raise DataError(f"{', '.join(given.values())}: {one_line(error)}") from None
-    if _write_numbers(arguments, _rows_of("train", metrics, metrics.reasons)):
+    shown = _write_numbers(arguments, _rows_of("train", metrics, metrics.reasons))
+    if math.isfinite(metrics.get("risk", math.nan)):
+        return _record_arrays(arguments, arrays, shown=shown)
+    if shown:
         print(metrics.summary())
+    return EXIT_OK
+
+
+def _record_arrays(arguments: argparse.Namespace, arrays: Mapping[str, Any], *, shown: bool) -> int:
+    """Make the run directory of features and a last layer, which is a model that is measured as it is."""
+    import torch
+
+    from nc_bench.geometry.arrays import tensor_of
+    from nc_bench.reports import render_run
+    from nc_bench.run_recorder import RunRecorder
+
+    features, labels, weight = (tensor_of(name, arrays[name]) for name in ("features", "labels", "weight"))
+    layer = torch.nn.Linear(weight.shape[1], weight.shape[0], bias="bias" in arrays, dtype=features.dtype)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        if "bias" in arrays:
+            layer.bias.copy_(tensor_of("bias", arrays["bias"]))
+    directory = arguments.out or new_directory(default_folder(MEASURED))
+    with RunRecorder(directory, layer, train=(features, labels.long()), epochs=0, device="cpu") as recorder:
+        recorder.record(0)
+    if shown:
+        render_run(directory)
     return EXIT_OK
 
 
@@ -93,7 +123,7 @@ def _model_config(arguments: argparse.Namespace) -> tuple[Config, Path]:
     changes: dict[str, Any] = {"training.epochs": 0, "training.stop": None}
     if arguments.run is not None:
         run = load_run(expanded(arguments.run, key="--run")).path.resolve()
-        source, name = source or run / CONFIG, name or Path("measured")
+        source, name = source or run / CONFIG, name or MEASURED
         changes["training.warm_start"] = run
     config = config_of(load_config(source, arguments.overrides), changes)
     if config.training.warm_start is None:
@@ -150,8 +180,8 @@ def _parser() -> argparse.ArgumentParser:
     model = parser.add_argument_group("a trained model")
     model.add_argument("--config", type=Path, help="model and data: a YAML file or a shipped name, as for train")
     model.add_argument("--run", metavar="DIR", help="run directory whose newest checkpoint has the weights")
-    model.add_argument("--out", type=Path, metavar="DIR", help="run directory to make (default: in results/runs)")
     model.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="for example data.labels=random")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="run directory to make (default: in results/runs)")
     parser.add_argument("--json", metavar="FILE", help="write every number as JSON too; - prints them alone")
     parser.add_argument("--csv", metavar="FILE", help="the same as CSV")
     return parser

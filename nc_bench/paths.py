@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +41,8 @@ def default_folder(config: Path) -> Path:
     if not name.strip(". ") or any(unicodedata.category(character) == "Cc" for character in name):
         raise UserError(f"{printable(config)}: its name gives no folder a name; say --out")
     return Path("results") / "runs" / name
+
+
+def new_directory(folder: Path) -> Path:
+    """A directory in the folder that is not there yet, named by the time."""
+    return folder / datetime.now().strftime("%Y-%m-%d-%H%M%S.%f")

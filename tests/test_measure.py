@@ -53,9 +53,23 @@ def test_arrays_are_measured_as_the_function_measures_them(
         assert main([*line, "--json", "-"]) == 0
         assert numbers(capsys) == collapse_metrics(**arrays)
         assert main([*line, "--csv", "numbers.csv"]) == 0
-        assert "nc1_pinv" in capsys.readouterr().out
+        assert "of the norm budget" in capsys.readouterr().out
     written = csv.DictReader(Path("numbers.csv").read_text().splitlines())
     assert [row["name"] for row in written] == list(collapse_metrics(**arrays))
+
+
+def test_features_with_a_last_layer_become_a_run(arrays: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["--features", "features.npy", "--labels", "labels.npy"]
+    assert main([*line, "--weight", "weight.npy", "--bias", "bias.npy", "--out", "run"]) == 0
+    assert "the class means" in capsys.readouterr().out and Path("run/report.html").exists()
+    run, expected = load_run("run"), collapse_metrics(**arrays)
+    assert run.manifest["status"] == "complete" and list(run.rows["epoch"]) == [0]
+    for name in ("nc1_quotient", "nc2_equiangular", "risk", "simplex_efficiency"):
+        assert run.rows[name][0] == pytest.approx(expected[name], rel=1e-5), name
+    assert main([*line, "--out", "other"]) == 2
+    assert "--out: a run directory needs --weight too" in capsys.readouterr().err
+    assert main(line) == 0
+    assert "3 classes" in capsys.readouterr().out and not Path("results").exists()
 
 
 def test_an_undefined_value_has_its_reason(arrays: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
