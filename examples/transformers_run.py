@@ -46,7 +46,6 @@ def main(directory: str, epochs: int = 2) -> None:
         learning_rate=2e-3,
         report_to="none",
         use_cpu=True,
-        save_strategy="epoch",
         disable_tqdm=True,
     )
     model = DistilBertForSequenceClassification(config)

@@ -20,7 +20,8 @@ SCRIPTS = ("plain_loop", "lightning_run", "transformers_run")
 def test_an_example_leaves_a_run(name: str, tmp_path: Path) -> None:
     script = ROOT / "examples" / f"{name}.py"
     assert len(script.read_text().splitlines()) < 60
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path / "run")],
         capture_output=True,
