@@ -105,7 +105,7 @@ def motion_section(data: dict[str, Any] | None) -> list[str]:
         '<output data-motion="epoch"></output></div>',
         *_view_controls(data),
         f'<div class="pair">{canvases}</div>',
-        *_class_controls(data["names"][: data["shown"]], data),
+        *_class_controls(data["names"][: data["shown"]]),
         '<p class="soft" data-motion="scale" aria-live="polite"></p>',
         "</section>",
     ]
@@ -147,20 +147,26 @@ def _view_controls(data: dict[str, Any]) -> list[str]:
     return [
         f'<div class="controls" role="group" aria-label="View">{"".join(views)}</div>',
         f'<div class="controls"><fieldset><legend>Shown</legend>{"".join(parts)}{fit}</fieldset></div>',
-        '<p class="soft" data-only="space">Drag a picture to turn it, or use the arrow keys on it: it is the span of '
-        "the means of the classes chosen here, which a regular simplex fills evenly.</p>",
+        f'<p class="soft" data-only="space">Drag a picture to turn it, or use the arrow keys on it. {_span(data)}</p>',
     ]
 
 
-def _class_controls(names: Sequence[str], data: dict[str, Any]) -> list[str]:
+def _span(data: dict[str, Any]) -> str:
+    """What is seen in space."""
+    if data["shown"] > SPATIAL:
+        return "It is the span of the means of the four classes chosen below it; other classes are drawn faintly."
+    if data["shown"] == SPATIAL:
+        return "It is the span of the class means."
+    return "It is the span of the class means, and directions across it in which the training samples spread the most."
+
+
+def _class_controls(names: Sequence[str]) -> list[str]:
     boxes = []
     for label, name in enumerate(names):
-        hue = (
-            f"var(--c{label})" if data["classes"] <= len(names) else f"hsl({360 * label / data['classes']:.0f} 55% 50%)"
-        )
         boxes.append(
             f'<label class="class"><input type="checkbox" data-class="{label}" checked>'
-            f'<span class="swatch" style="background: {hue}"></span><span class="name">{escape(name)}</span></label>'
+            f'<span class="swatch" style="background: var(--c{label})"></span>'
+            f'<span class="name">{escape(name)}</span></label>'
         )
     rows = [f'<div class="controls"><fieldset><legend>Classes</legend>{"".join(boxes)}</fieldset></div>']
     if len(names) > SPATIAL:

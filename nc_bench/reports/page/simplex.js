@@ -308,14 +308,15 @@ class Simplex {
 
   items(split, parts, view) {
     const items = [];
+    const small = Math.min(1, Math.sqrt(12 / this.labels()));
     const hues = Array.from({ length: 10 }, (_, at) => colour(`--c${at}`));
     const [ink, ground] = [colour("--ink"), colour("--panel")];
     const add = (kind, label, points, at, index) => {
       if (this.off.has(label) || !this.drawn.has(kind)) return;
       const [x, y, depth] = this.turned(points, 3 * at, view);
       const isFaint = this.view === "space" && !this.chosen.includes(label);
-      items.push({ kind, label, index, x, y, depth, isFaint, size: 1 + 0.25 * clamp(depth / view.reach, -1, 1),
-        hue: this.motion.classes <= 10 ? hues[label] : `hsl(${(360 * label) / this.motion.classes} 55% 50%)`,
+      items.push({ kind, label, index, x, y, depth, isFaint, size: small * (1 + 0.25 * clamp(depth / view.reach, -1, 1)),
+        hue: hues[label] ?? `hsl(${(360 * label) / this.motion.classes} 55% 50%)`,
         ink, ground });
     };
     split.labels.forEach((label, at) => {
@@ -345,8 +346,9 @@ class Simplex {
       const away = Math.hypot(x - view.middle, y - view.middle) || 1;
       const name = this.motion.names[label];
       const text = name.length > 14 ? `${name.slice(0, 13)}…` : name;
-      const place = [x + ((x - view.middle) / away) * 20, y + ((y - view.middle) / away) * 20];
-      place[0] = clamp(place[0], pen.measureText(text).width / 2 + 2, 2 * view.middle - pen.measureText(text).width / 2 - 2);
+      const half = pen.measureText(text).width / 2;
+      const place = [x + ((x - view.middle) / away) * (14 + half), y + ((y - view.middle) / away) * 20];
+      place[0] = clamp(place[0], half + 2, 2 * view.middle - half - 2);
       pen.strokeText(text, ...place);
       pen.fillText(text, ...place);
     }
