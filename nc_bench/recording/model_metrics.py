@@ -14,13 +14,13 @@ from tqdm import tqdm
 
 from nc_bench.errors import NotFinite, UserError
 from nc_bench.geometry.arrays import check_arrays, check_labels, classes_of
-from nc_bench.geometry.moments import ClassSums
 from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoPassMetrics
 from nc_bench.metrics.accumulator import FEATURE_BUDGET
 from nc_bench.metrics.head import OutputMap
 from nc_bench.models.heads import output_tensors
 from nc_bench.models.linear_layers import as_rows, is_linear, of_one_trial, unwrapped
 from nc_bench.recording.batches import Batch, Unpack, read_batch
+from nc_bench.recording.fingerprint import Fingerprint
 from nc_bench.recording.model_state import eval_mode, kept_buffers, kept_generators, on_device
 from nc_bench.recording.tap import FeatureTap
 from nc_bench.rng import kept_global_generators
@@ -238,7 +238,7 @@ def _measured(
     head: Head | None = None
     every_label: list[Tensor] = []
     kept: list[tuple[Tensor, Tensor]] | None = []
-    first, taken = _Fingerprint(), 0
+    first, taken = Fingerprint(), 0
     for number, features, labels in reader.batches("first pass"):
         with _numbered(number):
             if metrics is None:
@@ -277,13 +277,13 @@ def _is_trainable(tap: FeatureTap) -> bool:
     return any(parameter.requires_grad for parameter in tap.tapped.parameters())
 
 
-def _read_again(reader: _Reader, metrics: TwoPassMetrics, first: _Fingerprint, classes: int) -> None:
+def _read_again(reader: _Reader, metrics: TwoPassMetrics, first: Fingerprint, classes: int) -> None:
     if isinstance(reader.loader, Iterator):
         raise UserError(
             "the features exceed the budget, and the loader can be read only once: give a DataLoader, or a larger "
             "budget= (bytes)"
         )
-    second = _Fingerprint()
+    second = Fingerprint()
     for number, features, labels in reader.batches("second pass"):
         with _numbered(number):
             check_labels(labels, classes)
@@ -295,43 +295,6 @@ def _read_again(reader: _Reader, metrics: TwoPassMetrics, first: _Fingerprint, c
             f"the loader gives other samples when it is read a second time ({why}): switch random augmentation and "
             "resampling off, or give a budget= (bytes) in which all features fit"
         )
-
-
-class _Fingerprint:
-    """Number of samples and sum of features of every class: the same in any order of the samples."""
-
-    def __init__(self) -> None:
-        self.sums: ClassSums | None = None
-        self.squares = 0.0
-        self.epsilon = 0.0
-
-    @property
-    def samples(self) -> int:
-        """Number of samples so far."""
-        return 0 if self.sums is None else int(self.sums.counts.sum())
-
-    def take_in(self, features: Float[Tensor, "n d"], labels: Int64[Tensor, "n"], classes: int) -> None:
-        """Add the samples of a batch."""
-        if self.sums is None:
-            self.sums = ClassSums.none(features[None], classes)
-        self.sums.take_in(features[None], labels[None])
-        self.squares += float(features.to(torch.float64).square().sum())
-        self.epsilon = torch.finfo(features.dtype).eps
-
-    def differs_from(self, other: _Fingerprint) -> str:
-        """How the samples of another reading differ; empty if they do not.
-
-        Another batch size rounds features otherwise, by far less than a thousand times their precision; what random
-        augmentation changes in single samples is left in the class means, divided by the root of their number.
-        """
-        assert self.sums is not None
-        if other.sums is None or self.samples != other.samples:
-            return f"{self.samples} samples, then {other.samples}"
-        if not torch.equal(self.sums.counts, other.sums.counts):
-            return "other numbers of samples in the classes"
-        shift = (self.sums.sums - other.sums.sums).norm(dim=-1) / self.sums.counts.clamp(min=1).sqrt()
-        size = (self.squares / self.samples) ** 0.5
-        return "other features" if float(shift.max()) > min(0.1, 1000 * self.epsilon) * size else ""
 
 
 def _head(reader: _Reader, classes: int | None) -> tuple[Head | None, int]:
