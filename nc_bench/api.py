@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nc_bench.config import Config, ConfigError, config_hash, config_of, find_config, load_config
 from nc_bench.errors import RunError
+from nc_bench.handed_over import handing_over
 from nc_bench.paths import default_folder, expanded, new_directory
 from nc_bench.runs import RunTables
 from nc_bench.runs.directory import CONFIG
@@ -33,18 +34,21 @@ class Run(RunTables):
     A notebook shows it at a glance: how it ended, how many claims hold, how much of the norm budget became separation.
     """
 
-    def load_model(self) -> TrainedModel:
+    def load_model(self, model: Any = None) -> TrainedModel:
         """The trained model: x (n, ...) -> logits (n, K), an `nn.Module` in eval mode, on the CPU, in the run's dtype.
 
         x are inputs as the run saw them (after `data`'s standardisation), or, for unconstrained features, indices of
         training samples. The weights are those of the newest checkpoint, which for a complete run is its last epoch;
         bounds of features and outputs hold in the forward pass. Needs torch.
 
-        Raises RunError (a ValueError), one line, if there is no checkpoint or it is damaged.
+        model: a module like the one that was handed over to `run_training`, for a run of such a one.
+        Raises RunError (a ValueError), one line, if there is no checkpoint, it is damaged, or of other layers.
         """
         from nc_bench.training.trained_model import load_trained_model
 
-        return load_trained_model(self.path, load_config(self.path / CONFIG), self.manifest)
+        config = load_config(self.path / CONFIG)
+        with handing_over({} if model is None else {getattr(config.model, "digest", ""): model}):
+            return load_trained_model(self.path, config, self.manifest)
 
     def plot(self, figure: str = "metric_curves") -> Figure:
         """A figure of the run, as a matplotlib Figure, which a notebook shows: one of those that its page has.
@@ -92,11 +96,17 @@ def load_run(directory: Any) -> Run:
     return Run(**vars(read_judged_run(expanded(directory, error=RunError))))
 
 
-def run_training(config: Any, out: Any = None, *, resume: bool = False, **overrides: Any) -> Run:
+def run_training(
+    config: Any, out: Any = None, *, model: Any = None, data: Any = None, resume: bool = False, **overrides: Any
+) -> Run:
     """Train, record and judge one run and write its page, as the command `train` does; the run.
 
     config: a file, the name of a shipped configuration ("digits_ball"), a mapping as such a file holds it, or a
     `Config`. out: the run directory; by default a new one, results/runs/<name of the configuration>/<time>.
+    model: a torch.nn.Module in the place of the configured one. A copy is trained, from the module's weights; its head
+    is found, verified and cut as that of library models. data: a pair (train, test), each a torch data set of pairs
+    (input, label) or a pair (inputs, labels) of arrays, test also None. Digests of the layers and initial state, and of
+    the contents of the data, stand in the configuration: another model or other data are another run.
     resume: go on with the run in `out`, or with the newest of this configuration; a complete one is only read.
     overrides: fields by their dotted keys, `**{"training.epochs": 2}`.
 
@@ -107,14 +117,21 @@ def run_training(config: Any, out: Any = None, *, resume: bool = False, **overri
 
     Raises ConfigError, DataError or RunError (each a ValueError), one line a problem, before anything is written.
     """
-    typed = config_of(config, overrides)
+    objects: dict[str, Any] = {}
+    if model is None and data is None:
+        typed = config_of(config, overrides)
+    else:
+        from nc_bench.training.live import live_config
+
+        typed, objects = live_config(config, overrides, model=model, data=data)
     if out is not None:
         directory = expanded(out, key="out", error=RunError)
     else:
         is_named = not isinstance(config, Config) and not hasattr(config, "keys")
         folder = default_folder(find_config(config) if is_named else UNNAMED)
         directory = default_directory(typed, folder, resume)
-    status = train_and_show(typed, directory, _write_page, resume=resume)
+    with handing_over(objects):
+        status = train_and_show(typed, directory, _write_page, resume=resume)
     if status == "interrupted":
         raise KeyboardInterrupt(f"{directory}: interrupted; run_training(..., {str(directory)!r}, resume=True) goes on")
     return load_run(directory)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # models stand on constraints; training on recording and verdicts, and these on runs; sweeps on reports, whose style
 # their figures have; and `cli` on all commands.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "plugin_source", "statistics", "telling", "text"),
+    ("errors", "handed_over", "plugin_source", "statistics", "telling", "text"),
     ("paths", "plugins"),
     ("geometry", "config", "rng", "distributed", "vision"),
     ("metrics", "theory"),
@@ -35,6 +35,7 @@ HEIGHTS = {place: height for height, floor in enumerate(FLOORS) for place in flo
 NEVER_CONFIG = {"metrics", "theory"}
 NEVER_TORCH = {
     "errors",
+    "handed_over",
     "plugin_source",
     "plugins",
     "statistics",

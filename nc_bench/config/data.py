@@ -276,6 +276,13 @@ class PluginData(_Own, PluginSection):
     )
 
 
+class LiveData(_Own):
+    """Data that Python code hands over to `run_training`."""
+
+    name: Literal["live"] = Field(description="Data of Python code; run_training states it.")
+    digest: str = Field(pattern="^[0-9a-f]{16}$", description="Of their contents.")
+
+
 MOST_NUMBERS = 10**13
 """Of a synthetic data set: tens of terabytes."""
 
@@ -334,5 +341,6 @@ Data = (
     | Annotated[HuggingFace, Tag("hugging_face")]
     | Annotated[ForeignData, Tag("foreign")]
     | Annotated[PluginData, Tag(PLUGIN_TAG)]
+    | Annotated[LiveData, Tag("live")]
 )
 DATA_BY_NAME = Discriminator(tag_of)

@@ -371,6 +371,30 @@ class ForeignModel(_Model):
         return f"{self.kind}{ending}"
 
 
+class LiveModel(_Model):
+    """A module that Python code hands over to `run_training`, with its last linear layer as the head."""
+
+    not_stacked: ClassVar[str] = "it is trained one trial at a time"
+
+    name: str = Field(pattern=r"^live:[^\W\d]\w*$", description="live:<class of the module>; run_training states it.")
+    digest: str = Field(pattern="^[0-9a-f]{16}$", description="Of its layers and its initial state.")
+
+    @property
+    def features_range(self) -> None:
+        return None
+
+    @property
+    def is_linear(self) -> None:
+        return None
+
+    @property
+    def uses_batch_statistics(self) -> None:
+        return None
+
+    def sentence(self) -> str:
+        return f"{self.name.partition(':')[2]} of the user"
+
+
 class Head(Section):
     """The last linear layer, logits = W h + b."""
 
@@ -397,5 +421,6 @@ Model = (
     | Annotated[ExternalModel, Tag("timm:<name>")]
     | Annotated[ForeignModel, Tag("foreign")]
     | Annotated[PluginModel, Tag(PLUGIN_TAG)]
+    | Annotated[LiveModel, Tag("live:<name>")]
 )
 MODEL_BY_NAME = Discriminator(tag_of)

@@ -15,6 +15,7 @@ from nc_bench.config import (
     FolderOfImages,
     GaussianMixture,
     HuggingFace,
+    LiveData,
     Noise,
     PluginData,
     ReadByBatch,
@@ -27,6 +28,7 @@ from nc_bench.data.digits import load_digits
 from nc_bench.data.folders import load_folders
 from nc_bench.data.hugging_face import load_hugging_face
 from nc_bench.data.images import Images
+from nc_bench.data.live import load_live
 from nc_bench.data.mnist import load_mnist
 from nc_bench.data.plugin import load_plugin_data
 from nc_bench.data.selection import select
@@ -96,6 +98,7 @@ LOADERS: dict[type, Callable[[Any], Dataset]] = {
     FolderOfImages: load_folders,
     GaussianMixture: gaussian_mixture,
     HuggingFace: load_hugging_face,
+    LiveData: load_live,
     Noise: gaussian_mixture,
     PluginData: load_plugin_data,
 }

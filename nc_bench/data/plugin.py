@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from nc_bench.config import PluginData
+from nc_bench.config import LiveData, PluginData
 from nc_bench.data.dataset import Dataset
 from nc_bench.data.own import OwnSplit, Rows, as_labels, as_rows, own_dataset
 from nc_bench.plugins import Plugin, load_plugin
@@ -66,6 +66,11 @@ def load_plugin_data(settings: PluginData) -> Dataset:
     if settings.class_names is not None:
         offered["classes"] = len(settings.class_names)
     pair = plugin(**plugin.keywords(settings.arguments, offered))
+    return dataset_of_pair(plugin, settings, pair)
+
+
+def dataset_of_pair(plugin: Plugin, settings: LiveData | PluginData, pair: Any) -> Dataset:
+    """The data set that a pair (train, test) is, see `load_plugin_data`; `plugin`: whose errors those in it are."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise plugin.refused(f"should return the pair (train, test), not {_kind(pair)}")
     budget = settings.memory_gb * GIGABYTE

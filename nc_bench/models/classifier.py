@@ -12,12 +12,23 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nc_bench.config import Config, ConfigError, DeepLinear, ExternalModel, Mlp, PluginModel, ResNet, Unconstrained
+from nc_bench.config import (
+    Config,
+    ConfigError,
+    DeepLinear,
+    ExternalModel,
+    LiveModel,
+    Mlp,
+    PluginModel,
+    ResNet,
+    Unconstrained,
+)
 from nc_bench.constraints import ConstraintSet, build_set
 from nc_bench.geometry.simplex import simplex_vertices
 from nc_bench.models.backbones import FeatureTable, HeadlessModel, deep_linear, mlp, unconstrained
 from nc_bench.models.external import external_model
 from nc_bench.models.layers import SingleTrial, StackedBatchNorm, StackedLinear
+from nc_bench.models.live import live_model
 from nc_bench.models.plugin import plugin_model
 from nc_bench.models.resnet import resnet
 from nc_bench.rng import Stream, generator, global_stream
@@ -82,6 +93,7 @@ BACKBONES: dict[type, Callable[[Any, _DataSizes, Sequence[torch.Generator]], Hea
     DeepLinear: lambda model, data, draws: deep_linear(model, data.samples, draws),
     ResNet: lambda model, data, _: resnet(model, data.input_shape[0]),
     ExternalModel: lambda model, data, _: external_model(model, data.input_shape, data.classes),
+    LiveModel: lambda model, data, _: live_model(model, data.input_shape, data.classes),
     PluginModel: lambda model, data, _: plugin_model(model, data.input_shape, data.samples, data.classes),
 }
 """The backbone of every model in a configuration. The generators are those of the trials; ordinary modules of torch

@@ -17,6 +17,7 @@ from nc_bench.paths import expanded
 from nc_bench.runs import RunDirectory, RunError
 from nc_bench.runs.directory import CHECKPOINT, MANIFEST
 from nc_bench.runs.load import FINISHED
+from nc_bench.text import one_line
 from nc_bench.training.checkpoint import ForeignFile, read_checkpoint
 from nc_bench.training.ensemble import DTYPES, Ensemble
 
@@ -59,7 +60,10 @@ def load_trained_model(directory: Path, config: Config, manifest: Mapping[str, A
         samples=manifest["samples"]["train"],
         classes=manifest["classes"],
     ).to(DTYPES[config.dtype])
-    model.load_state_dict(state["model"])
+    try:
+        model.load_state_dict(state["model"])
+    except RuntimeError as error:  # of a module that Python code gives
+        raise RunError(f"{checkpoints[0]}: its weights do not fit the model: {one_line(error)}") from None
     return TrainedModel(model).eval()
 
 

@@ -20,6 +20,7 @@ def test_hash_stays() -> None:
 
 
 WIDTHS: dict[str, Any] = {"mlp": {"widths": [4]}, "unconstrained": {"widths": [4]}, "deep_linear": {"widths": [4, 4]}}
+WIDTHS["live:Net"] = {"digest": "0" * 16}
 
 
 def complete(data: str, model: str, optimizer: str) -> Config:
@@ -30,6 +31,7 @@ def complete(data: str, model: str, optimizer: str) -> Config:
         "gaussian_mixture": made | {"separation": 1},
         "arrays": {"train_inputs": "x.npy", "train_labels": "y.npy"},
         "hugging_face": {"root": "folder"},
+        "live": {"digest": "0" * 16},
     }
     data_needs = needs.get(data, {})
     optimizer_needs = {"adamw": {"decoupled_decay": 0.1}, "muon": {"adamw_lr": 0.1}}.get(optimizer, {})
@@ -60,6 +62,7 @@ COMPLETE = [
     complete("foreign", "foreign", "foreign"),
     complete("arrays", "mlp", "sgd"),
     complete("hugging_face", "mlp", "sgd"),
+    complete("live", "live:Net", "sgd"),
     complete("import:torch.utils.data:TensorDataset", "mlp", "sgd"),
     complete("digits", "import:torch.nn:Linear", "import:torch.optim:RAdam"),
     small(
