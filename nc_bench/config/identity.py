@@ -88,7 +88,8 @@ def _changes(old: Any, new: Any, path: str) -> list[str]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Section):
-        return value.model_dump(mode="json", warnings=False)
+        given = value.model_dump(mode="json", warnings=False)
+        return {key: inner for key, inner in given.items() if inner or key not in ("arguments", "source")}
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, tuple | list) else value

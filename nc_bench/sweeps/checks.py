@@ -9,14 +9,14 @@ from typing import get_args
 from nc_bench.config import ConfigError, plugins_of
 from nc_bench.config.values import ClassQuantity
 from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
-from nc_bench.plugins import PluginError, load_plugin
+from nc_bench.plugins import PluginError, is_plugin, load_plugin
 from nc_bench.recording.depth import DEPTH_NAMES, HULLS, KERNEL
 from nc_bench.runs.directory import CORRECT, PENULTIMATE
 from nc_bench.sweeps.collect import PREDICTED_RISK
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.labels import form_of, named
 from nc_bench.sweeps.schema import RESERVED
-from nc_bench.sweeps.studies import ANSWERS
+from nc_bench.sweeps.studies import ANSWERS, rule_of
 from nc_bench.sweeps.study import Measure, Study
 from nc_bench.text import did_you_mean, shown
 from nc_bench.verdicts.rest import STATIONARITY
@@ -46,7 +46,14 @@ def check_study(grid: Grid, path: Path) -> None:
 
 
 def _problems(study: Study, grid: Grid) -> Iterator[str]:
-    yield from _unknown("answer", [study.answer], ANSWERS)
+    if not is_plugin(study.answer):
+        yield from _unknown("answer", [study.answer], ANSWERS)
+    yield from (problem.removeprefix("study.") for problem in study.plugin_problems("study"))
+    try:
+        if is_plugin(study.answer):
+            rule_of(study)
+    except PluginError as error:
+        yield str(error).removeprefix("study.")
     for name, measure in study.measures.items():
         if name in RESERVED or name in grid.columns:
             yield f"measures.{name}: tables have a column '{name}' already; give it another name"

@@ -216,7 +216,7 @@ def _name(text: str) -> str:
 
 
 def _title(study: Study) -> str:
-    return study.answer.replace("_", " ").capitalize()
+    return study.answer.rpartition(":")[2].replace("_", " ").capitalize()
 
 
 def _caption(study: Study, band: str) -> str:

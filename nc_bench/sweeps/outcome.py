@@ -23,7 +23,7 @@ from nc_bench.sweeps.comparison import cell_statistics, difference_table, matche
 from nc_bench.sweeps.figures import study_figure
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.grid import Grid
-from nc_bench.sweeps.studies import ANSWERS
+from nc_bench.sweeps.studies import rule_of
 from nc_bench.sweeps.studies.evidence import Answer, Evidence
 from nc_bench.sweeps.study import Matched, Study
 from nc_bench.sweeps.tables import difference_markdown, digits, latex_table, markdown_table, text_table
@@ -126,7 +126,7 @@ def answered(outcome: Outcome) -> Answer | str:
         samples=int(outcome.manifest["samples"]["train"]),
         settled=outcome.settled,
     )
-    return ANSWERS[outcome.study.answer](evidence)
+    return rule_of(outcome.study)(evidence)
 
 
 def headline(answer: Answer | str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from nc_bench.config.base import Section
+from nc_bench.config.plugin import PluginSection
 from nc_bench.config.values import Flag, NonNegativeInteger, Number
 
 
@@ -64,8 +65,10 @@ class Figure(Section):
     )
 
 
-class Study(Section):
+class Study(PluginSection):
     """A question put to the runs of a sweep, and what is said about it before they run."""
+
+    plugin_key: ClassVar[str] = "answer"
 
     question: str = Field(min_length=1, description="What is asked, in one plain sentence.")
     hypothesis: str = Field(min_length=1, description="The answer that is put to the test.")
@@ -73,7 +76,9 @@ class Study(Section):
     matched: str = Field(min_length=1, description="What is the same in all that is compared.")
     refuted_if: str = Field(min_length=1, description="What the runs would have to show for the hypothesis to fall.")
     rule: str = Field(min_length=1, description="How the table decides: supported, refuted or undecided.")
-    answer: str = Field(description="Which function of nc_bench.sweeps.studies applies the rule.")
+    answer: str = Field(
+        description="Which function of nc_bench.sweeps.studies applies the rule, or import:<module>:<name>."
+    )
     expected_time: str = Field(min_length=1, description="How long the runs take, and on what.")
     limits: str = Field(min_length=1, description="What the answer does not say, in one plain sentence.")
     measures: dict[str, Measure] = Field(min_length=1, description="The columns of results, by the name tables show.")

@@ -45,10 +45,12 @@ def _has_stacked_form(config: Config) -> bool:
 
 def _choices(config: Config) -> list[tuple[str, str, str]]:
     """What may stand against stacking: key, value, and why trials with it cannot be stacked, empty if they can."""
+    plugin_set = config.constraints.plugin
     return [
         ("optimizer.name", config.optimizer.name, config.optimizer.not_stacked),
         ("model.name", config.model.name, config.model.not_stacked),
         ("objective.loss", config.objective.loss, config.objective.not_stacked),
+        ("constraints", plugin_set, "a plug-in sees one trial at a time" if plugin_set else ""),
     ]
 
 

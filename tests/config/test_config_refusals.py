@@ -80,8 +80,8 @@ from nc_bench.config import load_config
         (
             "data={name: fashion_mnist, colour: 1}",
             "data.colour: unknown key for name: fashion_mnist; known are name, "
-            "labels, label_noise, balance, seed, keep_classes, samples_per_class, test_samples_per_class, root, "
-            "augment, memory_gb, workers, download",
+            "labels, label_noise, balance, seed, keep_classes, samples_per_class, test_samples_per_class, "
+            "augment, memory_gb, workers, root, download",
         ),
         ("dtype=float23", "dtype: float23 given, should be float32 or float64; did you mean 'float32'?"),
         (

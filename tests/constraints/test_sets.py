@@ -169,7 +169,9 @@ def test_autocast_features_are_bounded_in_float32() -> None:
 
 
 def test_every_set_of_the_configuration_has_a_class() -> None:
-    features, head = (get_args(bound.model_fields["set"].annotation) for bound in (FeatureBound, HeadBound))
+    # Of the two kinds of value, a name and the path of a plug-in, the names.
+    kinds = [get_args(bound.model_fields["set"].annotation)[0] for bound in (FeatureBound, HeadBound)]
+    features, head = (get_args(get_args(kind)[0]) for kind in kinds)
     assert {*features, *head, OutputBound.set} == set(SETS)
     assert all(SETS[name].in_forward_pass is not FeatureBound(set=name, radius=1).in_mean for name in features)
     assert all(SETS[name].on_parameters for name in (*features, *head))

@@ -179,7 +179,8 @@ def test_every_problem_of_a_study_is_a_line(tmp_path: Path) -> None:
         load_grid(path)
     lines = str(caught.value).splitlines()
     assert lines[0] == f"{path}: study.question: '' given, should not be empty"
-    assert f"{path}: study.answer: missing (Which function of nc_bench.sweeps.studies applies the rule)" in lines
+    which = "Which function of nc_bench.sweeps.studies applies the rule, or import:<module>:<name>"
+    assert f"{path}: study.answer: missing ({which})" in lines
     for field in ("hypothesis", "prediction", "matched", "refuted_if", "rule"):
         assert any(line.startswith(f"{path}: study.{field}: missing (") for line in lines), field
     kinds = "should be curves, lines or heat_map; did you mean 'curves'?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from nc_bench.plugins import is_plugin, load_plugin
 from nc_bench.sweeps.studies.activations import activations
 from nc_bench.sweeps.studies.capacity import capacity
 from nc_bench.sweeps.studies.class_imbalance import class_imbalance
@@ -22,6 +23,7 @@ from nc_bench.sweeps.studies.random_labels import random_labels
 from nc_bench.sweeps.studies.random_labels_resnet import random_labels_resnet
 from nc_bench.sweeps.studies.train_or_test import train_or_test
 from nc_bench.sweeps.studies.width import width
+from nc_bench.sweeps.study import Study
 
 ANSWERS: Mapping[str, Callable[[Evidence], Answer]] = {
     "activations": activations,
@@ -42,3 +44,23 @@ ANSWERS: Mapping[str, Callable[[Evidence], Answer]] = {
     "train_or_test": train_or_test,
     "width": width,
 }
+
+
+def rule_of(study: Study) -> Callable[[Evidence], Answer]:
+    """The decision rule of a study: one of ANSWERS, or a plug-in, a function from `Evidence` to an `Answer`.
+
+    Raises PluginError for a plug-in that cannot be imported or takes other arguments; the rule raises it where the
+    plug-in fails or returns something else.
+    """
+    if not is_plugin(study.answer):
+        return ANSWERS[study.answer]
+    plugin = load_plugin("study.answer", study.answer, study.source)
+    keywords = plugin.keywords(study.arguments, positional=1)
+
+    def apply(evidence: Evidence) -> Answer:
+        answer = plugin(evidence, **keywords)
+        if not isinstance(answer, Answer):
+            raise plugin.refused(f"should return an Answer (nc_bench.sweeps.studies), not a {type(answer).__name__}")
+        return answer
+
+    return apply
