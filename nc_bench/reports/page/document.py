@@ -13,7 +13,7 @@ from nc_bench.reports.budget import budget_sentence
 from nc_bench.reports.description import describe, typed_config
 from nc_bench.reports.page.charts import Chart, budget_charts, depth_data, metric_charts, singular_chart
 from nc_bench.reports.page.motion import geometry_section, motion_data, motion_section
-from nc_bench.reports.page.tables import budget_table, claims_table, class_tables, glance, origin
+from nc_bench.reports.page.tables import budget_table, claims_table, class_tables, glance, glossary, origin
 from nc_bench.reports.pictures import pictures
 from nc_bench.reports.queries import layer_names
 from nc_bench.reports.sentence import sentence
@@ -70,6 +70,7 @@ def write_page(run: RunTables) -> Path:
         "<h2>Predicted and measured</h2>",
         claims_table(run),
         *class_tables(run),
+        *glossary(),
         *origin(run),
         "</main>",
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -24,6 +23,19 @@ from nc_bench.verdicts.laws import PARTS
 
 HEADER = ("claim", "verdict", "predicted", "measured", "deviation", "tolerance", "null", "source")
 WORDY = {"claim", "verdict", "source"}
+
+GLOSSARY = {
+    "feature": "What the last linear layer is given for a sample: a vector.",
+    "class mean": "The mean of the features of a class, here seen from the mean of all class means.",
+    "regular simplex": "Points that are all equally far from each other: a triangle, a tetrahedron, and so on.",
+    "collapse": "The features of each class become one point, and these points a regular simplex (NC1, NC2); the rows "
+    "of the last layer W point at them (NC3), and a sample gets the class with the nearest mean (NC4).",
+    "floor of the risk": "The least risk that features and a last layer of these norms can have.",
+    "norm budget, efficiency": "How far apart classes can be at these norms, and the share of it that was reached.",
+    "null": "What random directions give. A value is a sign of collapse only where it is far below.",
+    "tolerance": "By how much a value may miss its prediction for the verdict to be that it holds.",
+    "not reached": "The tolerance is missed, but the run may still be on its way.",
+}
 
 
 def glance(run: RunTables) -> list[str]:
@@ -110,15 +122,21 @@ def class_tables(run: RunTables) -> list[str]:
     return ["<h2>Class by class</h2>", *parts] if parts else []
 
 
+def glossary() -> list[str]:
+    """What the words of the page mean, a line each."""
+    lines = "".join(f"<dt>{escape(word)}</dt><dd>{escape(meaning)}</dd>" for word, meaning in GLOSSARY.items())
+    return ["<h2>Words</h2>", f"<dl>{lines}</dl>"]
+
+
 def origin(run: RunTables) -> list[str]:
     """Configuration, manifest, seeds and the command that makes the run again, folded away."""
     facts = _flat({key: value for key, value in run.manifest.items() if key != "seeds"})
-    again = f"nc-bench train --config {shlex.quote(str(run.path / CONFIG))} --out NEW_FOLDER"
+    again = f"nc-bench train --config {CONFIG} --out NEW_FOLDER"
     text = yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True)
     return [
         "<h2>How the run was made</h2>",
         f"<details><summary>Configuration</summary><pre>{escape(text)}</pre></details>",
-        f"<details><summary>The command that makes it again</summary><pre>{escape(again)}</pre></details>",
+        f"<details><summary>The command, in this folder, that makes it again</summary><pre>{again}</pre></details>",
         f"<details><summary>Seeds</summary>{_facts(_flat(run.manifest.get('seeds', {})))}</details>",
         f"<details><summary>Manifest</summary>{_facts(facts)}</details>",
     ]
