@@ -126,8 +126,8 @@ def _model_config(arguments: argparse.Namespace) -> tuple[Config, Path]:
         source, name = source or run / CONFIG, name or MEASURED
         changes["training.warm_start"] = run
     config = config_of(load_config(source, arguments.overrides), changes)
-    if config.training.warm_start is None:
-        raise UserError("nc-bench measure: an untrained model says nothing; say --run DIR, or training.warm_start=FILE")
+    if config.training.warm_start is None and config.model.weights_file is None and not config.model.is_pretrained:
+        raise UserError("nc-bench measure: an untrained model says nothing; say --run DIR, or model.weights=FILE")
     return config, name
 
 

@@ -105,7 +105,7 @@ def test_an_undefined_value_has_its_reason(arrays: dict[str, Any], capsys: pytes
         ("--labels labels.npy", "--features: is missing"),
         ("", "give --features and --labels, or --config or --run"),
         ("--features features.npy --labels labels.npy --run here", "give --features and --labels, or --config or"),
-        ("--config digits_ball", "an untrained model says nothing; say --run DIR, or training.warm_start=FILE"),
+        ("--config digits_ball", "an untrained model says nothing; say --run DIR, or model.weights=FILE"),
         ("digits_bal", "digits_bal: neither a file nor a shipped configuration; did you mean 'digits_ball'?"),
         ("--run here", "here: holds no run"),
     ],
@@ -149,3 +149,12 @@ def test_its_weights_are_measured_on_other_data(run: Run, tmp_path: Path, capsys
     own = run.rows[run.rows["split"] == "test"].iloc[-1]
     assert found["accuracy"] == own["accuracy"]
     assert load_run(tmp_path / "out").rows["accuracy"].iloc[0] < 0.2
+
+
+def test_weights_of_a_file_count_as_a_trained_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "weights.yaml"
+    config.write_text(dump_config(Config.model_validate(settings(NETWORK))))
+    model = "{name: 'import:torch.nn:LazyLinear', weights: " + str(tmp_path / "no.pt") + "}"
+    assert main([str(config), f"model={model}", "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "an untrained model" not in said and "no.pt" in said and said.count("\n") == 1
