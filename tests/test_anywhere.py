@@ -21,6 +21,7 @@ import importlib, os, pkgutil, sys
 # Other packages are imported as on Linux: only this one is tested.
 import distributed, filelock, matplotlib.figure, pandas, safetensors.torch, scipy.optimize, sklearn.datasets, torch
 import nc_bench.vision
+import lightning.pytorch, torchmetrics, transformers.trainer
 for name in ("fcntl", "grp", "pwd", "resource", "termios"):
     sys.modules[name] = None
 del os.sched_getaffinity
