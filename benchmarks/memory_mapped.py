@@ -18,14 +18,12 @@ from __future__ import annotations
 import argparse
 import platform
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Thread
 
 import numpy as np
 import torch
 from many_classes import SHOWN
-from timing import Cost, take_turns
+from timing import Cost, anonymous_memory, take_turns
 from torch import Tensor
 
 from nc_bench import collapse_metrics
@@ -72,7 +70,7 @@ def write_features(path: Path, means: Tensor, labels: Tensor, random: torch.Gene
 
 def report(features: Tensor, labels: Tensor, weight: Tensor) -> None:
     found: list[CollapseMetrics] = []
-    peaks: list[int | None] = []
+    peaks: list[tuple[int, int] | None] = []
 
     def product() -> None:
         total = torch.zeros(features.shape[1], features.shape[1])
@@ -80,7 +78,7 @@ def report(features: Tensor, labels: Tensor, weight: Tensor) -> None:
             total += block.T @ block
 
     def metrics() -> None:
-        peaks.append(highest_anonymous(lambda: found.append(collapse_metrics(features, labels, weight))))
+        peaks.append(anonymous_memory(lambda: found.append(collapse_metrics(features, labels, weight))))
 
     before, measured, after = (take_turns([job], 1)[0] for job in (product, metrics, product))
     once = Cost(wall=(before.wall + after.wall) / 2, processor=(before.processor + after.processor) / 2)
@@ -90,33 +88,9 @@ def report(features: Tensor, labels: Tensor, weight: Tensor) -> None:
         f"{measured.wall / once.wall:.2f} and {measured.processor / once.processor:.2f}"
     )
     peak = peaks[0]
-    print(f"highest RssAnon: {'not known' if peak is None else f'{peak / 1e9:.2f} GB'}")
+    print(f"highest RssAnon: {'not known' if peak is None else f'{peak[1] / 1e9:.2f} GB'}")
     print("  ".join(f"{name} {found[0][name]:.4g}" for name in SHOWN))
     assert not found[0].reasons, found[0].reasons
-
-
-def highest_anonymous(job: Callable[[], object]) -> int | None:
-    """The most bytes of memory that is no file's while the job runs, where Linux tells."""
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        job()
-        return None
-    done, highest = Event(), 0
-
-    def watch() -> None:
-        nonlocal highest
-        while not done.wait(0.05):
-            line = next(line for line in status.read_text().splitlines() if line.startswith("RssAnon"))
-            highest = max(highest, 1024 * int(line.split()[1]))
-
-    watcher = Thread(target=watch)
-    watcher.start()
-    try:
-        job()
-    finally:
-        done.set()
-        watcher.join()
-    return highest
 
 
 if __name__ == "__main__":
