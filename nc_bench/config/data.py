@@ -230,12 +230,12 @@ class _Own(ReadByBatch):
 
 
 class Arrays(_Own):
-    """Arrays in files of NumPy or safetensors."""
+    """Arrays in files of NumPy, safetensors or torch."""
 
     not_in_hash: ClassVar[frozenset[str]] = _Own.not_in_hash | {"root"}
 
     name: Literal["arrays"] = Field(
-        description="Files .npy (memory-mapped), .npz or .safetensors: inputs (N, ...) of floating-point numbers, "
+        description="Files .npy (memory-mapped), .npz, .safetensors or .pt: inputs (N, ...) of floating-point numbers, "
         "taken as they are, or images (N, c, h, w) of bytes, standardised by the training images; labels (N,) 0, 1, .. "
         "Of several arrays in a file the one with the name of the key is read; FILE:NAME says another."
     )

@@ -55,10 +55,11 @@ def test_arrays_in_all_kinds_of_files(arrays: dict[str, Any], tmp_path: Path) ->
     content = {"train_inputs": x, "train_labels": y, "other": x[:3]}
     np.savez(tmp_path / "all.npz", **content)
     save_file(content, tmp_path / "all.safetensors")
-    for file in ("all.npz", "all.safetensors"):
+    torch.save({name: torch.from_numpy(array) for name, array in content.items()}, tmp_path / "all.pt")
+    for file in ("all.npz", "all.safetensors", "all.pt"):
         same = load(**arrays | {"train_inputs": file, "train_labels": f"{file}:train_labels"})
         assert same.digest == held.digest and torch.equal(whole(same.train_inputs), whole(held.train_inputs))
-        refused(r"holds no array called trian_inputs; did you mean 'train_inputs'\?$", **arrays | {
+        refused(r"holds no array 'trian_inputs'; did you mean 'train_inputs'\?$", **arrays | {
             "train_inputs": f"{file}:trian_inputs"
         })  # fmt: skip
     alone = load(**{key: value for key, value in arrays.items() if not key.startswith("test")})
@@ -87,8 +88,12 @@ def test_arrays_that_cannot_be_used(arrays: dict[str, Any], tmp_path: Path) -> N
         np.save(tmp_path / name, array, allow_pickle=True)
         return name
 
+    (tmp_path / "x.csv").write_text("1,2")
     refused(r"^data\.train_inputs: .*nothing\.npy: there is no such file$", **arrays | {"train_inputs": "nothing.npy"})
-    refused(r"should end in \.npy, \.npz or \.safetensors", **arrays | {"train_inputs": "x.csv"})
+    refused(
+        r"x\.csv: is of no known format; known are \.npy, \.npz, \.safetensors, \.pt and \.pth$",
+        **arrays | {"train_inputs": "x.csv"},
+    )
     refused(r"12 inputs but 3 labels", **arrays | {"train_labels": saved("short.npy", np.zeros(3, int))})
     floats = saved("floats.npy", np.zeros(12))
     refused(r"labels should be one row of whole numbers, not of shape \(12,\)", **arrays | {"train_labels": floats})
@@ -96,9 +101,9 @@ def test_arrays_that_cannot_be_used(arrays: dict[str, Any], tmp_path: Path) -> N
         "labels should be 0, 1, .., but one is -1", **arrays | {"train_labels": saved("minus.npy", -np.ones(12, int))}
     )
     refused("not int64 of shape", **arrays | {"train_inputs": saved("whole.npy", np.zeros((12, 5), int))})
-    refused(r"cannot be read: .*Python objects", **arrays | {"train_inputs": saved("objects.npy", np.array([{}]))})
+    refused(r"objects\.npy: holds Python objects", **arrays | {"train_inputs": saved("objects.npy", np.array([{}]))})
     (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:150])
-    refused(r"cut\.npy: cannot be read: ", **arrays | {"train_inputs": "cut.npy"})
+    refused(r"cut\.npy: is cut off: shorter than its header says$", **arrays | {"train_inputs": "cut.npy"})
     refused(r"label 2 is outside 0\.\.1", **arrays, class_names=["a", "b"])
     refused(r"training samples have shape \(5,\), test samples \(4,\)", **arrays | {
         "test_inputs": saved("four.npy", np.zeros((12, 4), np.float32))
