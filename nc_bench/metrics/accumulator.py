@@ -17,7 +17,7 @@ from nc_bench.metrics.result import CollapseMetrics
 from nc_bench.paths import expanded
 
 FEATURE_BUDGET = 2**31
-"""Bytes of features that are kept in memory."""
+"""Bytes of features that are kept in memory; what is beyond waits in a file, or is computed again."""
 
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 

@@ -15,6 +15,7 @@ from nc_bench.constraints import ConstraintResiduals
 from nc_bench.data import Images, select_rows
 from nc_bench.distributed import SINGLE_PROCESS, Processes
 from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoPassMetrics, measure_features
+from nc_bench.metrics.accumulator import FEATURE_BUDGET
 from nc_bench.models import Classifier
 from nc_bench.recording.correct import correct_metrics
 from nc_bench.recording.depth import DepthColumns, LayerRecording, depth_columns
@@ -22,9 +23,6 @@ from nc_bench.recording.model_state import eval_mode
 from nc_bench.recording.stages import Stage
 from nc_bench.recording.tap import FeatureTap
 from nc_bench.runs.directory import PENULTIMATE
-
-FEATURE_BUDGET = 2**31
-"""Bytes of features kept in memory between the two passes of a measurement; beyond it they are computed again."""
 
 BATCH_ELEMENTS = 2**22
 """Numbers of one trial in one evaluation batch, counted over the widest of input and features.

@@ -17,7 +17,7 @@ from nc_bench.runs import RunDirectory, RunError
 from nc_bench.runs.directory import CHECKPOINT
 from nc_bench.runs.rows import Seal
 from nc_bench.telling import tell
-from nc_bench.training.foreign import foreign_file
+from nc_bench.training.file_kinds import foreign_file
 
 FORMAT = 3
 FIRST_FORMAT = b"nc_bench checkpoint 1\n"
