@@ -13,7 +13,11 @@ from nc_bench.sweeps.engine import pending, run_trials
 from nc_bench.sweeps.folder import State, SweepFolder
 from nc_bench.sweeps.grid import Grid
 
-BASE: dict[str, Any] = {**NETWORK, "training": {"epochs": 2, "batch_size": 128, "checkpoint_seconds": 0}}
+BASE: dict[str, Any] = {
+    **NETWORK,
+    "training": {"epochs": 2, "batch_size": 128, "checkpoint_seconds": 0},
+    "record": {"kernel_share": True},
+}
 
 STUDY: dict[str, Any] = {
     "question": "Is a fixed head as good?",
@@ -28,6 +32,7 @@ STUDY: dict[str, Any] = {
     "measures": {
         "nc1_quotient": {"metric": "nc1_quotient"},
         "simplex_efficiency": {"metric": "simplex_efficiency"},
+        "kernel_share": {"metric": "kernel_share"},
         "epoch of .9": {"metric": "simplex_efficiency", "stays_above": 0.9},
         "test accuracy": {"metric": "accuracy", "split": "test"},
     },

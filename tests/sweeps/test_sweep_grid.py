@@ -234,7 +234,8 @@ def test_what_is_recorded_on_request_has_to_be_asked_for(
     tmp_path: Path, measure: dict[str, Any], record: dict[str, Any], line: str
 ) -> None:
     study = {**STUDY, "measures": {"nc1_quotient": measure}, "compare": None}
-    assert lines_of(write_sweep(tmp_path, arms=ARMS, study=study)) == [f"study.measures.nc1_quotient.{line}"]
+    path = write_sweep(tmp_path, arms=ARMS, study=study, settings={"record.kernel_share": False})
+    assert lines_of(path) == [f"study.measures.nc1_quotient.{line}"]
     path = write_sweep(tmp_path, arms=ARMS, study=study, settings=record)
     check_study(load_grid(path), path)
 
