@@ -142,7 +142,9 @@ def measure_features(
         chunks, count = _chunks(features, labels, samples, rows), _number(labels, samples, rows)
         # The first chunk alone, for it makes tables that all use.
         metrics.second_pass(*next(chunks))
-        for part in _each(lambda chunk: metrics.sums_of(*chunk), chunks, features, count - 1):
+        # In tiles every chunk has tables of its own: in several threads they take several times the memory.
+        each = _each if has_tables(classes) else _in_turn
+        for part in each(lambda chunk: metrics.sums_of(*chunk), chunks, features, count - 1):
             metrics.add(part)
         return metrics.result()
 
@@ -173,6 +175,10 @@ def _first_pass(
 def _each(work: Callable[[Item], T], items: Iterator[Item], features: Tensor, count: int) -> Iterator[T]:
     """`work` of all items, by several threads on the CPU."""
     return map_in_threads(work, items, count) if features.device.type == "cpu" else map(work, items)
+
+
+def _in_turn(work: Callable[[Item], T], items: Iterator[Item], features: Tensor, count: int) -> Iterator[T]:
+    return map(work, items)
 
 
 def _number(labels: Int64[Tensor, "t n"], samples: Int64[Tensor, "t m"] | None, rows: int) -> int:
