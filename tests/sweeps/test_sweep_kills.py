@@ -21,7 +21,7 @@ from nc_bench.sweeps.folder import State, SweepFolder
 from nc_bench.sweeps.grid import load_grid
 
 LONG = {"training.epochs": 40}
-TOO_LONG = {"training.epochs": 400}
+TOO_LONG = {"training.epochs": 150}
 """More than can be done while a sweep is being ended."""
 TIMEOUT = 120.0
 
