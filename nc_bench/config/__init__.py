@@ -18,18 +18,7 @@ from nc_bench.config.data import (
 )
 from nc_bench.config.identity import config_changes, config_hash, flatten, shared_settings
 from nc_bench.config.load import apply_override, config_of, dump_config, load_config, read_mapping
-from nc_bench.config.model import (
-    DeepLinear,
-    ExternalModel,
-    ForeignModel,
-    Head,
-    LiveModel,
-    Mlp,
-    Model,
-    PluginModel,
-    ResNet,
-    Unconstrained,
-)
+from nc_bench.config.model import DeepLinear, Head, Mlp, Model, ResNet, Unconstrained
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import (
     Adam,
@@ -49,6 +38,7 @@ from nc_bench.config.schedule import ConstantSchedule, CosineSchedule, MultiStep
 from nc_bench.config.schema import Config, json_schema
 from nc_bench.config.shipped import SHIPPED, find_config, shipped_names
 from nc_bench.config.training import Record, Stop, Training
+from nc_bench.config.unknown_models import ExternalModel, ForeignModel, LiveModel, PluginModel
 from nc_bench.errors import ConfigError
 
 __all__ = [

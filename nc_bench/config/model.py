@@ -1,22 +1,16 @@
 """The classifier of a run, its backbone and its head, and what is known of each model."""
 
 import math
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from nc_bench.config.base import Section
-from nc_bench.config.plugin import PLUGIN_TAG, PluginPath, PluginSection, WithArguments, tag_of
+from nc_bench.config.model_facts import EVERYTHING, NONNEGATIVE, ModelFacts, Range
+from nc_bench.config.plugin import PLUGIN_TAG, tag_of
+from nc_bench.config.unknown_models import ExternalModel, ForeignModel, LiveModel, PluginModel
 from nc_bench.config.values import Count, Flag, Positive, Width
-from nc_bench.config.weights import StartingWeights
-
-Range = tuple[float, float]
-"""Infimum and supremum of what a feature can be."""
-
-EVERYTHING: Range = (-math.inf, math.inf)
-NONNEGATIVE: Range = (0.0, math.inf)
 
 ACTIVATION_RANGE: dict[str, Range] = {
     "relu": NONNEGATIVE,
@@ -34,69 +28,7 @@ MAX_LAYERS = 1000
 RESNET_CHANNELS, BOTTLENECK_EXPANSION = (64, 128, 256, 512), 4
 
 
-class _Model(Section):
-    """What the rest of the code asks of a model. None: not known, which is never taken for a yes or a no."""
-
-    is_foreign: ClassVar[bool] = False
-    """Whether it was built, fed and trained by a loop that is not the bench's, which has only measured it."""
-
-    not_stacked: ClassVar[str] = ""
-    """Why trials of this model cannot be stacked into one batched program; empty if they can."""
-
-    is_feature_table: ClassVar[bool] = False
-    """Whether features are parameters, one row for every training sample, and there is no network."""
-
-    takes_images: ClassVar[bool] = False
-    """Whether an input has to be an image, channels x height x width."""
-
-    takes_indices: ClassVar[bool] = False
-    """Whether an input is the number of a training sample, which has free parameters; its data are not looked at."""
-
-    @property
-    def weights_file(self) -> tuple[str, str | None] | None:
-        """The file whose weights it starts from, and its digest; None: another start."""
-        return None
-
-    @property
-    def is_pretrained(self) -> bool:
-        """Whether it starts from weights of its library."""
-        return False
-
-    @property
-    def linear_widths(self) -> tuple[int, ...]:
-        """Where the features are a product of free matrices, one a table of samples: the widths of all; else none."""
-        return ()
-
-    @property
-    @abstractmethod
-    def features_range(self) -> Range | None:
-        """Infimum and supremum of every entry of the features, before they are bounded."""
-
-    @property
-    @abstractmethod
-    def is_linear(self) -> bool | None:
-        """Whether the features are linear (affine) in the inputs."""
-
-    @property
-    @abstractmethod
-    def uses_batch_statistics(self) -> bool | None:
-        """Whether a sample's features depend on the rest of its batch while training, as with batch norm."""
-
-    @abstractmethod
-    def sentence(self) -> str:
-        """The model in a caption."""
-
-    def problems(self) -> list[str]:
-        """Contradictions among its settings, one `dotted.path: problem` each."""
-        return []
-
-    @property
-    def has_nonnegative_features(self) -> bool:
-        """Whether it is known that no feature can be negative."""
-        return self.features_range is not None and self.features_range[0] >= 0
-
-
-class Mlp(_Model):
+class Mlp(ModelFacts):
     """A fully connected backbone; the last entry of widths is the width of the penultimate features.
 
     With activation identity it is a linear network, and with one width a network of two layers (the head is one).
@@ -151,7 +83,7 @@ class Mlp(_Model):
         return f"network {_dashed(self.widths)}{norm}, {ending} features{frozen}"
 
 
-class _SampleTable(_Model):
+class _SampleTable(ModelFacts):
     """A table of free vectors, one for every training sample, in the place of the inputs."""
 
     takes_indices: ClassVar[bool] = True
@@ -218,7 +150,7 @@ class DeepLinear(_SampleTable):
         return f"linear layers {_dashed(self.widths)} on free vectors"
 
 
-class ResNet(_Model):
+class ResNet(ModelFacts):
     """A residual network (He et al. 2016) of torchvision's blocks; features are means over space after a ReLU.
 
     Their width is 512 times the multiplier, four times that for resnet50.
@@ -266,133 +198,6 @@ class ResNet(_Model):
     def sentence(self) -> str:
         thin = "" if self.width_multiplier == 1 else f", {self.width_multiplier:g} times as wide"
         return f"{self.name} with {'a 3x3' if self.stem == 'small' else 'the ImageNet'} stem{thin}"
-
-
-class UnknownModel(_Model, StartingWeights, WithArguments):
-    """A network of which nothing is known before it is built."""
-
-    not_stacked: ClassVar[str] = "it is trained one trial at a time"
-
-    @property
-    def weights_file(self) -> tuple[str, str | None] | None:
-        return None if self.weights is None else (self.weights, self.weights_digest)
-
-    @property
-    def features_range(self) -> None:
-        return None
-
-    @property
-    def is_linear(self) -> None:
-        return None
-
-    @property
-    def uses_batch_statistics(self) -> None:
-        return None
-
-
-class ExternalModel(UnknownModel):
-    """A model of torchvision or timm with its own last linear layer replaced by the head."""
-
-    takes_images: ClassVar[bool] = True
-
-    name: str = Field(
-        pattern=r"^(torchvision|timm):[A-Za-z0-9_.]+$",
-        description="torchvision:<name> or timm:<name>, as the library calls it.",
-    )
-    pretrained: Flag = Field(
-        default=False,
-        description="Whether it starts from the library's weights: those of the tag in a name of timm, as in "
-        "timm:resnet50.a1_in1k, or the library's default. The head is new unless the classes are as many as theirs.",
-    )
-
-    @property
-    def is_pretrained(self) -> bool:
-        return self.pretrained
-
-    def problems(self) -> list[str]:
-        problems = []
-        _, _, tag = self.name.partition(".")
-        if tag and not self.pretrained:
-            problems.append(
-                f"model.name: {self.name} names the pretrained weights {tag}; set model.pretrained: true to start from "
-                "them, or leave the tag out"
-            )
-        if self.pretrained and self.weights is not None:
-            problems.append("model.pretrained: given together with model.weights; choose one")
-        return problems
-
-    def sentence(self) -> str:
-        library, _, name = self.name.partition(":")
-        return f"{'pretrained ' if self.pretrained else ''}{name} of {library}"
-
-
-class PluginModel(UnknownModel, PluginSection):
-    """A model of the user's own, with its last linear layer as the head."""
-
-    name: PluginPath = Field(
-        description="import:<module>:<name>, a function or class that returns a torch.nn.Module; it is given classes "
-        "(or num_classes), input_shape and samples as far as its signature has them."
-    )
-
-    def sentence(self) -> str:
-        return self.name
-
-
-class ForeignModel(_Model):
-    """A model that a loop of its author's trains, of which the bench knows what the author states."""
-
-    is_foreign: ClassVar[bool] = True
-    not_stacked: ClassVar[str] = "it is trained by a loop of its author's"
-
-    name: Literal["foreign"] = Field(
-        description="A model that was trained elsewhere, as nc_bench.RunRecorder writes it; it cannot be trained here."
-    )
-    kind: str = Field(default="model", min_length=1, description="The name of its class.")
-    nonnegative: Flag | None = Field(
-        default=None,
-        description="true: the features fill the non-negative part of the set that they are in, as after a ReLU; "
-        "false: they fill that set, as after a linear layer; null: not known, so that no minimiser is predicted.",
-    )
-
-    @property
-    def features_range(self) -> Range | None:
-        return None if self.nonnegative is None else NONNEGATIVE if self.nonnegative else EVERYTHING
-
-    @property
-    def is_linear(self) -> None:
-        return None
-
-    @property
-    def uses_batch_statistics(self) -> None:
-        return None
-
-    def sentence(self) -> str:
-        ending = {None: "", True: ", non-negative features", False: ", features of any sign"}[self.nonnegative]
-        return f"{self.kind}{ending}"
-
-
-class LiveModel(_Model):
-    """A module that Python code hands over to `run_training`, with its last linear layer as the head."""
-
-    not_stacked: ClassVar[str] = "it is trained one trial at a time"
-
-    name: str = Field(pattern=r"^live:[^\W\d]\w*$", description="live:<class of the module>; run_training states it.")
-    digest: str = Field(pattern="^[0-9a-f]{16}$", description="Of its layers and its initial state.")
-
-    @property
-    def features_range(self) -> None:
-        return None
-
-    @property
-    def is_linear(self) -> None:
-        return None
-
-    @property
-    def uses_batch_statistics(self) -> None:
-        return None
-
-    def sentence(self) -> str:
-        return f"{self.name.partition(':')[2]} of the user"
 
 
 class Head(Section):
