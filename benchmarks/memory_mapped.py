@@ -5,12 +5,12 @@ Makes a file of float32 features, class means and noise, and removes it at the e
 1,000 classes, 2,048 wide, are those of a ResNet-50 on ImageNet: 10.5 GB. The file is mapped into memory; then come, in
 this order, one pass through it that adds up X^T X, `collapse_metrics` with a weight, and the product again.
 Memory is RssAnon, the highest value seen every 50 ms: pages of the file, which the system drops when it wants, do not
-count. Targets on two cores: at most 3 times the time of the product (the mean of both), and below 4 GB. Takes eight
+count. Targets on two cores: at most 3 times the time of the product (the mean of both), and below 4 GB. Takes four
 minutes on two free cores. Where the two products took very different times, the machine had other work, and only the
 ratio of processor times says something.
-Measured on two cores of an Intel Xeon, torch 2.13.0: at the defaults 187 s of processor time against 82 s, 2.28 times
-the product, and 0.74 GB (beside so much other work that wall-clock times meant nothing: 872 s against 1,557 and 75);
-with 200,000 samples, beside little, 18 s against 9 s, 2.03 times (2.13 in processor time), and 0.67 GB.
+Measured on two cores of an Intel Xeon, torch 2.13.0, nothing else running: at the defaults the products take 37 and
+46 s, collapse_metrics 87 s, 2.11 times the product (2.10 in processor time), and 0.59 GB; with 200,000 samples 18 s
+against 9 s, 2.03 times (2.13 in processor time), and 0.67 GB.
 """
 
 from __future__ import annotations

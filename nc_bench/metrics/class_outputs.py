@@ -58,15 +58,18 @@ def outputs_at_means(tables: ClassTables, head: HeadTables) -> OutputsAtMeans:
     trials, classes = tables.counts.shape
     whole = has_tables(classes) or head.logits.output_map is not None
     step = classes if whole else max(1, BLOCK_ELEMENTS // (trials * classes))
-    parts: list[list[Tensor]] = []
+    # Filled block by block: small tensors kept among large ones that are freed leave the heap full of holes, at
+    # 50,000 classes as large as the table itself.
+    found = head.weight.new_empty(6, trials, classes)
     for start in range(0, classes, step):
         block = slice(start, start + step)
         outputs, relative = head.outputs_at_means(tables, block)
         labels = torch.arange(classes, device=outputs.device)[block].expand(trials, -1)
         rows = relative - relative.mean(-1, keepdim=True)
         squares, own = row_norms(rows).square(), rows.gather(-1, labels[..., None])[..., 0]
-        parts.append([*by_trial(head.numbers(outputs), labels), row_norms(relative), squares, own])
-    loss, log_loss, log_mean_exp, lengths, squares, own = (torch.cat(part, -1) for part in zip(*parts, strict=True))
+        numbers = [*by_trial(head.numbers(outputs), labels), row_norms(relative), squares, own]
+        torch.stack(numbers, out=found[..., block])
+    loss, log_loss, log_mean_exp, lengths, squares, own = found
     return OutputsAtMeans(
         loss=loss,
         log_loss=log_loss,
