@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from nc_bench.run_recorder import RunRecorder
     from nc_bench.sweeps.load import load_sweep
     from nc_bench.theory import Prediction, predict
+
+    __version__: str
 
 _HOMES = {
     "ClassMoments": "nc_bench.geometry.moments",
@@ -51,17 +52,24 @@ __all__ = [
     "run_training",
 ]
 
-try:
-    __version__ = version("nc_bench")
-except PackageNotFoundError:  # imported from a folder that was never installed
-    __version__ = "0+unknown"
-
 
 def __getattr__(name: str) -> Any:
     """Public names are imported when they are first used, so that predictions and reports need no torch."""
+    if name == "__version__":
+        return _version()
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'nc_bench' has no attribute {name!r}")
+
+
+def _version() -> str:
+    # What reads it takes longer to import than a command's help.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("nc_bench")
+    except PackageNotFoundError:  # imported from a folder that was never installed
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

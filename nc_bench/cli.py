@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sys
-import textwrap
 from collections.abc import Callable, Sequence
-from importlib import import_module
 
-from nc_bench import __version__
 from nc_bench.commands import EXIT_OK, run_command
-from nc_bench.errors import UserError
-from nc_bench.text import did_you_mean
-
-COLUMNS = 100
 
 COMMANDS = {
     "train": "train a model and measure its collapse, as a configuration file says",
@@ -24,68 +15,45 @@ COMMANDS = {
     "report": "show one finished run or several: table, figures, page",
     "verify": "check every claim of the theory: predicted against solved or trained",
     "configs": "list the configurations that come with the package: what each shows",
-    "schema": "print the JSON Schema of configuration files",
+    "schema": "print the JSON Schema of configurations, sweep files or Slurm files",
 }
+"""Each is the `main` of the module of this name, which is imported only when it is used: help needs none of them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `nc-bench COMMAND ...` and return its exit status: 0 for success, 2 for a wrong command line.
-
-    The commands besides those of `OWN` are the `main` of the modules of these names, which are imported
-    only when they are used, so that these and `--help` need no torch.
-    """
+    """Run `nc-bench COMMAND ...` and return its exit status: 0 for success, 2 for a wrong command line."""
     command, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
-    if command in COMMANDS and command not in OWN:
-        return run_command(lambda: _run(command, rest))
-    return run_command(lambda: _own(command, rest))
+    return run_command(lambda: _run(command, rest))
 
 
 def _run(command: str, rest: Sequence[str]) -> int:
-    status: int = import_module(f"nc_bench.{command}").main(rest)
-    return status
-
-
-def _own(command: str, rest: Sequence[str]) -> int:
-    """What this module prints itself."""
-    if command in ("-h", "--help"):
+    if command in COMMANDS:
+        return main_of(command)(rest)
+    if command in ("-h", "--help", "help"):
         print(_usage())
     elif command == "--version":
+        from nc_bench import __version__
+
         print(f"nc-bench {__version__}")
-    elif command in OWN:
-        if rest:
-            raise UserError(f"nc-bench {command}: takes no arguments, not '{' '.join(rest)}'")
-        OWN[command]()
     else:
+        from nc_bench.errors import UserError
+        from nc_bench.text import did_you_mean
+
         hint = did_you_mean(command, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
         raise UserError(f"nc-bench: unknown command '{command}'; {hint}")
     return EXIT_OK
 
 
-def _print_schema() -> None:
-    from nc_bench.config import json_schema
+def main_of(command: str) -> Callable[[Sequence[str]], int]:
+    """The function of a command."""
+    from importlib import import_module
 
-    print(json.dumps(json_schema(), indent=2))
-
-
-def _print_configs() -> None:
-    """The name of every shipped configuration, and what the comments at the top of its file say that it shows."""
-    from nc_bench.config import find_config, shipped_names
-
-    for name in shipped_names():
-        text = find_config(name).read_text(encoding="utf-8")
-        shows = re.search(r"^# Shows: (.*(?:\n#(?! \w+:).*)*)", text, re.MULTILINE)
-        print(name)
-        if shows is not None:
-            said = " ".join(shows[1].replace("\n#", " ").split())
-            print(textwrap.fill(said, COLUMNS, initial_indent="  ", subsequent_indent="  "))
-
-
-OWN: dict[str, Callable[[], None]] = {"configs": _print_configs, "schema": _print_schema}
-"""The commands that this module is itself."""
+    found: Callable[[Sequence[str]], int] = import_module(f"nc_bench.{command}").main
+    return found
 
 
 def _usage() -> str:
-    lines = [f"  {command:<8}{meaning}" for command, meaning in COMMANDS.items()]
+    lines = [f"  {command:<10}{meaning}" for command, meaning in COMMANDS.items()]
     return "\n".join(
         [
             "usage: nc-bench COMMAND ...",
@@ -93,6 +61,7 @@ def _usage() -> str:
             *lines,
             "",
             "nc-bench COMMAND --help says more; nc-bench --version prints the version.",
+            "For a start: nc-bench train digits_ball",
         ]
     )
 

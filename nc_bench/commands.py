@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import io
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 from nc_bench.errors import LostProcess, UserError, out_of_memory
@@ -24,15 +21,6 @@ EXIT_OF_STATUS = {"complete": EXIT_OK, "diverged": EXIT_DIVERGED, "interrupted":
 
 EXIT_BROKEN_PIPE = 141
 """As a shell reports a program that writes to a pipe whose reader has ended: 128 + SIGPIPE."""
-
-
-def parse_with_config(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments of a command that takes a configuration: --config, or the first argument that is no override."""
-    arguments = parser.parse_intermixed_args(argv)
-    words = arguments.overrides
-    if arguments.config is None and words and "=" not in words[0]:
-        arguments.config, arguments.overrides = Path(words[0]), words[1:]
-    return arguments
 
 
 def run_command(work: Callable[[], int]) -> int:
@@ -87,7 +75,8 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 def _leave_at_the_next_signal() -> None:
     """From now on Ctrl-C ends this program at once: Python, which tidies up as it exits, would show a traceback."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    is_program = Path(sys.argv[0]).stem == "nc-bench" or (spec is not None and spec.name.startswith("nc_bench."))
+    started = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    is_program = started == "nc-bench" or (spec is not None and spec.name.startswith("nc_bench."))
     if is_program and threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: os._exit(EXIT_INTERRUPTED))
@@ -130,6 +119,10 @@ def say(line: str) -> None:
     """Print on the standard error; under torchrun once, though every process and every restart says the same."""
     place = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if place is not None:
+        # Here, since every command starts with this module, and only processes of a group need them.
+        import hashlib
+        from pathlib import Path
+
         name = f"said-{hashlib.sha256(line.encode()).hexdigest()[:16]}"
         try:
             # The folder of all attempts: LOG/attempt_0/0/error.json.

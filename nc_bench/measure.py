@@ -1,4 +1,4 @@
-"""python -m nc_bench.measure --features FILE --labels FILE [--weight FILE [--bias FILE]] | --config FILE | --run DIR"""
+"""nc-bench measure --features FILE --labels FILE [--weight FILE [--bias FILE]] | --config FILE | --run DIR"""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nc_bench.commands import EXIT_OF_STATUS, EXIT_OK, parse_with_config, run_command
+from nc_bench.commands import EXIT_OF_STATUS, EXIT_OK, run_command
 from nc_bench.errors import DataError, UserError
+from nc_bench.parsing import CommandParser, parse_with_config
 from nc_bench.paths import default_folder, expanded, new_directory
 from nc_bench.text import one_line
 
@@ -20,16 +21,14 @@ if TYPE_CHECKING:
     from nc_bench.api import Run
     from nc_bench.config import Config
 
-EXAMPLES = """
-examples:
-  nc-bench measure --features features.npy --labels labels.npy
-  nc-bench measure --features all.npz --labels all.npz --weight model.pt:fc.weight --bias model.pt:fc.bias
-  nc-bench measure --run results/runs/digits_ball/DIR                       a trained run, measured again
-  nc-bench measure --run DIR --config other_data.yaml data.labels=random    its weights on other data
-"""
+EXAMPLES = (
+    "nc-bench measure --features features.npy --labels labels.npy",
+    "nc-bench measure --features all.npz --labels all.npz --weight model.pt:fc.weight --bias model.pt:fc.bias",
+    "nc-bench measure --run results/runs/digits_ball/DIR                       a trained run, measured again",
+    "nc-bench measure --run DIR --config other_data.yaml data.labels=random    its weights on other data",
+)
 
-EPILOG = f"""{EXAMPLES}
-files:
+FILES = """files:
   .npy (mapped into memory, so that it may be larger), .npz, .safetensors and .pt; FILE:NAME is one of several arrays in
   a file. features (N, d), labels (N,) whole numbers from 0, weight (K, d) and bias (K,) of the last linear layer."""
 
@@ -44,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
 
     Exit status: 0, 1 memory or disk failed, 2 refused, 3 the model's outputs are not finite.
     """
-    return run_command(lambda: _measure(parse_with_config(_parser(), argv)))
+    return run_command(lambda: _measure(parse_with_config(parser(), argv)))
 
 
 def _measure(arguments: argparse.Namespace) -> int:
@@ -102,10 +101,11 @@ def _record_arrays(arguments: argparse.Namespace, arrays: Mapping[str, Any], *, 
 
 
 def _measure_model(arguments: argparse.Namespace) -> int:
+    config, name = _model_config(arguments)
+
     from nc_bench.api import default_directory, load_run, train_and_show
     from nc_bench.reports import render_run
 
-    config, name = _model_config(arguments)
     directory = arguments.out or default_directory(config, default_folder(name), resume=False)
     shown = not {arguments.json, arguments.csv} & {"-"}
     status = train_and_show(config, directory, lambda path, _: render_run(path) if shown else load_run(path).report())
@@ -115,13 +115,14 @@ def _measure_model(arguments: argparse.Namespace) -> int:
 
 def _model_config(arguments: argparse.Namespace) -> tuple[Config, Path]:
     """The configuration that only measures, and what names the folder of its run."""
-    from nc_bench.api import load_run
     from nc_bench.config import config_of, load_config
-    from nc_bench.runs.directory import CONFIG
 
     source, name = arguments.config, arguments.config
     changes: dict[str, Any] = {"training.epochs": 0, "training.stop": None}
     if arguments.run is not None:
+        from nc_bench.api import load_run
+        from nc_bench.runs.directory import CONFIG
+
         run = load_run(expanded(arguments.run, key="--run")).path.resolve()
         source, name = source or run / CONFIG, name or MEASURED
         changes["training.warm_start"] = run
@@ -166,12 +167,13 @@ def _write_numbers(arguments: argparse.Namespace, rows: Sequence[Mapping[str, An
     return "-" not in (arguments.json, arguments.csv)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="nc-bench measure",
-        description="Measure the collapse of features on disk, or of a trained model, without training.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def parser() -> CommandParser:
+    """What the command line may say."""
+    parser = CommandParser(
+        "measure",
+        "Measure the collapse of features on disk, or of a trained model, without training.",
+        examples=EXAMPLES,
+        notes=FILES,
     )
     arrays = parser.add_argument_group("features on disk")
     for name in ARRAYS:

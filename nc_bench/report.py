@@ -1,12 +1,12 @@
-"""The command `python -m nc_bench.report DIR ...`: shows finished runs and writes their figures and pages again."""
+"""nc-bench report DIR ...: shows finished runs and writes their figures and pages again."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from nc_bench.commands import EXIT_OK, explain, run_command, say
+from nc_bench.parsing import CommandParser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -14,12 +14,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Exit status: 0, 2 if a directory holds no run or a damaged one, 1 if one cannot be read or written.
     """
-    parser = argparse.ArgumentParser(
-        prog="nc-bench report",
-        description="Print the table of each run and what happened in it, and write its figures and page again.",
+    return run_command(lambda: _report(parser().parse_args(argv).directories))
+
+
+def parser() -> CommandParser:
+    """What the command line may say."""
+    parser = CommandParser(
+        "report",
+        "Print the table of each run and what happened in it, and write its figures and page again.",
+        examples=("nc-bench report results/runs/digits_ball/*",),
     )
     parser.add_argument("directories", nargs="+", metavar="DIR", help="a run directory, as train writes it")
-    return run_command(lambda: _report(parser.parse_args(argv).directories))
+    return parser
 
 
 def _report(directories: Sequence[str]) -> int:

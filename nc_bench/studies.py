@@ -1,8 +1,7 @@
-"""python -m nc_bench.studies [FOLDER]: the studies there are, their questions, and how long they take."""
+"""nc-bench studies [FOLDER]: the studies there are, their questions, and how long they take."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -10,17 +9,27 @@ from pathlib import Path
 
 from nc_bench.commands import EXIT_OK, run_command
 from nc_bench.errors import UserError
+from nc_bench.parsing import CommandParser
 
 COLUMNS = 100
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """List the sweep files of a folder that ask a question; exit status 2 if a file is wrong or there is none."""
-    parser = argparse.ArgumentParser(prog="nc-bench studies", description="List the studies and their questions.")
+    return run_command(lambda: _list(parser().parse_args(argv).folder or _own_folder()))
+
+
+def parser() -> CommandParser:
+    """What the command line may say."""
+    parser = CommandParser(
+        "studies",
+        "List the studies: their questions, and how long they take.",
+        examples=("nc-bench studies", "nc-bench sweep studies/depth --dry-run"),
+    )
     parser.add_argument(
         "folder", nargs="?", type=Path, help="default: configs/studies, or those that come with the package"
     )
-    return run_command(lambda: _list(parser.parse_args(argv).folder or _own_folder()))
+    return parser
 
 
 def _own_folder() -> Path:

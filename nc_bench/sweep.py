@@ -1,4 +1,4 @@
-"""python -m nc_bench.sweep --config FILE [--out DIR] [dotted.key=value ...]
+"""nc-bench sweep NAME [--out DIR] [dotted.key=value ...], as python -m nc_bench.sweep too.
 
 [--workers N | --scheduler ADDRESS | --slurm FILE] [--dry-run | --status | --retry-failed] [--yes] [--no-ensemble]
 """
@@ -14,7 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nc_bench.commands import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, parse_with_config, run_command, say
+from nc_bench.commands import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, run_command, say
+from nc_bench.parsing import CommandParser, parse_needing_config
 from nc_bench.paths import default_folder
 from nc_bench.text import plain
 
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Exit status: 0 all trials are finished, 1 some failed, or the disk or the scheduler did, 2 refused, 130 interrupted.
     """
-    return run_command(lambda: _sweep(_parsed(argv)))
+    return run_command(lambda: _sweep(parse_needing_config(parser(), argv)))
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
@@ -138,20 +139,18 @@ def _time(seconds: float) -> str:
     return f"{seconds:.0f} seconds" if seconds < 120 else str(timedelta(seconds=round(seconds)))
 
 
-def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = _parser()
-    arguments = parse_with_config(parser, argv)
-    if arguments.config is None:
-        parser.error("the following arguments are required: --config")
-    return arguments
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="nc_bench.sweep",
-        description="Run a grid of trials as one job, and answer the study's question from them.",
-        epilog="A trial that has finished is never run again, one that was interrupted goes on, and a changed axis "
-        "adds only what is new. The study's results go to the subfolder `study`, or where --study-out says.",
+def parser() -> CommandParser:
+    """What the command line may say."""
+    parser = CommandParser(
+        "sweep",
+        "Run a grid of trials as one job, and answer the study's question from them.",
+        examples=(
+            "nc-bench sweep studies/depth --dry-run",
+            "nc-bench sweep --config my_sweep.yaml --workers 4",
+            "nc-bench sweep --config my_sweep.yaml --slurm cluster.yaml",
+        ),
+        notes="A trial that has finished is never run again, one that was interrupted goes on, and a changed axis\n"
+        "adds only what is new. The study's results go to the subfolder study, or where --study-out says.",
     )
     parser.add_argument("--config", type=Path, help="sweep file, or a shipped one: studies/depth")
     parser.add_argument("--out", type=Path, help="folder of the trials (default: results/runs/<name>)")

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import Any
-
-import yaml
 
 BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that turn the direction of what follows, also outside the text that they are in."""
@@ -19,6 +16,8 @@ VALUE_LENGTH = 60
 
 def did_you_mean(given: object, known: Iterable[str], *, most: int = 1) -> str:
     """`did you mean 'train'?`, with up to `most` known names that look like the given one; empty if none does."""
+    from difflib import get_close_matches  # Here, as yaml below: a command's help needs neither.
+
     near = [f"'{name}'" for name in get_close_matches(str(given), list(known), n=most)]
     return f"did you mean {listed(near, ' or ')}?" if near else ""
 
@@ -30,6 +29,8 @@ def listed(parts: Sequence[str], joint: str = " and ") -> str:
 
 def shown(value: Any) -> str:
     """A value as YAML writes it on one line, shortened if long."""
+    import yaml
+
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
     return shortened(" ".join(text.removesuffix("\n...\n").split()), VALUE_LENGTH)
 

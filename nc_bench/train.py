@@ -1,4 +1,4 @@
-"""python -m nc_bench.train --config FILE [--out DIR] [--resume] [dotted.key=value ...]"""
+"""nc-bench train NAME [--out DIR] [--resume] [--settle] [dotted.key=value ...], as python -m nc_bench.train too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from nc_bench.commands import EXIT_OF_STATUS, parse_with_config, run_command
+from nc_bench.commands import EXIT_OF_STATUS, run_command
+from nc_bench.parsing import CommandParser, parse_needing_config
 from nc_bench.paths import default_folder
 
 
@@ -15,16 +16,20 @@ def main(argv: list[str] | None = None) -> int:
 
     Exit status: 0 complete, 1 memory, disk or another process failed, 2 refused, 3 diverged, 130 interrupted.
     """
-    return run_command(lambda: _train(_parsed(argv)))
+    return run_command(lambda: _train(parse_needing_config(parser(), argv)))
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    # Imported here, like all that takes time, so that Ctrl-C meanwhile ends in one line.
-    from nc_bench.api import default_directory, train_and_show
+    # Imported here, like all that takes time, so that Ctrl-C meanwhile ends in one line; and pandas, which the API
+    # needs, after a wrong configuration is refused.
     from nc_bench.config import load_config
 
     config = load_config(arguments.config, arguments.overrides)
-    directory = arguments.out or default_directory(config, default_folder(arguments.config), arguments.resume)
+    folder = arguments.out or default_folder(arguments.config)
+
+    from nc_bench.api import default_directory, train_and_show
+
+    directory = arguments.out or default_directory(config, folder, arguments.resume)
     return EXIT_OF_STATUS[train_and_show(config, directory, _show, resume=arguments.resume, settle=arguments.settle)]
 
 
@@ -37,18 +42,16 @@ def _show(directory: Path, status: str) -> None:
     sys.stdout.flush()
 
 
-def _parsed(argv: list[str] | None) -> argparse.Namespace:
-    parser = _parser()
-    arguments = parse_with_config(parser, argv)
-    if arguments.config is None:
-        parser.error("the following arguments are required: --config")
-    return arguments
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="nc_bench.train",
-        description="Train one run, record its neural-collapse metrics, and hold them against theory.",
+def parser() -> CommandParser:
+    """What the command line may say."""
+    parser = CommandParser(
+        "train",
+        "Train one run, record its neural-collapse metrics, and hold them against theory.",
+        examples=(
+            "nc-bench train digits_ball",
+            "nc-bench train digits_ball data.labels=random training.epochs=100",
+            "nc-bench train --config my.yaml --out DIR --resume",
+        ),
     )
     parser.add_argument(
         "--config",

@@ -1,4 +1,4 @@
-"""python -m nc_bench.verify [--only NAME ...] [--json FILE] [--table FILE] [--figures DIR]"""
+"""nc-bench verify [--only NAME ...] [--json FILE] [--table FILE] [--figures DIR]"""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from nc_bench.commands import EXIT_FAILED, EXIT_OK, run_command
 from nc_bench.errors import UserError
+from nc_bench.parsing import CommandParser
 from nc_bench.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ COLUMNS = ("claim", "predicted", "obtained", "deviation", "tolerance", "", "sour
 
 def main(argv: list[str] | None = None) -> int:
     """Check every claim, a line each. Exit status: 0 all hold, 1 one fails or the disk does, 2 wrong command line."""
-    return run_command(lambda: _verify(_parser().parse_args(argv)))
+    return run_command(lambda: _verify(parser().parse_args(argv)))
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -40,10 +41,12 @@ def _verify(arguments: argparse.Namespace) -> int:
     return EXIT_FAILED if failed else EXIT_OK
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="nc_bench.verify",
-        description="Solve or train for every claim of the theory, and hold what comes out against the prediction.",
+def parser() -> CommandParser:
+    """What the command line may say."""
+    parser = CommandParser(
+        "verify",
+        "Solve or train for every claim of the theory, and hold what comes out against the prediction.",
+        examples=("nc-bench verify", "nc-bench verify --only 'decay_*' --json outcomes.json"),
     )
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", help="only the claims of these names; * matches any text, as in 'decay_*'"

@@ -25,11 +25,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("claims", "reports"),
     ("sweeps",),
-    ("api", "commands"),
+    ("api", "commands", "parsing"),
     ("run_recorder",),
     ("integrations",),
-    ("train", "sweep", "studies", "measure", "verify", "report"),
+    ("train", "sweep", "studies", "measure", "verify", "report", "configs", "schema"),
     ("cli",),
+    ("__main__",),
 )
 HEIGHTS = {place: height for height, floor in enumerate(FLOORS) for place in floor}
 NEVER_CONFIG = {"metrics", "theory"}
@@ -43,6 +44,7 @@ NEVER_TORCH = {
     "text",
     "paths",
     "commands",
+    "parsing",
     "config",
     "theory",
     "runs",

@@ -107,9 +107,12 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(list, _Dumper.represent_list)
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, not yet checked; ConfigError naming the file if there is none."""
-    settings = parse_yaml(_bytes(path), str(path))
+def read_mapping(path: Path, *, times: bool = False) -> dict[str, Any]:
+    """The mapping in a YAML file, not yet checked; ConfigError naming the file if there is none.
+
+    times: see `parse_yaml`.
+    """
+    settings = parse_yaml(_bytes(path), str(path), times=times)
     if settings is None:
         raise ConfigError(f"{path}: the file is empty")
     if not isinstance(settings, dict):

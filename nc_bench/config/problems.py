@@ -129,7 +129,7 @@ def _entries(number: int) -> str:
 
 def _unknown_key(place: _Place, root: type[Section]) -> str:
     key, keys = place.path.rpartition(".")[2], list(place.owner.model_fields)
-    elsewhere = [path for path in _paths(root) if path.rpartition(".")[2] == key and path != place.path]
+    elsewhere = [path for path, _ in dotted_keys(root) if path.rpartition(".")[2] == key and path != place.path]
     if suggestion := f"; did you mean '{elsewhere[0]}'?" if elsewhere else _suggestion(key, keys):
         return f"unknown key{suggestion}"
     return f"unknown key{f' for name: {place.kind}' if place.kind else ''}; known are {', '.join(keys)}"
@@ -221,8 +221,10 @@ def _kinds(section: type[Section]) -> tuple[str, ...]:
     return get_args(name.annotation) if name else ()
 
 
-def _paths(section: type[Section], prefix: str = "") -> Iterator[str]:
+def dotted_keys(section: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every key that a section may have, by its dotted path, with its meaning; a key of several kinds comes several
+    times."""
     for key, field in section.model_fields.items():
-        yield prefix + key
+        yield prefix + key, field.description or ""
         for inner in _sections(field):
-            yield from _paths(inner, f"{prefix}{key}.")
+            yield from dotted_keys(inner, f"{prefix}{key}.")

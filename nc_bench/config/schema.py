@@ -75,4 +75,9 @@ class Config(Section):
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a configuration file, for editors that complete and check YAML."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+    return schema_of(Config)
+
+
+def schema_of(file: type[Section]) -> dict[str, Any]:
+    """The JSON Schema of a kind of file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **file.model_json_schema()}

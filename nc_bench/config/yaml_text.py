@@ -28,8 +28,10 @@ NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*|0x[0-9a-fA-F]+|0b[01]+)|[-+]?([0-9]+\.
 """Numbers that are read alike in YAML 1.1, YAML 1.2 and JSON; unlike 010 (8 in YAML 1.1), 1_000 and 1:30 (90)."""
 
 
-def parse_yaml(text: str | bytes, place: str) -> Any:
+def parse_yaml(text: str | bytes, place: str, *, times: bool = False) -> Any:
     """The value that YAML text holds: mappings, lists, text, numbers, truth values and null.
+
+    times: take 12:00:00, which YAML 1.1 reads as a number of seconds, for the text that YAML 1.2 reads.
 
     Raises ConfigError, one line that begins with `place` and names line and column: no YAML, a repeated key, more
     than MAX_DEPTH, MAX_NODES or MAX_BYTES, a list or mapping inside itself, text that is no Unicode, a number or a
@@ -38,7 +40,7 @@ def parse_yaml(text: str | bytes, place: str) -> Any:
     if len(text) > MAX_BYTES:
         raise ConfigError(f"{place}: longer than {MAX_BYTES:,} bytes, which no configuration needs")
     try:
-        return yaml.load(text, _Loader)
+        return yaml.load(text, _LoaderOfTimes if times else _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -109,6 +111,15 @@ class _Loader(yaml.SafeLoader):
         if problem := _ambiguous(node):
             raise _Refused(node, problem)
         return node
+
+
+class _LoaderOfTimes(_Loader):
+    """The same, with times of day and durations as text."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
+        tag = super().resolve(kind, value, implicit)
+        is_time = kind is yaml.ScalarNode and tag.endswith((":int", ":float")) and ":" in value
+        return "tag:yaml.org,2002:str" if is_time else tag
 
 
 def _ambiguous(node: yaml.ScalarNode) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from nc_bench.config.base import Section
 from nc_bench.config.values import Count, Number, Seed
@@ -38,6 +39,15 @@ class Axis(Section):
     label: str | None = Field(
         default=None, min_length=1, description="Column of the tables; the dotted key if it is not given."
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        found = handler(core_schema)
+        mapping = handler.resolve_ref_schema(found)
+        written = dict(mapping)
+        mapping.clear()
+        mapping["anyOf"] = [{"type": "array", "minItems": 1}, written]
+        return found
 
     @model_validator(mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,7 +90,10 @@ def local_number(gpus: int) -> int:
 
 
 def local_threads(workers: int) -> int:
-    """Threads of each of these workers of this machine: they share the cores."""
+    """Threads of each of these workers of this machine: they share the cores, unless OMP_NUM_THREADS says how many."""
+    stated = os.environ.get(THREADS[0], "")
+    if stated.isdecimal() and int(stated) > 0:
+        return int(stated)
     return max(1, usable_cores() // workers)
 
 

@@ -10,7 +10,8 @@ from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from nc_bench.config import ConfigError, read_mapping
 from nc_bench.config.base import Section
-from nc_bench.config.problems import problems_of
+from nc_bench.config.problems import dotted_keys, problems_of
+from nc_bench.config.schema import schema_of
 from nc_bench.config.values import Count, Seed
 from nc_bench.sweeps.axes import Axis
 from nc_bench.sweeps.comparison import DIFFERENCES, STATISTICS
@@ -84,6 +85,24 @@ class Sweep(Section):
     @property
     def seed_list(self) -> Sequence[int]:
         return self.seeds if isinstance(self.seeds, tuple) else range(self.seeds)
+
+
+def sweep_schema() -> dict[str, Any]:
+    """The JSON Schema of a sweep file, with the dotted keys of configurations where settings and axes go."""
+    schema = schema_of(Sweep)
+    keys = dict(dotted_keys())
+    settings = {key: {"description": meaning} for key, meaning in keys.items()}
+    axes = {key: {"$ref": "#/$defs/Axis", "description": meaning} for key, meaning in keys.items()}
+    for section in (schema, schema["$defs"]["Arm"]):
+        section["properties"]["settings"]["properties"] = settings
+        section["properties"]["axes"]["properties"] = axes
+    schema["properties"]["extends"] = {
+        "type": "string",
+        "description": "Another sweep file in the same folder, of which this one has everything that it does not say.",
+    }
+    del schema["required"]
+    schema["anyOf"] = [{"required": ["base"]}, {"required": ["extends"]}]
+    return schema
 
 
 def read_sweep(path: Path) -> Sweep:

@@ -12,19 +12,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from dask.utils import parse_bytes
 from distributed import Client
-from pydantic import AfterValidator, Field, ValidationError
 from tornado.ioloop import PeriodicCallback
 
-from nc_bench.config import ConfigError, read_mapping
-from nc_bench.config.base import Section
-from nc_bench.config.problems import problems_of
-from nc_bench.config.values import Count
 from nc_bench.errors import SweepError
 from nc_bench.sweeps.clusters import MEMORY, THREADS, Workers, quiet_dask
+from nc_bench.sweeps.slurm_file import Slurm, read_slurm
 from nc_bench.telling import tell
 from nc_bench.text import first_line
 
@@ -36,28 +31,6 @@ COMMANDS = ("sbatch", "scancel", "squeue")
 RENEWAL_SECONDS, POLL_SECONDS = 10.0, 2.0
 
 
-def _check_amount(text: str) -> str:
-    try:
-        parse_bytes(text)
-    except ValueError:
-        raise ValueError("should be a number with a unit, such as 8GB") from None
-    return text
-
-
-class Slurm(Section):
-    """What a --slurm file says."""
-
-    jobs: Count = Field(description="Slurm jobs, one worker each.")
-    cores: Count = Field(description="Cores of a job; its worker computes with as many threads.")
-    memory: Annotated[str, AfterValidator(_check_amount)] = Field(description="Memory of a job, such as 8GB.")
-    walltime: str = Field(default="04:00:00", description="Longest time of a job, hours:minutes:seconds.")
-    partition: str | None = Field(default=None, description="Slurm partition.")
-    account: str | None = Field(default=None, description="Slurm account.")
-    directives: tuple[str, ...] = Field(default=(), description="Further #SBATCH lines, such as --gres=gpu:1.")
-    prologue: tuple[str, ...] = Field(default=(), description="Shell lines before the worker starts.")
-    interface: str | None = Field(default=None, description="Network interface of scheduler and workers, such as ib0.")
-
-
 @contextmanager
 def slurm_workers(path: Path, logs: Path) -> Iterator[Workers]:
     """Slurm jobs as a file describes them, once the first of them answers; each writes logs/<job>.log.
@@ -66,7 +39,7 @@ def slurm_workers(path: Path, logs: Path) -> Iterator[Workers]:
     be seen by the jobs under the same path. Raises ConfigError for the file, and SweepError if Slurm or
     dask-jobqueue is missing, if Slurm refuses such a job, or if all jobs end before one of their workers answers.
     """
-    settings = _read(path)
+    settings = read_slurm(path)
     missing = [command for command in COMMANDS if shutil.which(command) is None]
     if missing:
         raise SweepError(f"--slurm {path}: {', '.join(missing)} not found: Slurm's commands are not installed here")
@@ -92,11 +65,14 @@ def _options(settings: Slurm, name: str, logs: Path) -> dict[str, Any]:
     # The workers are other processes than those of `local_workers`, so that their settings go by the environment.
     threads = {variable: str(settings.cores) for variable in THREADS}
     environment = threads | MEMORY | {"DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
+    # dask-jobqueue wants to know the memory of a job; where none is stated, Slurm is not asked for it and the worker
+    # has no limit.
+    no_memory = {"memory": "1GB", "job_directives_skip": ["--mem="], "worker_extra_args": ["--memory-limit", "0"]}
     return {
         "cores": 1,
         "job_cpu": settings.cores,
         "processes": 1,
-        "memory": settings.memory,
+        **(no_memory if settings.memory is None else {"memory": settings.memory}),
         "walltime": settings.walltime,
         "queue": settings.partition,
         "account": settings.account,
@@ -142,11 +118,3 @@ def _wait_for_first(cluster: SLURMCluster, name: str, path: Path, logs: Path) ->
         queue = subprocess.run(ask, capture_output=True, text=True)
         if submitted and queue.returncode == 0 and not queue.stdout.strip():
             raise SweepError(f"--slurm {path}: the jobs ended before one of their workers answered; see {logs}")
-
-
-def _read(path: Path) -> Slurm:
-    try:
-        return Slurm.model_validate(read_mapping(path))
-    except ValidationError as error:
-        lines = [f"{path}: {problem.path}: {problem.text}" for problem in problems_of(error, Slurm)]
-        raise ConfigError("\n".join(lines)) from None
