@@ -17,7 +17,7 @@ from nc_bench.config.data import (
     ReadByBatch,
 )
 from nc_bench.config.identity import config_changes, config_hash, flatten, shared_settings
-from nc_bench.config.load import apply_override, config_of, dump_config, load_config, read_mapping
+from nc_bench.config.load import config_of, dump_config, load_config, read_mapping, with_overrides
 from nc_bench.config.model import DeepLinear, Head, Mlp, Model, ResNet, Unconstrained
 from nc_bench.config.objective import Objective
 from nc_bench.config.optimizer import (
@@ -95,7 +95,6 @@ __all__ = [
     "Stop",
     "Training",
     "Unconstrained",
-    "apply_override",
     "config_changes",
     "config_hash",
     "config_of",
@@ -108,4 +107,5 @@ __all__ = [
     "read_mapping",
     "shared_settings",
     "shipped_names",
+    "with_overrides",
 ]

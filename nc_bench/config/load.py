@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from nc_bench.config.problems import problems_of
+from nc_bench.config.renamed import without_keys_of_old_names
 from nc_bench.config.schema import Config
 from nc_bench.config.shipped import find_config
 from nc_bench.config.yaml_text import MAX_BYTES, parse_yaml
@@ -25,18 +26,16 @@ def load_config(path: Any, overrides: Sequence[str] = ()) -> Config:
 
     path: a file, or the name of a configuration that comes with the package, such as `digits_ball`; `~` is the home
     folder. An override's value is YAML: a number, text, a list, a mapping that replaces the whole section, or null.
-    Sections that are missing or null are made. `optimizer.name=adam` keeps the other keys of `optimizer`.
+    Sections that are missing or null are made. `optimizer.name=adam` keeps those keys of `optimizer` that Adam has,
+    and says on the standard error which it leaves out.
 
     Raises ConfigError, one line per problem, each naming the file (or the command line) and the dotted path:
     the file cannot be read, is not YAML, repeats a key, holds unknown keys, wrong or contradictory values.
     """
     file = find_config(path)
     written = read_mapping(file)
-    settings = dict(written)
-    for override in overrides:
-        apply_override(settings, override)
     keys = [override.partition("=")[0].strip() for override in overrides]
-    return _checked(settings, written, keys, {True: COMMAND_LINE, False: str(file)})
+    return _checked(with_overrides(written, overrides), written, keys, {True: COMMAND_LINE, False: str(file)})
 
 
 def config_of(given: Any, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -53,7 +52,8 @@ def config_of(given: Any, overrides: Mapping[str, Any] | None = None) -> Config:
     else:
         file = find_config(given)
         place, written = str(file), read_mapping(file)
-    settings, changes = dict(written), _plain(overrides or {})
+    changes = _plain(overrides or {})
+    settings = without_keys_of_old_names(written, changes, ARGUMENTS)
     for key, value in changes.items():
         set_value(settings, key, value, f"{ARGUMENTS}: '{key}'")
     return _checked(settings, written, list(changes), {True: ARGUMENTS, False: place})
@@ -135,13 +135,22 @@ def _bytes(path: Path) -> bytes:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def apply_override(settings: dict[str, Any], override: str) -> None:
-    """Set what `dotted.key=value` says in nested settings; ConfigError if it is not of that form."""
+def with_overrides(written: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Nested settings with `dotted.key=value` overrides applied; ConfigError for one that is not of that form."""
+    changes = [_change(override) for override in overrides]
+    settings = without_keys_of_old_names(written, {key: value for key, value, _ in changes}, COMMAND_LINE)
+    for change in changes:
+        set_value(settings, *change)
+    return settings
+
+
+def _change(override: str) -> tuple[str, Any, str]:
+    """Key, value and place of an override."""
     key, equals, text = override.partition("=")
     if not equals or not all(key.strip().split(".")):
         raise ConfigError(f"{COMMAND_LINE}: '{override}' is not of the form dotted.key=value")
     place = f"{COMMAND_LINE}: '{override}'"
-    set_value(settings, key.strip(), parse_yaml(text, place), place)
+    return key.strip(), parse_yaml(text, place), place
 
 
 def set_value(settings: dict[str, Any], key: str, value: Any, place: str) -> None:

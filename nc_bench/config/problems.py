@@ -43,7 +43,7 @@ class _Many(NamedTuple):
     section: type[Section]
 
 
-_Contents = type[Section] | dict[str, type[Section]] | _Many | None
+Contents = type[Section] | dict[str, type[Section]] | _Many | None
 """What a key holds: one section, several told apart by their name, many, or a plain value."""
 
 
@@ -55,7 +55,7 @@ class _Place(NamedTuple):
     owner: type[Section]
     field: FieldInfo | None
     kind: str
-    contents: _Contents
+    contents: Contents
 
 
 def problems_of(error: ValidationError, root: type[Section] = Config) -> list[Problem]:
@@ -152,7 +152,7 @@ def _locate(location: tuple[int | str, ...], root: type[Section]) -> _Place:
     """Follow pydantic's location through the models, dropping the tags that it adds for unions."""
     path: list[str] = []
     owner, field, kind, chosen = root, None, "", ""
-    inside: _Contents = root
+    inside: Contents = root
     for part in location:
         if isinstance(inside, dict):
             chosen = str(part)
@@ -164,13 +164,15 @@ def _locate(location: tuple[int | str, ...], root: type[Section]) -> _Place:
         elif inside is not None:
             path.append(str(part))
             owner, field, kind, chosen = inside, inside.model_fields.get(str(part)), chosen, ""
-            inside = _contents(field)
+            inside = contents_of(field)
         elif isinstance(part, int):
             path.append(str(part))
     return _Place(".".join(path), owner, field, kind, inside)
 
 
-def _contents(field: FieldInfo | None) -> _Contents:
+def contents_of(field: FieldInfo | None) -> Contents:
+    """What a key holds."""
+
     if members := _members(field):
         return members
     if sections := _sections(field):

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nc_bench.config import Config, ConfigError, apply_override, config_hash, read_mapping
+from nc_bench.config import Config, ConfigError, config_hash, read_mapping, with_overrides
 from nc_bench.config.problems import Problem, problems_of
 from nc_bench.sweeps.labels import form_of, label_of
 from nc_bench.sweeps.places import MAX_TRIALS, Place, all_places
@@ -136,8 +136,7 @@ def _base_settings(sweep: Sweep, path: Path, overrides: Sequence[str]) -> dict[s
     for override in overrides:
         if override.partition("=")[0].strip() == SEED:
             raise ConfigError(f"command line: '{override}': the seeds are said by the key seeds of {path}")
-        apply_override(settings, override)
-    return settings
+    return with_overrides(settings, overrides)
 
 
 def _checked(settings: Settings, path: str, origins: Mapping[str, Settings]) -> Config:

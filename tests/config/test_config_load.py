@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from config_files import BALL, refusal, written
 
-from nc_bench.config import Adam, Config, CosineSchedule, Mlp, Sgd, load_config
+from nc_bench.config import Adam, Config, CosineSchedule, ExponentialBalance, Mlp, Sgd, load_config
 
 
 def test_file_and_defaults(ball: Path) -> None:
@@ -58,15 +58,31 @@ def test_overrides_are_yaml_and_apply_in_order(ball: Path) -> None:
     assert config.schedule.name == "multi_step"
 
 
-def test_a_new_name_keeps_the_other_keys(ball: Path) -> None:
-    kept = load_config(written(ball, BALL.replace(", momentum: .9", "")), ["optimizer.name=adam"]).optimizer
-    assert isinstance(kept, Adam)
-    assert kept.lr == 0.05
-    ball.write_text(BALL)
-    assert refusal(ball, "optimizer.name=adam") == [
-        "ball.yaml: optimizer.momentum: unknown key for name: adam; known are name, lr, backbone_lr_factor, "
-        "clip_norm, betas, eps"
-    ]
+def test_a_new_name_keeps_the_keys_that_it_has_and_says_which_it_leaves_out(
+    ball: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = load_config(ball, ["optimizer.name=adam", "schedule={name: cosine}"]).optimizer
+    assert isinstance(kept, Adam) and kept.lr == 0.05
+    said = "command line: optimizer.name=adam: leaves out momentum, which adam does not have; keeps lr: 5e-2\n"
+    assert capsys.readouterr().err == said
+    assert load_config(ball, ["optimizer.name=sgd"]) == load_config(ball) and capsys.readouterr().err == ""
+    # What the command line itself states is never left out, and neither is what no optimizer has.
+    unknown = "optimizer.momentum: unknown key for name: adam; known are name, lr, backbone_lr_factor, "
+    (line,) = refusal(ball, "optimizer.name=adam", "optimizer.momentum=.5")
+    assert line.startswith(f"command line: {unknown}")
+    ball.write_text(BALL.replace("momentum", "momentun"))
+    (line,) = refusal(ball, "optimizer.name=adam")
+    assert line.startswith("ball.yaml: optimizer.momentun: unknown key")
+
+
+def test_a_new_name_of_a_section_within_another(ball: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "{name: digits, balance: {name: step, ratio: 10, minority_classes: 5}}"
+    ball.write_text(BALL.replace("{name: digits}", text))
+    config = load_config(ball, ["data.balance.name=exponential"])
+    assert config.data.balance == ExponentialBalance(name="exponential", ratio=10)
+    assert capsys.readouterr().err.endswith(
+        "leaves out minority_classes, which exponential does not have; keeps ratio: 10\n"
+    )
 
 
 def test_an_override_does_not_reach_through_an_alias(ball: Path) -> None:
