@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nc_bench.commands import EXIT_OF_STATUS, EXIT_OK, run_command
+from nc_bench.commands import EXIT_DIVERGED, EXIT_OF_STATUS, EXIT_OK, run_command
 from nc_bench.errors import DataError, UserError
 from nc_bench.parsing import CommandParser, parse_with_config
 from nc_bench.paths import default_folder, expanded, new_directory
+from nc_bench.telling import tell
 from nc_bench.text import one_line
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ ARRAYS = ("features", "labels", "weight", "bias")
 def main(argv: list[str] | None = None) -> int:
     """Measure the collapse of features on disk, or of a trained model, and show it.
 
-    Exit status: 0, 1 memory or disk failed, 2 refused, 3 the model's outputs are not finite.
+    Exit status: 0, 1 memory or disk failed, 2 refused, 3 the features or the model's outputs are not finite.
     """
     return run_command(lambda: _measure(parse_with_config(parser(), argv)))
 
@@ -58,46 +59,52 @@ def _measure_arrays(arguments: argparse.Namespace) -> int:
     # Imported here, like all that takes time, so that Ctrl-C meanwhile ends in one line.
     from nc_bench.data.array_files import read_array
     from nc_bench.metrics import collapse_metrics
+    from nc_bench.reports import render_run
 
     given = {name: path for name in ARRAYS if (path := getattr(arguments, name)) is not None}
     for name in ("features", "labels"):
         if name not in given:
             raise UserError(f"--{name}: is missing; --help has examples")
-    if arguments.out is not None and "weight" not in given:
-        raise UserError("--out: a run directory needs --weight too: its claims are about features and last layer")
     arrays = {name: read_array(path, f"--{name}", (name,)) for name, path in given.items()}
     try:
         metrics = collapse_metrics(**arrays, classes=arguments.classes)
     except ValueError as error:  # as it raises for arrays that it cannot measure
         raise DataError(f"{', '.join(given.values())}: {one_line(error)}") from None
-    shown = _write_numbers(arguments, _rows_of("train", metrics, metrics.reasons))
-    if math.isfinite(metrics.get("risk", math.nan)):
-        return _record_arrays(arguments, arrays, shown=shown)
-    if shown:
-        print(metrics.summary())
-    return EXIT_OK
-
-
-def _record_arrays(arguments: argparse.Namespace, arrays: Mapping[str, Any], *, shown: bool) -> int:
-    """Make the run directory of features and a last layer, which is a model that is measured as it is."""
-    import torch
-
-    from nc_bench.geometry.arrays import tensor_of
-    from nc_bench.reports import render_run
-    from nc_bench.run_recorder import RunRecorder
-
-    features, labels, weight = (tensor_of(name, arrays[name]) for name in ("features", "labels", "weight"))
-    layer = torch.nn.Linear(weight.shape[1], weight.shape[0], bias="bias" in arrays, dtype=features.dtype)
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        if "bias" in arrays:
-            layer.bias.copy_(tensor_of("bias", arrays["bias"]))
-    directory = arguments.out or new_directory(default_folder(MEASURED))
-    with RunRecorder(directory, layer, train=(features, labels.long()), epochs=0, device="cpu") as recorder:
-        recorder.record(0)
+    classes = len(metrics.per_class["count"])
+    shown = _write_numbers(arguments, _rows_of("train", metrics, metrics.reasons, classes, arrays["features"].shape[1]))
+    if undefined := metrics.reasons.get("feature_norm", metrics.reasons.get("risk")):
+        if shown:
+            print(metrics.summary())
+        tell(f"no run directory is made: {undefined}")
+        return EXIT_DIVERGED
+    directory = _record_arrays(arguments, arrays, classes)
     if shown:
         render_run(directory)
     return EXIT_OK
+
+
+def _record_arrays(arguments: argparse.Namespace, arrays: Mapping[str, Any], classes: int) -> Path:
+    """Make the run directory of features, and of the last layer if it is given, as of a model that is measured."""
+    import torch
+
+    from nc_bench.geometry.arrays import tensor_of
+    from nc_bench.run_recorder import RunRecorder
+
+    features, labels = tensor_of("features", arrays["features"]), tensor_of("labels", arrays["labels"])
+    model: torch.nn.Module = torch.nn.Identity()
+    found: dict[str, Any] = {"layer": "", "classes": classes}
+    if "weight" in arrays:
+        weight, found = tensor_of("weight", arrays["weight"]), {}
+        model = torch.nn.Linear(weight.shape[1], weight.shape[0], bias="bias" in arrays, dtype=features.dtype)
+        with torch.no_grad():
+            model.weight.copy_(weight)
+            if "bias" in arrays:
+                model.bias.copy_(tensor_of("bias", arrays["bias"]))
+    directory: Path = arguments.out or new_directory(default_folder(MEASURED))
+    data = features, labels.long()
+    with RunRecorder(directory, model, train=data, epochs=0, device="cpu", **found) as recorder:
+        recorder.record(0)
+    return directory
 
 
 def _measure_model(arguments: argparse.Namespace) -> int:
@@ -132,9 +139,23 @@ def _model_config(arguments: argparse.Namespace) -> tuple[Config, Path]:
     return config, name
 
 
-def _rows_of(split: str, values: Mapping[str, float], reasons: Mapping[str, str]) -> list[dict[str, Any]]:
-    rows = values.items()
-    return [{"split": split, "name": name, "value": value, "reason": reasons.get(name, "")} for name, value in rows]
+def _rows_of(
+    split: str, values: Mapping[str, float], reasons: Mapping[str, str], classes: int, width: int
+) -> list[dict[str, Any]]:
+    """A row for each metric: its value, what random directions score, and why it is undefined."""
+    from nc_bench.metrics import null_baseline
+
+    nulls = null_baseline(classes, width)
+    return [
+        {
+            "split": split,
+            "name": name,
+            "value": value,
+            "null": nulls.get(name, math.nan),
+            "reason": reasons.get(name, ""),
+        }
+        for name, value in values.items()
+    ]
 
 
 def _rows_of_run(run: Run) -> list[dict[str, Any]]:
@@ -147,7 +168,7 @@ def _rows_of_run(run: Run) -> list[dict[str, Any]]:
         last = last_row(run, split)
         values = {name: float(last[name]) for name in METRIC_NAMES if name in last}
         reasons = {name: run.reasons.get((last["epoch"], split, PENULTIMATE, name), "") for name in values}
-        rows += _rows_of(split, values, reasons)
+        rows += _rows_of(split, values, reasons, run.manifest["classes"], run.manifest["feature_width"])
     return rows
 
 
@@ -158,13 +179,17 @@ def _write_numbers(arguments: argparse.Namespace, rows: Sequence[Mapping[str, An
     table = io.StringIO()
     writer = csv.DictWriter(table, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, "value": "" if math.isnan(row["value"]) else row["value"]} for row in rows)
+    writer.writerows({key: "" if _is_nan(value) else value for key, value in row.items()} for row in rows)
     for path, text in ((arguments.json, json_text(rows)), (arguments.csv, table.getvalue())):
         if path == "-":
             print(text, end="")
         elif path is not None:
             write_text(expanded(path), text)
     return "-" not in (arguments.json, arguments.csv)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def parser() -> CommandParser:

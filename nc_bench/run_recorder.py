@@ -6,6 +6,7 @@ import math
 import operator
 import time
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,10 @@ from nc_bench.errors import NotFinite, RunError, UserError
 from nc_bench.loggers import Logger, check_installed
 from nc_bench.metrics import CollapseMetrics
 from nc_bench.metrics.accumulator import FEATURE_BUDGET
+from nc_bench.models.linear_layers import is_sharded
 from nc_bench.paths import expanded
 from nc_bench.recording import Recording, Split
+from nc_bench.recording.content import ContentDigest
 from nc_bench.recording.model_metrics import measure_samples, probe_head
 from nc_bench.runs import RunDirectory
 from nc_bench.runs.directory import CONFIG
@@ -50,6 +53,9 @@ NEVER = 2**62
 Parts = tuple[tuple[Recording, Split], tuple[Recording | None, Split | None]]
 """Recording and labels of the training split, and of the test split where there is one."""
 
+DATA_FACTS = ("class_counts", "samples", "data_digest")
+"""What a manifest says of the data, which a resumed loop has to have."""
+
 PROGRESS = (
     "status",
     "epochs_done",
@@ -77,7 +83,8 @@ class RunRecorder:
 
     directory: the run directory. model: any classifier whose head `measure_model` finds; it is left as it was.
     train, test: loaders (iterables of batches, as for `measure_model`, without random augmentation), or (inputs,
-    labels) arrays. layer, unpack, device: as for `measure_model`.
+    labels) arrays. layer, classes, unpack, device: as for `measure_model`; of a layer that is no head the features
+    alone are recorded, and what needs the last layer is not judged.
 
     What you state is what the run is held against, and nothing is guessed:
     bounds: the keys of `constraints:` in a configuration, `{"features": {"radius": 5.0}, "head": {"radius": 1.0}}`;
@@ -90,7 +97,8 @@ class RunRecorder:
 
     resume: go on with the run that the directory holds, if any. Epochs grow. The first epoch that a resumed recorder
     records may go back, as a loop does that goes on from an older checkpoint: rows of that epoch and later ones are
-    then replaced. `last_epoch` is the last one that the directory holds.
+    then replaced. `last_epoch` is the last one that the directory holds. Other data are refused, by a digest of
+    all samples, in whatever order they come.
 
     Every instant leaves a directory that `load_run` reads. In a process group rank 0 measures and writes; the calls of
     the others return at once.
@@ -111,6 +119,7 @@ class RunRecorder:
         nonnegative: bool | None = None,
         epochs: int | None = None,
         seed: int | None = None,
+        classes: Any = None,
         layer: Any = None,
         unpack: Unpack | None = None,
         device: Any = None,
@@ -120,26 +129,30 @@ class RunRecorder:
         resume: bool = False,
     ) -> None:
         self.model, self._train, self._test = model, loader_of(train), None if test is None else loader_of(test)
-        self._measuring = {"layer": layer, "unpack": unpack, "device": device, "budget": budget}
+        probing = {"classes": classes, "layer": layer, "unpack": unpack, "device": device}
+        self._measuring = {**probing, "budget": budget}
         self._class_names, self._log, self._epochs = class_names, log, epochs
         self._writer: RunWriter | None = None
+        self._contents: dict[str, ContentDigest] = {}
         self._diverged, self._closed = False, False
         self._opened = time.perf_counter()
         group = current_group()
-        if group.size > 1 and "_fsdp_wrapped_module" in model._modules:
-            raise UserError("model: sharded by FSDP, so one rank cannot measure it; use measure_model on all ranks")
+        if group.size > 1 and is_sharded(model):
+            raise UserError(
+                "model: sharded over processes by FSDP, so that none can measure it alone: call "
+                "measure_model(..., processes=current_group()) of nc_bench.distributed on all of them"
+            )
         self.is_writer = group.is_rank0
         self.last_epoch: int | None = None
         if not self.is_writer:
             return
         check_installed(log, key="log")
         path = expanded(directory, key="directory", error=RunError)
-        head, dtype, trainable = probe_head(model, self._train, layer=layer, unpack=unpack, device=device)
+        head, dtype, trainable = probe_head(model, self._train, **probing)
         self.config = foreign_config(
             model,
             dtype=dtype,
-            bias=head.bias is not None,
-            trainable=trainable,
+            head=None if head is None else {"bias": head.bias is not None, "trainable": trainable},
             bounds=bounds,
             objective=objective,
             nonnegative=nonnegative,
@@ -223,7 +236,7 @@ class RunRecorder:
         try:
             train = self._measured_split(self._train, None)
             test = (None, None) if self._test is None else self._measured_split(self._test, train[0])
-            finite = math.isfinite(train[0].penultimate.metrics[0]["risk"])
+            finite = math.isfinite(train[0].penultimate.metrics[0].get("risk", 0.0))
             why = "the training risk is not finite"
         except NotFinite as error:
             finite, why = False, str(error)
@@ -235,16 +248,19 @@ class RunRecorder:
 
     def _measured_split(self, data: Any, train: Recording | None) -> tuple[Recording, Split]:
         residuals = ConstraintResiduals([self.config])
+        content = self._contents["train" if train is None else "test"] = ContentDigest()
         measured = measure_samples(
             self.model,
             data,
             **self._measuring,
             centres=None if train is None else train.penultimate.class_means,
             output_map=build_set([self.config], "outputs"),
-            observe=lambda features, outputs: residuals.update(features[None].double(), outputs[None].double()),
+            content=content if self._writer is None else None,  # once is enough, and takes time
+            observe=lambda features, outputs: residuals.update(
+                features[None].double(), None if outputs is None else outputs[None].double()
+            ),
         )
-        assert measured.head is not None, "probe_head has found one"
-        return as_recording(measured, residuals.compute(measured.head.weight))
+        return as_recording(measured, residuals.compute(None if measured.head is None else measured.head.weight))
 
     def _begun(self, epoch: int, parts: Parts) -> RunWriter:
         """The writer, from the first recorded epoch on; what the directory holds of it and later ones is dropped."""
@@ -262,12 +278,17 @@ class RunRecorder:
                 "test": 0 if test_split is None else test_split.labels.shape[1],
             },
             width=width,
+            data_digest=sha256("".join(part.hexdigest for part in self._contents.values()).encode()).hexdigest(),
             parameters=sum(parameter.numel() for parameter in self.model.parameters()),
             device=layer.class_means.device,
         )
         held = self.run.held
-        if "class_counts" in held and any(held.get(key) != facts[key] for key in ("class_counts", "samples")):
-            raise RunError(f"{self.run.path}: the data are others than those of this run, {what_differs(held, facts)}")
+        # Runs of before there was a digest have none.
+        if "class_counts" in held and any(held.get(key, facts[key]) != facts[key] for key in DATA_FACTS):
+            raise RunError(
+                f"{self.run.path}: the data are others than those of this run, {what_differs(held, facts)}: give what "
+                "gives the same samples in every reading, without random augmentation"
+            )
         if self.last_epoch is not None and epoch <= self.last_epoch:
             tell(f"{self.run.path}: the loop has gone back: rows of epoch {epoch} and later ones are replaced")
         self.run.go_back(self.run.seal_before(epoch))

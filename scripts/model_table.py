@@ -147,7 +147,7 @@ CASES: dict[str, Case] = {
     "timm:deit_tiny_distilled_patch16_224": Case(
         build=timm_model("deit_tiny_distilled_patch16_224", img_size=32), head="head", averaged=True
     ),
-    "timm:pit_ti_224": Case(build=timm_model("pit_ti_224"), head="head", side=224),
+    "timm:pit_ti_distilled_224": Case(build=timm_model("pit_ti_distilled_224"), head="head", side=224, averaged=True),
     "timm:levit_128s": Case(build=timm_model("levit_128s"), head="head.linear", side=224, averaged=True),
     "timm:mobilenetv3_small_050": Case(build=timm_model("mobilenetv3_small_050"), head="classifier"),
     "timm:dla46x_c": Case(build=timm_model("dla46x_c"), head="fc"),

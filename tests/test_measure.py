@@ -16,7 +16,8 @@ from small_runs import NETWORK, settings
 
 from nc_bench import Run, collapse_metrics, load_run, run_training
 from nc_bench.config import Config, dump_config
-from nc_bench.measure import main
+from nc_bench.measure import main, parser
+from nc_bench.metrics import null_baseline
 
 
 @pytest.fixture
@@ -55,7 +56,10 @@ def test_arrays_are_measured_as_the_function_measures_them(
         assert main([*line, "--csv", "numbers.csv"]) == 0
         assert "of the norm budget" in capsys.readouterr().out
     written = csv.DictReader(Path("numbers.csv").read_text().splitlines())
-    assert [row["name"] for row in written] == list(collapse_metrics(**arrays))
+    rows = {row["name"]: row for row in written}
+    assert list(rows) == list(collapse_metrics(**arrays))
+    null = null_baseline(3, 8)["nc2_equiangular_w"]
+    assert float(rows["nc2_equiangular_w"]["null"]) == null and rows["risk"]["null"] == ""
 
 
 def test_features_with_a_last_layer_become_a_run(arrays: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,16 +70,51 @@ def test_features_with_a_last_layer_become_a_run(arrays: dict[str, Any], capsys:
     assert run.manifest["status"] == "complete" and list(run.rows["epoch"]) == [0]
     for name in ("nc1_quotient", "nc2_equiangular", "risk", "simplex_efficiency"):
         assert run.rows[name][0] == pytest.approx(expected[name], rel=1e-5), name
-    assert main([*line, "--out", "other"]) == 2
-    assert "--out: a run directory needs --weight too" in capsys.readouterr().err
-    assert main(line) == 0
-    assert "3 classes" in capsys.readouterr().out and not Path("results").exists()
+
+
+def test_features_alone_become_a_run_of_what_can_be_said(
+    arrays: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--features", "features.npy", "--labels", "labels.npy", "--json", "numbers.json"]) == 0
+    printed, (folder,) = capsys.readouterr().out, Path("results/runs/measured").iterdir()
+    run, expected = load_run(folder), collapse_metrics(arrays["features"], arrays["labels"])
+    assert "As it was given, the class means miss the angles" in printed.replace("\n", " ") and "nan" not in printed
+    verdicts = run.predictions.set_index("name")
+    assert verdicts.loc["nc1_quotient", "verdict"] in ("holds", "fails")
+    left_out = verdicts[verdicts["verdict"] == "not applicable"]
+    assert left_out.loc["risk", "assumption"] == "features are measured alone, without a last layer"
+    assert left_out.loc["nc3_duality_centred", "assumption"] == "it was not measured"
+    assert "risk" not in run.rows and run.rows["nc1_pinv"][0] == pytest.approx(expected["nc1_pinv"], rel=1e-5)
+    rows = {row["name"]: row for row in json.loads(Path("numbers.json").read_text())}
+    assert list(rows) == list(expected) and rows["nc1_pinv"]["null"] is None
+    assert rows["nc2_equiangular"]["null"] == run.manifest["null"]["nc2_equiangular"]
+    page = (folder / "report.html").read_text()
+    assert "length of the row of W" not in page and "Cosines of the rows of W<" not in page
+    assert "Cosines of the class means<" in page and "measured as it was given" in page
+
+
+def test_what_is_not_finite_has_no_run(arrays: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    features = arrays["features"].copy()
+    features[7, 3] = np.nan
+    np.save("features.npy", features)
+    for more in ([], ["--weight", "weight.npy"]):
+        assert main(["--features", "features.npy", "--labels", "labels.npy", *more, "--out", "run"]) == 3
+        said = capsys.readouterr()
+        assert said.err.startswith("no run directory is made: the features hold NaN or infinity")
+        assert said.err.count("\n") == 1 and "60 samples of 3 classes" in said.out
+    assert not Path("run").exists()
 
 
 def test_an_undefined_value_has_its_reason(arrays: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--features", "features.npy", "--labels", "labels.npy", "--classes", "5", "--csv", "-"]) == 0
     row = next(row for row in csv.DictReader(capsys.readouterr().out.splitlines()) if row["name"] == "nc1_pinv")
     assert (row["value"], row["reason"]) == ("", "classes 3 and 4 without samples")
+
+
+def test_the_page_on_measuring_names_every_option() -> None:
+    page = (Path(__file__).parents[1] / "docs/measure.md").read_text()
+    options = {word for action in parser()._actions for word in action.option_strings if word.startswith("--")}
+    assert len(options) > 9 and {option for option in options if f"| `{option}" not in page} == set()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from nc_bench import RunRecorder, collapse_metrics, load_run
 from nc_bench.errors import ConfigError, RunError, UserError
 from nc_bench.geometry.simplex import simplex_vertices
 from nc_bench.reports import sentence
+from nc_bench.reports.description import describe
 from nc_bench.runs import RunDirectory
 from nc_bench.runs.files import write_bytes
 
@@ -180,6 +181,19 @@ def test_a_recorder_changes_nothing_in_the_loop(tmp_path: Path) -> None:
     assert all(torch.equal(one, other) for one, other in zip(alone, recorded, strict=True))
 
 
+def test_the_features_of_a_layer_are_recorded_alone(tmp_path: Path) -> None:
+    model = network().eval()
+    with recorder(tmp_path, model, layer="1", classes=3, bounds={"features": {"radius": 9.0}}) as recording:
+        found = recording.record(1)
+    expected = collapse_metrics(model[:1](TRAIN[0]).detach(), TRAIN[1])
+    assert found["train"] == pytest.approx(expected, rel=1e-6, nan_ok=True) and "risk" not in found["train"]
+    run = load_run(tmp_path)
+    assert run.config["model"] == {"name": "foreign", "kind": "Sequential", "features_alone": True}
+    assert run.rows["feature_residual"].max() == 0 and "Sequential, without a last layer" in describe(run)
+    with pytest.raises(ConfigError, match=r"constraints\.head: features are measured alone, without a last layer"):
+        recorder(tmp_path / "other", model, layer="1", classes=3, bounds=BOUNDS)
+
+
 def epochs_in(path: Path) -> list[int]:
     return list(load_run(path).rows.query("split == 'train'")["epoch"])
 
@@ -206,6 +220,21 @@ def test_a_resumed_loop_goes_on_or_back_and_records_no_epoch_twice(
     assert recorder(tmp_path, resume=True).close().manifest["epochs_done"] == 5
     kept = {path.name for path in (tmp_path / "features").iterdir() if path.name.startswith("classes")}
     assert kept == {"classes-00005.safetensors"}
+
+
+def test_other_data_of_the_same_numbers_are_refused_and_the_same_ones_in_any_order_are_taken(tmp_path: Path) -> None:
+    with recorder(tmp_path) as recording:
+        recording.record(1)
+    others = {"train": (TRAIN[0] + 1e-3, TRAIN[1])}, {"test": (TEST[0].flip(0), TEST[1])}, {"test": None}
+    for other in others:
+        resumed = recorder(tmp_path, resume=True, **other)
+        with pytest.raises(RunError, match=r"the data are others than those of this run, with .* random augmentation$"):
+            resumed.record(2)
+        resumed.fail()
+    shuffled = DataLoader(TensorDataset(*TRAIN), batch_size=5, shuffle=True)
+    with recorder(tmp_path, resume=True, train=shuffled) as recording:
+        recording.record(2)
+    assert epochs_in(tmp_path) == [1, 2]
 
 
 def test_what_cannot_be_recorded_is_refused(tmp_path: Path) -> None:

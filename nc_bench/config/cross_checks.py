@@ -38,6 +38,13 @@ def _of_foreign_loops(config: Config) -> list[str]:
     ]
     if not config.objective.is_stated and not config.model.is_foreign:
         problems.append(f"objective.loss: {config.objective.loss} needs model.name: {FOREIGN}")
+    if not config.model.has_head:
+        bounds = {"head": config.constraints.head, "outputs": config.constraints.outputs}
+        problems += [
+            f"constraints.{part}: features are measured alone, without a last layer"
+            for part, bound in bounds.items()
+            if bound is not None
+        ]
     return problems
 
 

@@ -42,6 +42,11 @@ class ModelFacts(Section):
         return False
 
     @property
+    def has_head(self) -> bool:
+        """Whether it ends in a linear layer; False: features alone are measured."""
+        return True
+
+    @property
     def linear_widths(self) -> tuple[int, ...]:
         """Where the features are a product of free matrices, one a table of samples: the widths of all; else none."""
         return ()

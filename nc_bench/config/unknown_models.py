@@ -90,6 +90,9 @@ class ForeignModel(ModelFacts):
         description="A model that was trained elsewhere, as nc_bench.RunRecorder writes it; it cannot be trained here."
     )
     kind: str = Field(default="model", min_length=1, description="The name of its class.")
+    features_alone: Flag = Field(
+        default=False, description="Whether its features were measured alone, without a last linear layer."
+    )
     nonnegative: Flag | None = Field(
         default=None,
         description="true: the features fill the non-negative part of the set that they are in, as after a ReLU; "
@@ -101,6 +104,10 @@ class ForeignModel(ModelFacts):
         return None if self.nonnegative is None else NONNEGATIVE if self.nonnegative else EVERYTHING
 
     @property
+    def has_head(self) -> bool:
+        return not self.features_alone
+
+    @property
     def is_linear(self) -> None:
         return None
 
@@ -110,7 +117,7 @@ class ForeignModel(ModelFacts):
 
     def sentence(self) -> str:
         ending = {None: "", True: ", non-negative features", False: ", features of any sign"}[self.nonnegative]
-        return f"{self.kind}{ending}"
+        return f"{self.kind}{', without a last layer' * self.features_alone}{ending}"
 
 
 class LiveModel(ModelFacts):

@@ -27,22 +27,24 @@ class ConstraintResiduals:
         self._head = build_set(configs, "head")
 
     @torch.no_grad()
-    def update(self, features: Float[Tensor, "t n d"], outputs: Float[Tensor, "t n k"]) -> None:
-        """Take in one batch."""
+    def update(self, features: Float[Tensor, "t n d"], outputs: Float[Tensor, "t n k"] | None) -> None:
+        """Take in one batch; outputs may be None where no bound on them is set."""
         if self._features is not None:
             self._features.update(features)
         if self._outputs is not None:
+            assert outputs is not None, "the bounded outputs are measured"
             self._outputs.update(outputs)
 
     @torch.no_grad()
-    def compute(self, weight: Float64[Tensor, "t k d"]) -> dict[str, list[float]]:
-        """By column name one number per trial; call it after all batches, with the head's weight."""
+    def compute(self, weight: Float64[Tensor, "t k d"] | None) -> dict[str, list[float]]:
+        """By column name one number per trial; call it after all batches, with the head's weight, if it is bounded."""
         found = {}
         if self._features is not None:
             found["feature_residual"] = self._features.compute().tolist()
         if self._outputs is not None:
             found["output_residual"] = self._outputs.compute().tolist()
         if self._head is not None:
+            assert weight is not None, "the bounded head is measured"
             head = self._head.to(weight.device)
             found["head_residual"] = head.residual(head.statistics(weight)).tolist()
         return found

@@ -28,6 +28,12 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = model.get_submodule(name)
 
 
+def is_sharded(model: nn.Module) -> bool:
+    """Whether FSDP keeps a part of its parameters in each process, so that a forward pass is one of all processes."""
+    wrapped = any("_fsdp_wrapped_module" in module._modules for module in model.modules())
+    return wrapped or any(hasattr(parameter, "full_tensor") for parameter in model.parameters())
+
+
 def plain_name(name: str) -> str:
     """A dotted name without the parts that wrappers inside the model add to it."""
     return ".".join(part for part in name.split(".") if part not in WRAPPERS)

@@ -43,7 +43,7 @@ def write_picture(
     train: Labelled,
     test: OtherLabelled | None,
     means: Float64[Tensor, "k d"],
-    weight: Float64[Tensor, "k d"],
+    weight: Float64[Tensor, "k d"] | None,
     predicted_radius: float | None,
 ) -> None:
     """Save what the page draws of an epoch, as safetensors; K >= 2 training class means, all finite.
@@ -55,10 +55,11 @@ def write_picture(
 
     For each split: SPLIT (n, max(S, 4)) and SPLIT_polygon, int16, to be multiplied by `scale` (2,); SPLIT_labels and
     SPLIT_rows (positions in the data); SPLIT_distance, the distance to the vertex in all d dimensions. `means`,
-    `weight` (relative to their mean) and `vertices`, (S, max(S, 4)) and as `*_polygon` (K, 2), float64. The vertices
-    are at `predicted_radius`, |y_c - mu|, where theory gives one, else at the mean radius of the class means.
+    `weight` (relative to their mean; without rows where there is no last layer) and `vertices`, (S, max(S, 4)) and as
+    `*_polygon` (K, 2), float64. The vertices are at `predicted_radius`, |y_c - mu|, where theory gives one, else at the
+    mean radius of the class means.
     """
-    means, weight = means.cpu(), weight.cpu()
+    means, weight = means.cpu(), means.new_empty(0, means.shape[1], device="cpu") if weight is None else weight.cpu()
     chosen = {"train": _sampled(train, len(means))}
     chosen["test"] = _sampled(test, len(means)) if test is not None else _nothing(means.shape[1])
     vertices, frame = _frame(means, chosen["train"].features)
@@ -76,7 +77,7 @@ def write_picture(
         scales.append(max(float(values.abs().max()) if len(values) else 0.0 for values in exact.values()) / 32767)
         content |= {f"{split}{suffix}": _rounded(values, scales[-1]) for split, values in exact.items()}
         shown = MOST_SHOWN if suffix == "" else len(means)
-        rows = weight[:shown] - weight[:shown].mean(0)
+        rows = weight[:shown] - weight[:shown].mean(0, keepdim=True)
         corners = vertices[:shown] - vertices[:shown].mean(0)
         content[f"means{suffix}"] = (means[:shown] - centre) @ axes
         content[f"weight{suffix}"] = rows @ axes

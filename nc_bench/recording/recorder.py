@@ -45,14 +45,14 @@ class Recording:
     layers: by name, the penultimate first, the others in the order in which they run. residuals: by how much each
     constraint is violated, by name, one number per trial. depth: what the layers say together, by layer and trial.
     correct: with `record.correct_only` the metrics of the samples that each trial classifies correctly, else empty.
-    weight: the head's, as it multiplies the features.
+    weight: the head's, as it multiplies the features; None where features are measured alone.
     """
 
     layers: dict[str, LayerRecording]
     residuals: dict[str, list[float]]
     depth: dict[str, list[DepthColumns]]
     correct: list[CollapseMetrics]
-    weight: Float64[Tensor, "t k d"]
+    weight: Float64[Tensor, "t k d"] | None
 
     @property
     def penultimate(self) -> LayerRecording:

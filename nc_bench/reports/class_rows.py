@@ -29,15 +29,18 @@ LONGEST_NAME = 40
 
 @dataclass(frozen=True, kw_only=True)
 class ClassRows:
-    """A table of classes, ready to print, and how many there are: it holds the worst ones of more than 100."""
+    """A table of classes, ready to print, and how many there are; of more than 100 those with the largest `by`."""
 
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
     classes: int
+    by: str
 
 
 def class_rows(run: RunTables, split: str) -> ClassRows | None:
-    """The classes at the last recorded epoch in the order of their labels, of many those with the largest risk.
+    """The classes at the last recorded epoch in the order of their labels, of many the worst ones.
+
+    The worst have the largest risk, or, where no last layer was measured, the largest variance.
 
     The mean is that of the class relative to the mean of the class means. None where no table was kept, as before a run
     has ended. RunError for a damaged file.
@@ -45,16 +48,17 @@ def class_rows(run: RunTables, split: str) -> ClassRows | None:
     columns = class_columns(run, split)
     if not columns:
         return None
+    shown = [name for name in COLUMNS if name in columns]  # without a last layer some are not there
     classes = len(columns["count"])
     names = run.manifest.get("class_names") or list(map(str, range(classes)))
-    chosen = np.arange(classes)
+    chosen, by = np.arange(classes), "risk" if "risk" in columns else "variance"
     if classes > MOST_ROWS:
-        chosen = np.argsort(-np.nan_to_num(columns["risk"], nan=-math.inf), kind="stable")[:MOST_ROWS]
+        chosen = np.argsort(-np.nan_to_num(columns[by], nan=-math.inf), kind="stable")[:MOST_ROWS]
     rows = [
-        (_name(names, label), *(_cell(name, float(columns[name][label])) for name in COLUMNS))
+        (_name(names, label), *(_cell(name, float(columns[name][label])) for name in shown))
         for label in chosen.tolist()
     ]
-    return ClassRows(header=("class", *COLUMNS.values()), rows=rows, classes=classes)
+    return ClassRows(header=("class", *(COLUMNS[name] for name in shown)), rows=rows, classes=classes, by=by)
 
 
 def _name(names: list[str], label: int) -> str:

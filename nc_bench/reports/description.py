@@ -49,7 +49,7 @@ def _objective(config: Config) -> str:
 
 def _training(config: Config) -> str:
     if config.model.is_foreign:
-        return "trained by a loop of its author's"
+        return "trained by a loop of its author's" if config.training.epochs else "measured as it was given"
     batch = config.training.batch_size
     batches = "full batch" if batch is None else f"batches of {batch}"
     start = f", from the weights of {config.training.warm_start}" if config.training.warm_start else ""

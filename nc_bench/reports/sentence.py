@@ -71,15 +71,19 @@ def _measured(run: RunTables) -> str:
     )
     when = untrained if epoch == 0 else f"After {epoch} epoch" + "s" * (epoch > 1)
     geometry = [part for part in (_simplex(run), _points(run), _efficiency(run)) if part]
-    text = f"{when} {_risk(run)}"
-    if geometry:
-        text += f"; {listed(geometry, ', and ')}"
+    said = [part for part in (_risk(run), listed(geometry, ", and ")) if part] or ["no number is defined"]
+    text = f"{when} {'; '.join(said)}"
     ending = summary(run)
     return f"{text}: {ending}." if ending else f"{text}."
 
 
 def _risk(run: RunTables) -> str:
-    """The training risk against the smallest one, predicted or, without a prediction, at the norms reached."""
+    """The training risk against the smallest one, predicted or, without a prediction, at the norms reached.
+
+    Empty where features were measured without a last layer, or the risk is undefined.
+    """
+    if math.isnan(last_value(run, "train", "risk")):
+        return ""
     predicted = claim(run, "risk")
     minimum = float(predicted.get("predicted", math.nan))
     if predicted and not math.isnan(minimum):

@@ -56,9 +56,9 @@ def keep_picture(
 ) -> None:
     """Write the picture of an epoch; there is none of one class, of an absent one, or without features in memory."""
     train, test = recordings
-    layer, weight = train.penultimate, train.weight[0]
+    layer, weight = train.penultimate, None if train.weight is None else train.weight[0]
     means = layer.class_means[0]
-    drawable = bool(means.isfinite().all() and weight.isfinite().all())
+    drawable = bool(means.isfinite().all()) and (weight is None or bool(weight.isfinite().all()))
     if layer.features is None or len(means) < 2 or not drawable:
         return
     radii = [e.values["feature_radius"] for e in expected if "feature_radius" in e.values]

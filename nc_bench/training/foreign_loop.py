@@ -26,8 +26,7 @@ def foreign_config(
     model: nn.Module,
     *,
     dtype: torch.dtype,
-    bias: bool,
-    trainable: bool,
+    head: Mapping[str, Any] | None,
     bounds: Mapping[str, Any] | None,
     objective: Mapping[str, Any] | None,
     nonnegative: bool | None,
@@ -36,6 +35,7 @@ def foreign_config(
 ) -> Config:
     """The configuration of a foreign loop: what was found in the model, and what its author states.
 
+    head: what was found of the last layer, by the keys of `head:`; None where features are measured alone.
     Bounds without an objective state the mean cross entropy within these bounds; without both, it is not known what is
     minimised. ConfigError, one line, for what no configuration may say.
     """
@@ -48,9 +48,10 @@ def foreign_config(
             "model": {
                 "name": "foreign",
                 "kind": type(unwrapped(model)).__name__,
+                **({"features_alone": True} if head is None else {}),
                 **({} if nonnegative is None else {"nonnegative": nonnegative}),
             },
-            "head": {"bias": bias, "trainable": trainable},
+            **({} if head is None else {"head": dict(head)}),
             **({"constraints": dict(bounds)} if bounds else {}),
             "objective": minimised,
             "optimizer": {"name": "foreign"},
@@ -71,13 +72,12 @@ def as_recording(measured: Measured, residuals: Mapping[str, list[float]]) -> tu
         class_means=measured.measurement.class_means,
         features=None if measured.features is None else measured.features[None],
     )
-    assert measured.head is not None, "a loop is recorded with its head"
     recording = Recording(
         layers={PENULTIMATE: layer},
         residuals=dict(residuals),
         depth={PENULTIMATE: [DepthColumns()]},
         correct=[],
-        weight=measured.head.weight,
+        weight=None if measured.head is None else measured.head.weight,
     )
     return recording, Split(inputs=torch.empty(len(measured.labels), 0), labels=measured.labels[None])
 

@@ -24,6 +24,8 @@ def known_minimizer(config: Config, counts: Sequence[int], width: int) -> Predic
     width = min(width, *config.model.linear_widths) if config.model.linear_widths else width
     if 0 in counts:
         return f"class {list(counts).index(0)} has no samples"
+    if not config.model.has_head:
+        return "features are measured alone, without a last layer"
     if not objective.is_stated:
         return "what the loop minimises is not stated"
     if not config.head.trainable:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nc_bench import FeatureTap, collapse_metrics
+from nc_bench import FeatureTap, collapse_metrics, measure_model
 from nc_bench.errors import UserError
 from nc_bench.models.layers import StackedLinear
 
@@ -244,6 +244,41 @@ def test_autocast() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         tap, output = tapped(trunk(), rows(64, 4))
     assert output.dtype == torch.bfloat16 and tap.name == "2"
+
+
+class Static(nn.Module):
+    """What quantisation with calibration asks for: where numbers become whole ones, and floating ones again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.quant, self.dequant = torch.ao.quantization.QuantStub(), torch.ao.quantization.DeQuantStub()
+        self.body, self.head = nn.Sequential(nn.Linear(4, 16), nn.ReLU()), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.dequant(self.head(self.body(self.quant(x))))
+        return logits
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_statically_quantized_models() -> None:
+    ao, model = torch.ao.quantization, Static().eval()
+    model.qconfig = ao.get_default_qconfig("x86")
+    prepared = ao.prepare(ao.fuse_modules(model, [["body.0", "body.1"]]))
+    prepared(rows(200, 4))
+    quantized = ao.convert(prepared)
+    assert "quantized" in type(quantized.head).__module__
+    tap, output = tapped(quantized, rows(200, 4))
+    assert tap.name == "head" and tap.features.dtype == tap.weight.dtype == torch.float32
+    step = float(quantized.head.scale)
+    torch.testing.assert_close(tap.features @ tap.weight.T + tap.bias, output, atol=step, rtol=0.0)
+    found = measure_model(quantized, [(rows(200, 4), torch.arange(200) % 3)])
+    expected = collapse_metrics(tap.features, torch.arange(200) % 3, tap.weight, tap.bias)
+    assert found == pytest.approx(expected, rel=1e-6, nan_ok=True)
+    # The head alone.
+    only = ao.quantize_dynamic(Static().eval(), {"head": ao.default_dynamic_qconfig})
+    tap, _ = tapped(only, rows(200, 4))
+    assert tap.name == "head" and isinstance(only.body[0], nn.Linear)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

@@ -258,6 +258,38 @@ def test_one_logit_is_measured_as_two_classes() -> None:
     check(found, collapse_metrics(features, labels, weight, torch.cat([-head.bias, head.bias]) / 2))
 
 
+class Words(nn.Module):
+    """A classifier of texts: token numbers to the mean of their vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.words, self.head = nn.Embedding(20, 5), nn.Linear(5, 3)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.words(tokens).mean(1))
+        return logits
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.int32, "NumPy", "mapping"])
+def test_inputs_that_are_whole_numbers_reach_the_model_as_they_are(kind: Any) -> None:
+    model = Words()
+    tokens = torch.randint(0, 20, (50, 7), generator=torch.Generator().manual_seed(0))
+    given: Any = tokens.numpy() if kind == "NumPy" else tokens if kind == "mapping" else tokens.to(kind)
+    loader: Any = batches(given, Y)
+    if kind == "mapping":
+        loader = [{"tokens": x, "labels": y} for x, y in loader]
+    found = measure_model(model, loader)
+    check(found, collapse_metrics(model.words(tokens).mean(1).detach(), Y, model.head.weight, model.head.bias))
+    bad = batches(given, Y + 1)
+    with pytest.raises(UserError, match=r"^batch 1: labels must lie in 0\.\.2, got values from 1 to 3"):
+        measure_model(model, bad)
+    far = [(torch.full((4, 7), 20), Y[:4])]
+    with pytest.raises(IndexError) as caught:  # the model's own error, and where
+        measure_model(model, far)
+    assert caught.value.__notes__ == ["in batch 1 of measure_model"]
+
+
 class PerToken(nn.Module):
     def __init__(self) -> None:
         super().__init__()

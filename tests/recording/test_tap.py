@@ -233,6 +233,8 @@ def test_what_torchscript_is_told_works() -> None:
     scripted = torch.jit.script(nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 3)))
     with pytest.raises(ValueError, match=r"^model is TorchScript, .*load_state_dict\(scripted\.state_dict\(\)\)"):
         FeatureTap(scripted)
+    with pytest.raises(ValueError, match=r"^model is TorchScript, "):
+        FeatureTap(torch.jit.trace(model, x))
     model.load_state_dict(scripted.state_dict())
     with FeatureTap(model) as tap:
         assert torch.equal(model(x), scripted(x))

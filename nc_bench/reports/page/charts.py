@@ -238,6 +238,8 @@ def singular_chart(recorded: Sequence[Picture]) -> list[Chart]:
         return []
     series = []
     for name, words, colour in (("means", "class means", "--s0"), ("weight", "rows of W", "--s1")):
+        if not len(getattr(recorded[-1], name).coordinates):
+            continue  # no last layer was measured
         table = np.array([_singular(picture, name) for picture in recorded])
         for place, column in enumerate(table.T):
             last = len(table.T) - 1

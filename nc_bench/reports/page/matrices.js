@@ -75,16 +75,17 @@ function lengthBars(root, names, lengths, titles) {
 function followSlider(simplex, root) {
   const { motion } = simplex;
   const names = motion.names.slice(0, motion.shown);
-  const parts = [["means", "Cosines of the class means"], ["weight", "Cosines of the rows of W"]];
+  const parts = [["means", "Cosines of the class means", "class mean"], ["weight", "Cosines of the rows of W", "row of W"]]
+    .map(([part, ...titles]) => [root.querySelector(`[data-cosines="${part}"]`), part, ...titles])
+    .filter(([target]) => target !== null);
   const update = (index) => {
     const frame = motion.frames[index];
-    for (const [part, title] of parts) {
-      const target = root.querySelector(`[data-cosines="${part}"]`);
+    for (const [target, part, title] of parts) {
       cosineTable(target, names, cosines(frame[part], motion.width, motion.shown), title);
     }
-    const lengths = parts.map(([part]) => names.map((_, c) =>
+    const lengths = parts.map(([, part]) => names.map((_, c) =>
       Math.hypot(...frame[part].slice(c * motion.width, (c + 1) * motion.width))));
-    lengthBars(root.querySelector("[data-lengths]"), names, lengths, ["class mean", "row of W"]);
+    lengthBars(root.querySelector("[data-lengths]"), names, lengths, parts.map((one) => one[3]));
     for (const clock of root.querySelectorAll("[data-epoch]")) clock.textContent = `epoch ${frame.epoch}`;
   };
   let last = null;

@@ -43,6 +43,7 @@ def motion_data(run: RunTables, recorded: Sequence[Picture]) -> dict[str, Any] |
         "width": last.means.coordinates.shape[1],
         "names": class_labels(run, classes),
         "predicted": last.predicted,
+        "hasWeight": len(last.weight.coordinates) > 0,
         "splits": [
             {
                 "name": name,
@@ -82,7 +83,7 @@ def _frame(picture: Picture) -> dict[str, Any]:
 
 
 def _mean_length(corners: Corners) -> float:
-    return float(np.linalg.norm(corners.coordinates, axis=1).mean())
+    return float(np.linalg.norm(corners.coordinates, axis=1).mean()) if len(corners.coordinates) else 0.0
 
 
 def _packed(values: NDArray[Any], kind: type[np.generic]) -> str:
@@ -126,9 +127,10 @@ def _about(data: dict[str, Any]) -> str:
     few = ""
     if data["classes"] > data["shown"]:
         few = f" In space the first {data['shown']} of {data['classes']} classes can be seen, on the polygon all."
+    triangles = "Triangles: rows of the last layer W. " * data["hasWeight"]
     return (
-        "Dots: samples, in the colour of their class. Discs: class means of the training samples. Triangles: rows of "
-        f"the last layer W. Rings: the vertices of the nearest regular simplex, {where}. After collapse every dot lies "
+        "Dots: samples, in the colour of their class. Discs: class means of the training samples. "
+        f"{triangles}Rings: the vertices of the nearest regular simplex, {where}. After collapse every dot lies "
         f"in the ring of its class.{few}"
     )
 
@@ -142,6 +144,7 @@ def _view_controls(data: dict[str, Any]) -> list[str]:
     parts = [
         f'<label class="mark"><input type="checkbox" data-part="{part}" checked>{words}</label>'
         for part, words in PARTS.items()
+        if part != "weight" or data["hasWeight"]
     ]
     fit = '<label class="mark"><input type="checkbox" data-motion="fit">scale each epoch to its means</label>'
     return [
@@ -197,6 +200,12 @@ def geometry_section(data: dict[str, Any] | None) -> list[str]:
         return []
     some = f" of the first {data['shown']} classes" if data["classes"] > data["shown"] else ""
     simplex = -1 / (data["shown"] - 1)
+    weight_cosines, weight_legend = [], ""
+    if data["hasWeight"]:
+        weight_cosines = [
+            '<figure class="matrix"><h3>Cosines of the rows of W</h3><div data-cosines="weight"></div></figure>'
+        ]
+        weight_legend = '<li><span class="swatch" style="background: var(--s1)"></span>row of W</li>'
     return [
         '<section id="geometry" aria-labelledby="geometry-head">',
         '<h2 id="geometry-head">Angles and lengths</h2>',
@@ -205,10 +214,9 @@ def geometry_section(data: dict[str, Any] | None) -> list[str]:
         f"In a regular simplex every cosine of two classes is {simplex:.3g}, and all lengths are equal.</p>",
         '<div class="pair">',
         '<figure class="matrix"><h3>Cosines of the class means</h3><div data-cosines="means"></div></figure>',
-        '<figure class="matrix"><h3>Cosines of the rows of W</h3><div data-cosines="weight"></div></figure>',
+        *weight_cosines,
         '<figure class="matrix"><h3>Lengths, relative to their mean</h3>'
         '<ul class="legend"><li><span class="swatch" style="background: var(--s0)"></span>class mean</li>'
-        '<li><span class="swatch" style="background: var(--s1)"></span>row of W</li></ul>'
-        "<div data-lengths></div></figure>",
+        f"{weight_legend}</ul><div data-lengths></div></figure>",
         "</div></section>",
     ]

@@ -1,6 +1,5 @@
 // The simplex in motion: a canvas for each split, a slider over the epochs, turned by dragging.
 
-const PARTS_DRAWN = ["samples", "means", "weight", "vertices"];
 const FRAME_MS = 380;
 const NEAR_PIXELS = 14;
 const MOST_NAMED = 20;
@@ -33,7 +32,7 @@ class Simplex {
     this.view = "space";
     this.chosen = Array.from({ length: Math.min(4, this.motion.shown) }, (_, label) => label);
     this.off = new Set();
-    this.drawn = new Set(PARTS_DRAWN);
+    this.drawn = new Set(Array.from(root.querySelectorAll("[data-part]"), (box) => box.dataset.part));
     this.fitted = false;
     this.turn = { yaw: -0.35, pitch: -0.35 };
     this.cache = new Map();

@@ -112,7 +112,7 @@ def class_tables(run: RunTables) -> list[str]:
     for split in ("train", "test"):
         table = class_rows(run, split)
         if table is not None:
-            most = f", the {len(table.rows)} of {table.classes} classes with the largest risk"
+            most = f", the {len(table.rows)} of {table.classes} classes with the largest {table.by}"
             what = f"{'Training' if split == 'train' else 'Test'} samples{most * (len(table.rows) < table.classes)}"
             rows = [
                 f'<tr><th scope="row">{escape(cells[0])}</th>{"".join(map(_cell, cells[1:]))}</tr>'
