@@ -41,7 +41,10 @@ def _sweep(arguments: argparse.Namespace) -> int:
     from nc_bench.sweeps.checks import check_plugins, check_study
     from nc_bench.sweeps.folder import SweepFolder
     from nc_bench.sweeps.grid import load_grid
+    from nc_bench.sweeps.slurm_file import read_slurm
 
+    if arguments.slurm is not None:
+        read_slurm(arguments.slurm)  # what is wrong in it is refused before any work
     grid = load_grid(find_config(arguments.config), arguments.overrides, any_size=arguments.yes)
     check_plugins(grid, arguments.config)
     check_study(grid, arguments.config)
@@ -158,7 +161,9 @@ def parser() -> CommandParser:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--workers", type=_count, help="processes on this machine (default: one per GPU, or per core)")
     where.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler; its workers see our files")
-    where.add_argument("--slurm", type=Path, metavar="FILE", help="YAML file: jobs, cores, memory, walltime, ...")
+    where.add_argument(
+        "--slurm", type=Path, metavar="FILE", help="YAML file: jobs, cores, walltime, ... (examples/cluster)"
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="print the trials and how long they would take")
     what.add_argument("--status", action="store_true", help="print how many trials are in each state")

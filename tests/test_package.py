@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 import jaxtyping
 import pytest
 import torch
+import yaml
 
 import nc_bench
 
@@ -62,3 +64,18 @@ def test_calls_are_held_against_their_annotations() -> None:
     for wrong in (rows[0], rows.long(), rows.numpy()):
         with pytest.raises(jaxtyping.TypeCheckError):
             project_mean_square(wrong, 1)
+
+
+def test_one_version_is_stated_everywhere() -> None:
+    version = PYPROJECT["project"]["version"]
+    newest = re.search(r"^## (\S+?),? ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert newest is not None and newest[1] == citation["version"] == version
+    (paper,) = citation["references"]
+    assert paper["identifiers"][0]["value"] == "arXiv:2012.05420"
+
+
+def test_issue_templates_can_be_read() -> None:
+    for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"):
+        template = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert path.stem == "config" or {"name", "description", "body"} <= template.keys()

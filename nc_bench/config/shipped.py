@@ -10,8 +10,10 @@ from nc_bench.errors import ConfigError
 from nc_bench.paths import expanded
 from nc_bench.text import did_you_mean
 
-SHIPPED = Path(__file__).resolve().parents[1] / "configs"
-"""Their folder: a link to the repository's `configs`, whose files an installed package has in its place."""
+PACKAGE = Path(__file__).resolve().parents[1]
+
+SHIPPED = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent / "configs"
+"""Their folder: of an installed package its own, where setup.py puts the files, else the repository's `configs`."""
 
 
 def shipped_names() -> list[str]:

@@ -20,11 +20,13 @@ WALLTIME = re.compile(r"(\d+-\d{1,2}(:\d{1,2}){0,2}|\d+:\d{1,2}:\d{1,2})")
 def _amount(value: Any) -> Any:
     from dask.utils import parse_bytes  # Here, so that the schema needs no Dask.
 
+    problem = "should be a number with a unit, such as 8GB"
+    if value is not None and not isinstance(value, str):
+        raise ValueError(problem)
     try:
-        if value is not None:
-            parse_bytes(value if isinstance(value, str) else "")
+        parse_bytes(value or "1GB")
     except ValueError:
-        raise ValueError("should be a number with a unit, such as 8GB") from None
+        raise ValueError(problem) from None
     return value
 
 

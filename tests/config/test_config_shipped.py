@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,6 @@ import numpy as np
 import pytest
 
 from nc_bench.config import (
-    SHIPPED,
     Config,
     ConfigError,
     config_of,
@@ -30,14 +27,6 @@ def test_a_name_is_the_file_of_the_repository() -> None:
         assert find_config(name).read_bytes() == (CONFIGS / f"{name}.yaml").read_bytes()
     assert load_config("digits_ball") == load_config(CONFIGS / "digits_ball.yaml")
     assert {"digits_ball", "studies/depth"} <= set(shipped_names())
-
-
-def test_a_wheel_takes_every_one_of_them() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = project["tool"]["setuptools"]["package-data"]["nc_bench"]
-    assert SHIPPED.is_relative_to(ROOT / "nc_bench")
-    for name in shipped_names():
-        assert any(fnmatch(f"configs/{name}.yaml", pattern) for pattern in patterns), name
 
 
 def test_a_file_comes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def _pairs(sections: list[str]) -> list[tuple[str, str]]:
     return list(zip(sections[1::2], sections[2::2], strict=True))
 
 
-@pytest.mark.parametrize("name", ["train.sbatch", "sweep.sbatch", "workers.yaml"])
+@pytest.mark.parametrize("name", ["train.sbatch", "sweep.sbatch", "workers.yaml", "gpu_workers.yaml"])
 def test_the_page_of_clusters_shows_the_files_to_copy(name: str) -> None:
     text = (ROOT / "examples" / "cluster" / name).read_text(encoding="utf-8")
     assert f"```text\n{text}```" in (DOCS / "clusters.md").read_text(encoding="utf-8")
@@ -60,9 +60,9 @@ def test_the_page_of_clusters_shows_the_files_to_copy(name: str) -> None:
 
 
 def test_the_file_of_workers_is_one_that_sweep_reads() -> None:
-    from nc_bench.sweeps.slurm import _read
+    from nc_bench.sweeps.slurm_file import read_slurm
 
-    settings = _read(ROOT / "examples" / "cluster" / "workers.yaml")
+    settings = read_slurm(ROOT / "examples" / "cluster" / "workers.yaml")
     assert settings.jobs == 8 and settings.walltime == "04:00:00"
 
 
