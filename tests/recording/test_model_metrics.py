@@ -254,6 +254,7 @@ def test_one_logit_is_measured_as_two_classes() -> None:
     assert found["risk"] == pytest.approx(float(nn.functional.binary_cross_entropy_with_logits(z, labels.float())))
     assert found["accuracy"] == pytest.approx(float(((z > 0) == labels).double().mean()))
     head: Any = model[-1]
+    assert found["head_opnorm"] == pytest.approx(float(head.weight.detach().norm()) / 2**0.5)
     weight = torch.cat([-head.weight, head.weight]) / 2
     check(found, collapse_metrics(features, labels, weight, torch.cat([-head.bias, head.bias]) / 2))
 
