@@ -4,6 +4,7 @@ Blocks of a page share one namespace and one folder. A block whose first line is
 the reader makes. Comments before a block, which no reader sees, say how it is run:
 
     <!-- test: with training.epochs=2 -->    further arguments for the commands of the block
+    <!-- test: read 4 for 101 -->            a number (or word) of the block that is another one in the test
     <!-- test: skip REASON -->               not run; the reason says where it is, or why it cannot be
     <!-- test: output -->                    a text block: what the blocks since the last one printed
     <!-- test: setup                         Python that is run before the block, up to -->
@@ -38,7 +39,15 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, each with the notes before it."""
     found = BLOCK.findall(page.read_text(encoding="utf-8"))
-    return [Block(language=kind, text=text, notes=dict(NOTE.findall(notes))) for notes, kind, text in found]
+    return [_block(kind, text, dict(NOTE.findall(notes))) for notes, kind, text in found]
+
+
+def _block(language: str, text: str, notes: dict[str, str]) -> Block:
+    if "read" in notes:
+        new, old = notes["read"].split(" for ")
+        assert old in text, f"the block has no {old}:\n{text}"
+        text = text.replace(old, new)
+    return Block(language=language, text=text, notes=notes)
 
 
 def run_page(page: Path) -> dict[str, Any]:
