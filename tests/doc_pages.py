@@ -127,7 +127,7 @@ def _same_word(shown: str, printed: str) -> bool:
     if shown.endswith("..."):
         return printed.startswith(shown.removesuffix("..."))
     try:
-        one, two = float(shown.strip("%,")), float(printed.strip("%,"))
+        one, two = (float(word.strip("()%,;.")) for word in (shown, printed))
     except ValueError:
         return shown == printed
     return abs(one - two) <= max(0.2 * abs(one), 0.02)
