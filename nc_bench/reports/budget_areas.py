@@ -36,24 +36,32 @@ def budget_areas(run: RunTables) -> Figure | None:
     A column for each split. Where an efficiency is not positive, the shares are those of risk_gap, in nats, and are
     drawn faded. None if the budget was not recorded.
     """
-    found = {split: missing(run, split) for split in ("train", "test")}
-    known = {split: lost for split, lost in found.items() if np.isfinite(lost.shares).all(1).any()}
+    known = known_budget(run)
     if not known:
         return None
     page, body = headed_figure((11, 6.6), "Where the norm budget goes", describe(run), _caption(known))
     grid = body.subplots(2, len(known), squeeze=False, height_ratios=(1, 2.4), sharex="col")
     for (split, lost), (above, below), letters in zip(known.items(), grid.T, ("ab", "cd"), strict=False):
         samples = "training samples" if split == "train" else "test samples"
-        _total(run, above, lost, f"{letters[0]}   Missing, {samples}")
-        _areas(run, below, lost, f"{letters[1]}   What it is lost to, {samples}")
+        draw_total(run, above, lost)
+        draw_areas(run, below, lost)
+        for axes, title in ((above, f"{letters[0]}   Missing"), (below, f"{letters[1]}   What it is lost to")):
+            axes.set_title(f"{title}, {samples}", loc="left", fontsize=PANEL, fontweight="bold", color=INK)
     return page
 
 
-def _total(run: RunTables, axes: Axes, lost: Missing, title: str) -> None:
+def known_budget(run: RunTables) -> dict[str, Missing]:
+    """What is missing on each split where that is known at some epoch."""
+    found = {split: missing(run, split) for split in ("train", "test")}
+    return {split: lost for split, lost in found.items() if np.isfinite(lost.shares).all(1).any()}
+
+
+def draw_total(run: RunTables, axes: Axes, lost: Missing) -> None:
+    """How much is missing, over the epochs."""
     shown = ~lost.in_nats & drawable(lost.total, logarithmic=True)
     marker = "o" if shown.sum() <= FEW_POINTS else ""
     axes.plot(lost.epochs, np.where(shown, lost.total, np.nan), color=INK, linewidth=1.6, marker=marker, markersize=3.5)
-    _finish(run, axes, title, "-log of the\nefficiency (log scale)")
+    _scales(run, axes, "-log of the\nefficiency (log scale)")
     if shown.any():
         axes.set_yscale("log")
         logarithmic_ticks(axes.yaxis, most_ratio=VERTICAL_RATIO)
@@ -62,8 +70,10 @@ def _total(run: RunTables, axes: Axes, lost: Missing, title: str) -> None:
         axes.set_yticks([])
 
 
-def _areas(run: RunTables, axes: Axes, lost: Missing, title: str) -> None:
-    """Epochs in nats are drawn faded, from the last epoch before them to the first after them."""
+def draw_areas(run: RunTables, axes: Axes, lost: Missing) -> None:
+    """The shares of what is missing, over the epochs, with their words right of them.
+
+    Epochs in nats are drawn faded, from the last epoch before them to the first after them."""
     shares = 100 * lost.shares
     known = np.isfinite(shares).all(1)
     clear, in_nats = known & ~lost.in_nats, known & lost.in_nats
@@ -71,7 +81,7 @@ def _areas(run: RunTables, axes: Axes, lost: Missing, title: str) -> None:
     for drawn, opacity in ((clear, 1.0), (beside & known, 0.45)):
         _stack(axes, lost.epochs, np.where(drawn[:, None], shares, np.nan), opacity)
     axes.set_ylim(0, 100)
-    _finish(run, axes, title, "share of what is missing (%)")
+    _scales(run, axes, "share of what is missing (%)")
     axes.set_xlabel("epoch", fontsize=TEXT, color=INK)
     if known.any():
         _label(axes, shares[known][-1])
@@ -111,10 +121,9 @@ def _percentage(share: float) -> str:
     return f"{share:.0f} %" if share >= 0.5 or share == 0 else "<1 %"
 
 
-def _finish(run: RunTables, axes: Axes, title: str, meaning: str) -> None:
+def _scales(run: RunTables, axes: Axes, meaning: str) -> None:
     quiet(axes)
     axes.margins(x=0)
-    axes.set_title(title, loc="left", fontsize=PANEL, fontweight="bold", color=INK)
     axes.set_ylabel(meaning, fontsize=TEXT, color=INK)
     if typed_config(run).record.every == "log":
         axes.set_xscale("symlog", linthresh=1)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nc_bench.reports.numbers import distinct, number, percent
+from nc_bench.reports.description import typed_config
+from nc_bench.reports.numbers import PRECISION, distinct, number, percent
 from nc_bench.reports.queries import last_row
 from nc_bench.runs import RunTables
 from nc_bench.runs.directory import PENULTIMATE
@@ -37,6 +38,15 @@ NULL = "null: what random Gaussian class means and last-layer weights give; no b
 DEVIATION = (
     "deviation: measured minus predicted, in % where a share of the predicted value (of a risk: of the way to that of "
     "equal outputs); a claim holds where the deviation's size is at most the tolerance."
+)
+ROUNDING = "rounding"
+ROUNDED = 16
+"""Up to so many units in the last place a deviation is called rounding: sums over many samples lose some bits."""
+
+EQUAL = f"{ROUNDING}: the deviation is no larger than what rounding in {{dtype}} leaves."
+BUDGET = (
+    "norm budget: the separation of the classes that features and last layer of these norms allow; simplex_efficiency "
+    "is the share of it that is reached."
 )
 NOT_REACHED = (
     "not reached: outside the tolerance, but the run has not come to the minimiser that the claim is about, or may "
@@ -75,8 +85,8 @@ def group_of(name: str) -> str:
 def claim_rows(run: RunTables) -> list[ClaimRow]:
     """Every claim of the run as text, ordered by group and within a group as they were judged."""
     order = list(GROUPS)
-    sources = _sources(run)
-    rows = [_claim_row(dict(row), sources) for _, row in run.predictions.iterrows()]
+    sources, dtype = _sources(run), typed_config(run).dtype
+    rows = [_claim_row(dict(row), sources, dtype) for _, row in run.predictions.iterrows()]
     return sorted(rows, key=lambda row: order.index(row.group))
 
 
@@ -90,6 +100,11 @@ def footnotes(run: RunTables) -> list[str]:
         notes.append(NULL)
     if claims["deviation"].notna().any():
         notes.append(DEVIATION)
+    dtype = typed_config(run).dtype
+    if any(_is_rounding(dict(row), dtype) for _, row in claims.iterrows()):
+        notes.append(EQUAL.format(dtype=dtype))
+    if (claims["name"] == "simplex_efficiency").any():
+        notes.append(BUDGET)
     if (claims["verdict"] == "not reached").any():
         notes.append(NOT_REACHED)
     notes.extend(_rest(run))
@@ -147,7 +162,7 @@ def _why_not_applicable(run: RunTables) -> list[str]:
     return [f"not applicable ({', '.join(names)}): {reason}." for reason, names in why.items()]
 
 
-def _claim_row(row: Mapping[str, Any], sources: Sequence[tuple[str, str]]) -> ClaimRow:
+def _claim_row(row: Mapping[str, Any], sources: Sequence[tuple[str, str]], dtype: str) -> ClaimRow:
     predicted, measured, source = row["predicted"], row["measured"], (row["source"], row["assumption"])
     write = percent if is_share(row["name"], predicted) else number
     size = abs(row["deviation"])
@@ -159,8 +174,17 @@ def _claim_row(row: Mapping[str, Any], sources: Sequence[tuple[str, str]]) -> Cl
         predicted=number(predicted),
         null=number(row["null"]),
         measured=number(measured),
-        deviation=sign + distinct(size, row["tolerance"], 2, write),
+        deviation=ROUNDING if _is_rounding(row, dtype) else sign + distinct(size, row["tolerance"], 2, write),
         tolerance=distinct(row["tolerance"], size, 2, write),
         verdict=row["verdict"],
         source=f"[{sources.index(source) + 1}]" if source in sources else "-",
     )
+
+
+def _is_rounding(row: Mapping[str, Any], dtype: str) -> bool:
+    """Whether a deviation that breaks nothing is within rounding, of which a measure of NC1 has the square."""
+    if row["verdict"] == "fails" or row["deviation"] == 0:
+        return False
+    unit = PRECISION[dtype]
+    scale = abs(row["predicted"]) or (unit if group_of(row["name"]).startswith("NC1") else 1.0)
+    return bool(abs(row["measured"] - row["predicted"]) <= ROUNDED * unit * scale)

@@ -18,13 +18,12 @@ from nc_bench.reports.style import (
     FAINT,
     INK,
     LARGEST,
-    PANEL,
     SERIES,
-    SMALL,
     TEXT,
     VERTICAL_RATIO,
     drawable,
     drawn,
+    head_panel,
     headed_figure,
     logarithmic_ticks,
     quiet,
@@ -78,6 +77,14 @@ SHARES = Panel(
 )
 
 
+DECISIONS = Panel(
+    title="e   Do decisions go by the nearest class mean? (NC4)",
+    meaning="share decided otherwise",
+    metrics=(("nc4_mismatch", "mismatch"),),
+    logarithmic=False,
+)
+
+
 def metric_curves(run: RunTables) -> Figure:
     """Four panels of metrics over the epochs: risk with its minimum and floor, NC1, NC2 and NC3, and shares.
 
@@ -85,17 +92,26 @@ def metric_curves(run: RunTables) -> Figure:
     is undefined throughout, says so in its panel.
     """
     page, body = headed_figure((11, 8.6), "Collapse of the last layer during training", describe(run), _caption(run))
-    grid = body.subplots(2, 2)
-    for axes, panel in zip(grid.flat, (RISK, POINTS, SIMPLEX, SHARES), strict=True):
-        _draw(run, axes, panel)
-    _risk_levels(run, grid[0, 0])
-    _nulls(run, grid[1, 0])
-    for axes, panel in zip(grid.flat, (RISK, POINTS, SIMPLEX, SHARES), strict=True):
-        _finish(run, axes, panel)
+    for axes, panel in zip(body.subplots(2, 2).flat, (RISK, POINTS, SIMPLEX, SHARES), strict=True):
+        draw_panel(run, axes, panel)
+        head_panel(axes, panel.title, columns=2)
     return page
 
 
-def _draw(run: RunTables, axes: Axes, panel: Panel) -> None:
+def draw_panel(run: RunTables, axes: Axes, panel: Panel) -> None:
+    """The curves of a panel with what they are held against, on its scales; title and legend are the caller's.
+
+    A metric that was not recorded, or is undefined throughout, says so; there are then no lines.
+    """
+    _curves(run, axes, panel)
+    if panel is RISK:
+        _risk_levels(run, axes)
+    if panel is SIMPLEX:
+        _nulls(run, axes)
+    _scales(run, axes, panel)
+
+
+def _curves(run: RunTables, axes: Axes, panel: Panel) -> None:
     for (name, words), colour, width in zip(panel.metrics, SERIES, LINE_WIDTHS, strict=False):
         label: str | None = words if words == name else f"{words} ({name})"
         for split, line, faded in (("train", "-", 1.0), ("test", "--", 0.6)):
@@ -139,9 +155,8 @@ def _nulls(run: RunTables, axes: Axes) -> None:
             axes.axhline(level, color=colour, linewidth=1.2, linestyle=":")
 
 
-def _finish(run: RunTables, axes: Axes, panel: Panel) -> None:
+def _scales(run: RunTables, axes: Axes, panel: Panel) -> None:
     quiet(axes)
-    axes.set_title(panel.title, loc="left", fontsize=PANEL, fontweight="bold", color=INK, pad=34)
     axes.set_ylabel(panel.meaning + (" (log scale)" if panel.logarithmic else ""), fontsize=TEXT, color=INK)
     axes.set_xlabel("epoch", fontsize=TEXT, color=INK)
     if not axes.lines:
@@ -156,17 +171,6 @@ def _finish(run: RunTables, axes: Axes, panel: Panel) -> None:
         logarithmic_ticks(axes.yaxis, most_ratio=VERTICAL_RATIO)
     if typed_config(run).record.every == "log" and _has_positive_epochs(axes):
         axes.set_xscale("log")
-    legend = axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(-0.01, 1.0),
-        ncols=2,
-        fontsize=SMALL,
-        frameon=False,
-        borderaxespad=0.2,
-        handlelength=1.6,
-        columnspacing=1.2,
-    )
-    legend.set_in_layout(False)  # it stands in the space that the title's pad leaves, and must not narrow the panel
 
 
 def _has_positive_epochs(axes: Axes) -> bool:

@@ -15,13 +15,12 @@ from nc_bench.reports.description import describe
 from nc_bench.reports.queries import last_by_layer, last_row, last_value, layer_names
 from nc_bench.reports.style import (
     INK,
-    PANEL,
     SERIES,
-    SMALL,
     TEXT,
     VERTICAL_RATIO,
     drawable,
     drawn,
+    head_panel,
     headed_figure,
     logarithmic_ticks,
     quiet,
@@ -83,21 +82,27 @@ def depth_profile(run: RunTables) -> Figure | None:
     layers = layer_names(run)
     if len(layers) < 2:
         return None
-    further = [panel for name, panel in FURTHER if np.isfinite(last_by_layer(run, "train", name)).any()]
-    panels = [*PANELS, *(replace(p, title=f"{mark}   {p.title}") for mark, p in zip("def", further, strict=False))]
+    panels = [*PANELS, *(replace(p, title=f"{at}   {p.title}") for at, p in zip("def", further(run), strict=False))]
     epoch = int(last_row(run, "train").get("epoch", 0))
     title = f"Collapse through the layers, {f'after epoch {epoch}' if epoch else 'before training'}"
     rows = 1 if len(panels) <= len(PANELS) else 2
     page, body = headed_figure((11, 1.6 + 3.6 * rows), title, describe(run), _caption(run))
     places = body.subplots(rows, len(PANELS), squeeze=False).flat
     for axes, panel in zip(places, panels, strict=False):
-        _draw(run, axes, panel, layers)
+        draw_layers(run, axes, panel, layers)
+        head_panel(axes, panel.title, columns=1)
     for axes in list(places)[len(panels) :]:
         axes.set_axis_off()
     return page
 
 
-def _draw(run: RunTables, axes: Axes, panel: Panel, layers: list[str]) -> None:
+def further(run: RunTables) -> list[Panel]:
+    """The panels beyond the first three that this run has recorded."""
+    return [panel for name, panel in FURTHER if np.isfinite(last_by_layer(run, "train", name)).any()]
+
+
+def draw_layers(run: RunTables, axes: Axes, panel: Panel, layers: list[str]) -> None:
+    """The curves of a panel over the layers, on its scales; title and legend are the caller's."""
     places = np.arange(len(layers))
     for (name, words), colour, width in zip(panel.metrics, SERIES, LINE_WIDTHS, strict=False):
         label: str | None = f"{words} ({name})"
@@ -114,7 +119,6 @@ def _draw(run: RunTables, axes: Axes, panel: Panel, layers: list[str]) -> None:
         if (shown := drawable(null, logarithmic=panel.logarithmic)).any():
             axes.plot(places, np.where(shown, null, np.nan), ":", color=colour, linewidth=1.2)
     quiet(axes)
-    axes.set_title(panel.title, loc="left", fontsize=PANEL, fontweight="bold", color=INK, pad=34)
     axes.set_ylabel(panel.meaning + (" (log scale)" if panel.logarithmic else ""), fontsize=TEXT, color=INK)
     axes.set_xticks(places, [drawn(layer, LONGEST_NAME) for layer in layers])
     if len(layers) > MOST_LEVEL_NAMES:
@@ -128,10 +132,6 @@ def _draw(run: RunTables, axes: Axes, panel: Panel, layers: list[str]) -> None:
     if panel.logarithmic:
         axes.set_yscale("log")
         logarithmic_ticks(axes.yaxis, most_ratio=VERTICAL_RATIO)
-    legend = axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.01, 1.0), fontsize=SMALL, frameon=False, borderaxespad=0.2
-    )
-    legend.set_in_layout(False)  # it stands in the space that the title's pad leaves, and must not narrow the panel
 
 
 def _null(run: RunTables, layers: list[str], name: str) -> NDArray[np.float64]:

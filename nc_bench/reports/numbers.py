@@ -8,6 +8,9 @@ from collections.abc import Callable
 MOST_DIGITS = 17
 LONGEST_PERCENTAGE = 6
 
+PRECISION = {"float32": 2.0**-23, "float64": 2.0**-52}
+"""The relative difference of a number of each type and the next."""
+
 
 def number(value: float, digits: int = 4) -> str:
     """`value` with this many significant digits; '-' for NaN."""

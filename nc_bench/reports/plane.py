@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,23 +41,25 @@ def simplex_plane(run: RunTables) -> Figure | None:
     recorded = pictures(run)
     if not recorded:
         return None
-    views = _views(recorded)
+    views = plane_views(recorded).values()
     width = max(NARROWEST, PANEL_INCHES * len(views))
     size = (width, PANEL_INCHES + 1.5)
     page, body = headed_figure(size, TITLE, describe(run), _caption(recorded[-1]))
     panels = np.atleast_1d(body.subplots(1, len(views), sharex=True, sharey=True))
-    reach = max(_reach(view) for view in views)
+    reach = largest_reach(views)
     for axes, view in zip(panels, views, strict=True):
-        _draw(axes, view, reach)
+        draw_view(axes, view, reach)
+        axes.set_title(view.title, loc="left", fontsize=PANEL, color=INK)
     return page
 
 
-def _views(recorded: Sequence[Picture]) -> list[View]:
+def plane_views(recorded: Sequence[Picture]) -> dict[str, View]:
+    """The panels by the names that their files have: `start` (where there are two pictures), `end` and `end_test`."""
     first, last = recorded[0], recorded[-1]
-    shown = [first, last] if first.epoch != last.epoch else [last]
-    views = [_view("training samples", picture, picture.train) for picture in shown]
+    views = {"start": _view("training samples", first, first.train)} if first.epoch != last.epoch else {}
+    views["end"] = _view("training samples", last, last.train)
     if len(last.test.labels):
-        views.append(_view("test samples", last, last.test))
+        views["end_test"] = _view("test samples", last, last.test)
     return views
 
 
@@ -69,18 +71,23 @@ def _view(samples: str, picture: Picture, points: Points) -> View:
     return View(title=f"{samples}, {when}", points=picture.on_polygon(points), labels=points.labels, vertices=vertices)
 
 
+def largest_reach(views: Iterable[View]) -> float:
+    """Half of the side that all of these views fit in."""
+    return max(_reach(view) for view in views)
+
+
 def _reach(view: View) -> float:
     points = view.points[np.isfinite(view.points).all(axis=1)]
     farthest = np.abs(points).max() if len(points) else 0.0
     return float(max(farthest * 1.05, np.linalg.norm(view.vertices, axis=1).max() * 1.25)) or 1.0
 
 
-def _draw(axes: Axes, view: View, reach: float) -> None:
+def draw_view(axes: Axes, view: View, reach: float) -> None:
+    """Samples, polygon and rings of a view, as far as `reach` to all sides."""
     classes = len(view.vertices)
     colours = class_colours(classes)
     corners = (view.vertices[:, 0], view.vertices[:, 1])
     quiet(axes)
-    axes.set_title(view.title, loc="left", fontsize=PANEL, color=INK)
     axes.fill(*corners, facecolor="none", edgecolor="#b5b5b5", linewidth=0.9, zorder=1)
     size, opacity = (14, 0.75) if len(view.points) <= 5000 else (5, 0.4)
     axes.scatter(

@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 
 from nc_bench.reports.figures import write_figures
+from nc_bench.reports.glance import glance_lines
 from nc_bench.reports.page import write_page
 from nc_bench.reports.sentence import sentence
 from nc_bench.reports.table import WIDTH, summary_table
@@ -23,8 +24,8 @@ def write_report(run: RunTables) -> tuple[Path, list[Path]]:
     return write_page(run), figures
 
 
-def render_run(run_dir: str | Path) -> None:
-    """Write a run's figures and page, and print its table of claims, its sentence and the paths.
+def render_run(run_dir: str | Path) -> RunTables:
+    """Write a run's figures and page, and print a glance of it, sentence, table of claims and paths; the run.
 
     Needs no torch. RunError, one line, if the directory holds no run or a file in it is damaged; OSError where it
     cannot be written (the table and the sentence are printed all the same).
@@ -33,11 +34,14 @@ def render_run(run_dir: str | Path) -> None:
     try:
         page, figures = write_report(run)
     finally:  # A folder that cannot be written hides no result, nor does an output that is closed keep from the page.
-        print(summary_table(run))
+        print(glance_lines(run))
         print()
         print(textwrap.fill(sentence(run), WIDTH, break_on_hyphens=False))
+        print()
+        print(summary_table(run))
     table = run.path / TABLE
     print()
     for what, path in [("page", page), *(("figure", figure) for figure in figures), ("metrics", table)]:
         if path.exists():
             print(f"{what + ':':<9}{path}")
+    return run

@@ -21,6 +21,9 @@ VARIANCES = "nc1_quotient"
 ROUNDING = 1e-6
 """Relative difference from the predicted risk below which the risk is said to equal it."""
 
+FAR = 100.0
+"""Factor beyond which a ratio says no more than "far above"."""
+
 CHANCE_TAIL = 0.05
 """A test accuracy is told from chance where a guesser has one as far off, to either side, less often than this."""
 
@@ -107,8 +110,10 @@ def _best(run: RunTables, predicted: dict[str, Any]) -> str:
 def _against(risk: float, best: float, meaning: str) -> str:
     shown, bound = distinct(risk, best, 3), distinct(best, risk, 3)
     if not _differ(risk, best):
-        return f"{number(best)}, equal to within {number(abs(risk - best), 1)} to {meaning}"
+        return f"{number(best)}, equal up to rounding to {meaning}"
     excess = risk / best - 1 if best > 0 else math.inf
+    if best > 0 and excess > FAR:
+        return f"{shown}, far above {bound}, {meaning}"
     if excess >= 1:
         return f"{shown}, {number(risk / best, 2)} times {bound}, {meaning}" if best > 0 else shown
     return f"{shown}, {percent(abs(excess))} {'above' if excess > 0 else 'below'} {bound}, {meaning}"
@@ -140,6 +145,8 @@ def _points(run: RunTables) -> str:
         "fails": f"the classes have not collapsed to points within the tolerance of {_tolerance(run, VARIANCES)}",
         "not reached": "the classes are not points yet",
     }.get(_verdict(run, VARIANCES))
+    if state is None and ratio > FAR:
+        return f"the variance within classes is far above that between them ({VARIANCES})"
     if state is None:
         return f"the variance within classes is {number(ratio, 2)} times that between them ({VARIANCES})"
     return f"{state} ({VARIANCES} {distinct(ratio, float(claim(run, VARIANCES)['tolerance']), 2)})"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
 from io import BytesIO
 
 import matplotlib
@@ -58,14 +63,35 @@ def drawable(values: NDArray[np.float64], *, logarithmic: bool) -> NDArray[np.bo
     return shown & (values >= 1 / LARGEST) if logarithmic else shown
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file. A character that the font lacks is drawn as a box, of which nothing has to be said."""
-    picture = BytesIO()
+@contextmanager
+def without_glyph_warnings() -> Iterator[None]:
+    """A character that the font lacks is drawn as a box, of which nothing has to be said."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         warnings.filterwarnings("ignore", "Matplotlib currently does not support .* natively", UserWarning)
-        figure.savefig(picture, format="png", dpi=DPI)
-    return picture.getvalue()
+        yield
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    return file_of(figure, "png", dpi=DPI)
+
+
+def file_of(figure: Figure, kind: str, *, dpi: float) -> bytes:
+    """The figure as a file of this kind: png, pdf or svg; without the time, so that it depends on the figure alone."""
+    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    content = BytesIO()
+    with without_glyph_warnings():
+        figure.savefig(content, format=kind, dpi=dpi, metadata=undated.get(kind))
+    return content.getvalue()
+
+
+@cache
+def page_colours() -> Mapping[str, str]:
+    """The colours of the page by day, by the names that its style sheet has for them (`--ink`, `--c0`)."""
+    sheet = files("nc_bench.reports").joinpath("page/page.css").read_text(encoding="utf-8")
+    by_day, _, _ = sheet.partition("@media")
+    return dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})", by_day))
 
 
 def headed_figure(size: tuple[float, float], title: str, subtitle: str, caption: str) -> tuple[Figure, SubFigure]:
@@ -88,6 +114,24 @@ def headed_figure(size: tuple[float, float], title: str, subtitle: str, caption:
 
 def _lines(text: str) -> int:
     return 1 + text.count("\n")
+
+
+def head_panel(axes: Axes, title: str, *, columns: int) -> None:
+    """The title of a panel and, between both, a legend of so many columns; none where nothing is drawn."""
+    axes.set_title(title, loc="left", fontsize=PANEL, fontweight="bold", color=INK, pad=34)
+    if not axes.lines:
+        return
+    legend = axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 1.0),
+        ncols=columns,
+        fontsize=SMALL,
+        frameon=False,
+        borderaxespad=0.2,
+        handlelength=1.6,
+        columnspacing=1.2,
+    )
+    legend.set_in_layout(False)  # it stands in the space that the title's pad leaves, and must not narrow the panel
 
 
 def quiet(axes: Axes) -> None:

@@ -15,7 +15,7 @@ NARROWEST_CLAIM = 24
 
 
 def summary_table(run: RunTables) -> str:
-    """One line per claim of the theory: predicted, null, measured, deviation, tolerance, verdict; then footnotes.
+    """One row per claim of the theory: metric, predicted, null, measured, deviation, tolerance, verdict; footnotes.
 
     About 108 columns, of plain ASCII where the claims are ASCII. 'null' is what random Gaussian class means and weights
     give at the run's own number of classes and width; '-' stands where there is no number; '[1]' is a footnote.
@@ -35,7 +35,7 @@ def summary_table(run: RunTables) -> str:
 
 def _cells(row: ClaimRow) -> tuple[str, ...]:
     numbers = (row.predicted, row.null, row.measured, row.deviation, row.tolerance)
-    return (row.claim, *numbers, row.verdict, row.source)
+    return (f"{row.claim} ({row.name})", *numbers, row.verdict, row.source)
 
 
 def _widths(rows: Sequence[ClaimRow]) -> tuple[int, ...]:

@@ -165,7 +165,7 @@ def test_an_unconstrained_model_is_told_by_its_distance(make_run: MakeRun) -> No
     exact = CLAIMED["risk"][0] + 3e-15
     values = {"risk": exact, "simplex_efficiency": 1 - 2e-9}
     said = sentence(make_run(config=UNCONSTRAINED, last=values, tested=False))
-    assert "the training risk is 0.04523, equal to within 3e-15 to the smallest that any classifier" in said
+    assert "the training risk is 0.04523, equal up to rounding to the smallest that any classifier" in said
     assert "all but 2e-09 of the norm budget" in said
     assert said.endswith("the simplex appeared.")
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nc_bench.reports.budget import WORDS, missing
-from nc_bench.reports.curves import POINTS, RISK, SHARES, SIMPLEX, Panel, why_empty
+from nc_bench.reports.budget import WORDS
+from nc_bench.reports.budget_areas import known_budget
+from nc_bench.reports.curves import DECISIONS, POINTS, RISK, SHARES, SIMPLEX, Panel, why_empty
 from nc_bench.reports.description import typed_config
-from nc_bench.reports.numbers import number
+from nc_bench.reports.numbers import PRECISION, number
 from nc_bench.reports.pictures import Picture
 from nc_bench.reports.queries import claim, curve, null_value
 from nc_bench.reports.style import LARGEST
@@ -23,17 +24,9 @@ from nc_bench.verdicts.laws import PARTS
 
 Array = NDArray[np.float64]
 
-DECISIONS = Panel(
-    title="e   Do decisions go by the nearest class mean? (NC4)",
-    meaning="share decided otherwise",
-    metrics=(("nc4_mismatch", "mismatch"),),
-    logarithmic=False,
-)
-
 MOST_POINTS = 400
 """Epochs that a curve shows: half of them evenly spaced, half log-spaced."""
 
-PRECISION = {"float32": 2.0**-23, "float64": 2.0**-52}
 NEAR_PRECISION = 1e4
 """The precision floor is drawn where a curve comes within this factor of it."""
 
@@ -184,8 +177,7 @@ def _levels(run: RunTables, name: str, panel: Panel, series: Sequence[Series]) -
 
 def budget_charts(run: RunTables) -> list[Chart]:
     """What is missing of the budget on both splits, and the shares of the parts it is lost to, stacked."""
-    found = {split: missing(run, split) for split in ("train", "test")}
-    known = {split: lost for split, lost in found.items() if np.isfinite(lost.shares).all(1).any()}
+    known = known_budget(run)
     if not known:
         return []
     epochs = thinned(sorted({epoch for lost in known.values() for epoch in lost.epochs.tolist()}))

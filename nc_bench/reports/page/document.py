@@ -32,9 +32,10 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 """The browser loads nothing for this page, whatever is in it."""
 
 
-def write_page(run: RunTables) -> Path:
+def write_page(run: RunTables, *, is_running: bool = False) -> Path:
     """Write DIR/report.html: name, verdict, the simplex in motion, curves, every claim, classes, and the origin.
 
+    is_running: the page is loaded again every few seconds, by its own script, as long as nobody does anything on it.
     One file, which refers to nothing outside itself. RunError, one line, if a picture or a table of classes is damaged;
     OSError where it cannot be written.
     """
@@ -48,11 +49,13 @@ def write_page(run: RunTables) -> Path:
         "charts": [chart.data() for chart in (*budget, *curves)],
         "depth": depth,
         "logEpochs": typed_config(run).record.every == "log",
+        "reloadSeconds": RELOAD_SECONDS if is_running else None,
     }
     body = [
         "<header>",
         f"<h1>{escape(plain(name_of(run.path)))}</h1>",
         f'<p class="what">{escape(describe(run))}</p>',
+        *([RELOADING] if is_running else []),
         "</header>",
         "<main>",
         *glance(run),
@@ -79,6 +82,13 @@ def write_page(run: RunTables) -> Path:
     write_bytes(path, _document(run, "\n".join(body), data).encode(errors="backslashreplace"))
     return path
 
+
+RELOAD_SECONDS = 5
+
+RELOADING = (
+    '<p class="soft">The run goes on, and this page is loaded again every few seconds while you do nothing here. '
+    '<button type="button" id="reloading">Stop that</button></p>'
+)
 
 ABOUT_CURVES = (
     "Solid: training samples; dashed: test samples. Dotted levels are what random directions give: only what is far "

@@ -20,3 +20,20 @@ epochSwitch?.addEventListener("click", () => {
   epochSwitch.setAttribute("aria-pressed", String(shared.logEpochs));
   for (const chart of shared.charts) chart.draw();
 });
+
+// The page of a run that goes on is written again now and then. It is loaded again while its reader leaves it alone.
+if (pageData.reloadSeconds) {
+  let touched = -Infinity;
+  for (const kind of ["pointerdown", "pointermove", "wheel", "keydown", "touchmove"]) {
+    addEventListener(kind, () => (touched = performance.now()), { passive: true });
+  }
+  const wait = 1000 * pageData.reloadSeconds;
+  const timer = setInterval(() => {
+    if (performance.now() - touched > wait && !document.hidden && !globalThis.simplex?.playing) location.reload();
+  }, wait);
+  const button = document.getElementById("reloading");
+  button.addEventListener("click", () => {
+    clearInterval(timer);
+    button.parentElement.remove();
+  });
+}

@@ -31,7 +31,7 @@ def class_labels(run: RunTables, classes: int) -> list[str]:
 
 def motion_data(run: RunTables, recorded: Sequence[Picture]) -> dict[str, Any] | None:
     """Every picture within float32, its arrays as base64 of their bytes; None if there is none."""
-    recorded = [picture for picture in recorded if _is_drawable(picture)]
+    recorded = [picture for picture in recorded if is_drawable(picture)]
     if not recorded:
         return None
     last = recorded[-1]
@@ -57,7 +57,8 @@ def motion_data(run: RunTables, recorded: Sequence[Picture]) -> dict[str, Any] |
     }
 
 
-def _is_drawable(picture: Picture) -> bool:
+def is_drawable(picture: Picture) -> bool:
+    """Whether all of a picture is within float32."""
     largest = np.finfo(np.float32).max
     parts = [part.coordinates for part in (picture.means, picture.weight, picture.vertices)] + [picture.scale * 32767]
     return all(bool((np.abs(part) < largest).all()) for part in parts)
