@@ -14,7 +14,7 @@ from nc_bench.handed_over import handing_over
 from nc_bench.paths import default_folder, expanded, new_directory
 from nc_bench.runs import RunTables
 from nc_bench.runs.directory import CONFIG
-from nc_bench.telling import tell
+from nc_bench.telling import Show, tell
 from nc_bench.text import did_you_mean, one_line
 from nc_bench.verdicts.judging import read_judged_run
 
@@ -131,14 +131,20 @@ def run_training(
         folder = default_folder(find_config(config) if is_named else UNNAMED)
         directory = default_directory(typed, folder, resume)
     with handing_over(objects):
-        status = train_and_show(typed, directory, _write_page, resume=resume)
+        status = train_and_show(typed, directory, write_page_of, resume=resume)
     if status == "interrupted":
         raise KeyboardInterrupt(f"{directory}: interrupted; run_training(..., {str(directory)!r}, resume=True) goes on")
     return load_run(directory)
 
 
 def train_and_show(
-    config: Config, directory: Path, show: Callable[[Path, str], Any], *, resume: bool = False, settle: bool = False
+    config: Config,
+    directory: Path,
+    show: Callable[[Path, str], Any],
+    *,
+    resume: bool = False,
+    settle: bool = False,
+    progress: Show = "bar",
 ) -> str:
     """Train a run, and with `settle` its longer twin; `show` its directory and status; the status.
 
@@ -150,9 +156,9 @@ def train_and_show(
 
     if settle:
         stretched(config)  # what has no longer twin is refused before anything is trained
-    status = training.run_training(config, directory, resume=resume)
+    status = training.run_training(config, directory, resume=resume, show=progress)
     if settle and status == "complete":
-        status = training.settle(config, directory)
+        status = training.settle(config, directory, show=progress)
     if os.environ.get("RANK", "0") == "0":
         try:
             show(directory, status)
@@ -163,7 +169,8 @@ def train_and_show(
     return status
 
 
-def _write_page(directory: Path, status: str) -> None:
+def write_page_of(directory: Path, status: str) -> None:
+    """Write the figures and the page of a run; print nothing."""
     load_run(directory).report()
 
 

@@ -10,13 +10,13 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nc_bench.commands import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, run_command, say
 from nc_bench.parsing import CommandParser, parse_needing_config
 from nc_bench.paths import default_folder
+from nc_bench.telling import duration, progress_shown
 from nc_bench.text import plain
 
 if TYPE_CHECKING:
@@ -70,14 +70,17 @@ def _run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
         if trials:
             try:
                 with _workers(arguments, grid, folder) as workers:
-                    run_trials(trials, folder, workers, stacked=arguments.ensemble)
+                    show = progress_shown(quiet=arguments.quiet)
+                    run_trials(trials, folder, workers, stacked=arguments.ensemble, show=show)
             except KeyboardInterrupt:
                 say("interrupted; the same command continues the sweep")
                 return EXIT_INTERRUPTED
-        status = _status(grid, folder)
+        status = _status(grid, folder, quiet=arguments.quiet)
         if grid.sweep.study is not None:
             results = arguments.study_out or folder.path / "study"
-            print(write_study(grid, folder, results, _command(arguments)))
+            told = write_study(grid, folder, results, _command(arguments))
+            if not arguments.quiet:
+                print(told)
         return status
     finally:
         folder.release()
@@ -102,18 +105,19 @@ def _dry_run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> 
     if guess.seconds is None:
         print(f"time not estimated: {guess.basis}")
     else:
-        print(f"about {_time(guess.seconds)} on {workers} workers, from {guess.basis}")
+        print(f"about {duration(guess.seconds)} on {workers} workers, from {guess.basis}")
     return EXIT_OK
 
 
-def _status(grid: Grid, folder: SweepFolder) -> int:
-    """Print how many trials are in each state, and the errors of those that failed."""
+def _status(grid: Grid, folder: SweepFolder, *, quiet: bool = False) -> int:
+    """Print how many trials are in each state, and the errors of those that failed; only these if it is quiet."""
     from nc_bench.sweeps.folder import State
 
     states = folder.states(grid.trials)
     counts = Counter(states.values())
     parts = ", ".join(f"{counts[state]:,} {state.value}" for state in State if counts[state])
-    print(f"{folder.path}: {parts} of {len(states):,} trials")
+    if not quiet:
+        print(f"{folder.path}: {parts} of {len(states):,} trials")
     failures = folder.failures(trial for trial, state in states.items() if state is State.FAILED)
     for trial, error in list(failures.items())[:MAX_FAILURES_SHOWN]:
         print(f"  {trial} failed: {plain(error)}")
@@ -136,10 +140,6 @@ def _workers(arguments: argparse.Namespace, grid: Grid, folder: SweepFolder) -> 
 
 def _command(arguments: argparse.Namespace) -> str:
     return " ".join(["python -m nc_bench.sweep --config", str(arguments.config), *arguments.overrides])
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 120 else str(timedelta(seconds=round(seconds)))
 
 
 def parser() -> CommandParser:
@@ -169,6 +169,7 @@ def parser() -> CommandParser:
     what.add_argument("--status", action="store_true", help="print how many trials are in each state")
     what.add_argument("--retry-failed", action="store_true", help="also run the trials that failed")
     parser.add_argument("--yes", action="store_true", help="run a grid of more than 10,000 trials")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but warnings and errors")
     parser.add_argument(
         "--no-ensemble", dest="ensemble", action="store_false", help="train trials one by one, not in stacks"
     )

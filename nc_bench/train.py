@@ -9,6 +9,7 @@ from pathlib import Path
 from nc_bench.commands import EXIT_OF_STATUS, run_command
 from nc_bench.parsing import CommandParser, parse_needing_config
 from nc_bench.paths import default_folder
+from nc_bench.telling import progress_shown
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,10 +28,18 @@ def _train(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.overrides)
     folder = arguments.out or default_folder(arguments.config)
 
-    from nc_bench.api import default_directory, train_and_show
+    from nc_bench.api import default_directory, train_and_show, write_page_of
 
     directory = arguments.out or default_directory(config, folder, arguments.resume)
-    return EXIT_OF_STATUS[train_and_show(config, directory, _show, resume=arguments.resume, settle=arguments.settle)]
+    status = train_and_show(
+        config,
+        directory,
+        write_page_of if arguments.quiet else _show,
+        resume=arguments.resume,
+        settle=arguments.settle,
+        progress=progress_shown(quiet=arguments.quiet),
+    )
+    return EXIT_OF_STATUS[status]
 
 
 def _show(directory: Path, status: str) -> None:
@@ -70,6 +79,7 @@ def parser() -> CommandParser:
         help="train the run a second time, three times as long with its schedule stretched, and say of every claim "
         "whether its value still moves",
     )
+    parser.add_argument("--quiet", action="store_true", help="print nothing but warnings and errors")
     parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="for example optimizer.lr=0.1")
     return parser
 

@@ -31,7 +31,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Nothing is trained or presented: the directories that would have been."""
     asked: list[Path] = []
 
-    def run_training(config: Config, directory: Path, *, resume: bool) -> str:
+    def run_training(config: Config, directory: Path, *, resume: bool, show: str) -> str:
         asked.append(directory)
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "config.yaml").write_text(dump_config(config))
@@ -53,7 +53,10 @@ def test_a_run_is_trained_and_presented_and_a_finished_one_presented_again(
     table = (out / "metrics.csv").read_bytes()
     assert main(["--config", str(config), "--out", str(out), "--resume"]) == 0
     again = capsys.readouterr()
-    assert again.out == first.out and again.err == f"{out}: complete already, so nothing is trained\n"
+    assert (
+        first.out == f"{out}: 2 epochs\n{again.out}"
+        and again.err == f"{out}: complete already, so nothing is trained\n"
+    )
     assert (out / "metrics.csv").read_bytes() == table
 
 
@@ -87,7 +90,7 @@ def test_exit_status(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shown: list[Any] = []
-    monkeypatch.setattr("nc_bench.training.run_training", lambda config, directory, resume: status)
+    monkeypatch.setattr("nc_bench.training.run_training", lambda config, directory, resume, show: status)
     monkeypatch.setattr("nc_bench.reports.render_run", shown.append)
     out = tmp_path / "out"
     assert main(["--config", str(config), "--out", str(out)]) == code

@@ -18,6 +18,7 @@ from nc_bench.errors import LostProcess
 from nc_bench.sweeps.clusters import Workers
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.work import Failure, Report, Task, work
+from nc_bench.telling import ProgressLines, Show
 from nc_bench.text import first_line
 from nc_bench.training.grouping import MAX_STACK, groups
 
@@ -38,33 +39,44 @@ def grouped(trials: Mapping[str, Config], workers: int, *, stacked: bool) -> lis
     return sorted(found, key=len, reverse=True)
 
 
-def run_trials(trials: Mapping[str, Config], folder: SweepFolder, workers: Workers, *, stacked: bool = True) -> None:
+def run_trials(
+    trials: Mapping[str, Config],
+    folder: SweepFolder,
+    workers: Workers,
+    *,
+    stacked: bool = True,
+    show: Show = "bar",
+) -> None:
     """Run these trials, each in its own directory of the folder; a failure is recorded there and the rest goes on.
 
     A group that fails is halved until only the trials are left that fail alone; these are recorded. A group whose
     worker dies is given to another one and resumes from its checkpoints. A group during which more than
     MAX_WORKER_DEATHS workers died is tried again when nothing else runs, as another group may have been the cause, and
     is halved if workers die again.
+    `show`: how progress is shown, a bar only where the standard error is a terminal.
     Raises LostProcess if the scheduler ends. Whatever ends this function, what was trained is kept.
     """
     if trials:
-        _Engine(trials, folder, workers).run(grouped(trials, workers.number, stacked=stacked))
+        _Engine(trials, folder, workers, show).run(grouped(trials, workers.number, stacked=stacked))
 
 
 class _Engine:
-    """The futures that have been submitted, the groups that are to be tried alone, and the progress bar."""
+    """The futures that have been submitted, the groups that are to be tried alone, and the progress that is shown."""
 
-    def __init__(self, trials: Mapping[str, Config], folder: SweepFolder, workers: Workers) -> None:
+    def __init__(self, trials: Mapping[str, Config], folder: SweepFolder, workers: Workers, show: Show) -> None:
         self.trials, self.folder, self.workers = trials, folder, workers
         self.client = workers.client
         self.topic = f"nc_bench-{uuid.uuid4().hex}"
         self.tasks: dict[Future[Report], tuple[str, ...]] = {}
         self.progress: dict[str, float] = {}
         self.to_try_alone: list[tuple[str, ...]] = []
-        self.failed = 0
-        self.bar = tqdm(total=len(trials), bar_format=BAR, disable=None)
+        self.failed, self.done = 0, 0.0
+        self.bar = tqdm(total=len(trials), bar_format=BAR, disable=True if show == "nothing" else None)
+        self.lines = ProgressLines(len(trials), "trials") if show == "lines" else None
 
     def run(self, groups: Sequence[tuple[str, ...]]) -> None:
+        if self.lines is not None:
+            self.lines.begin(f"{self.folder.path}: {len(self.trials):,} trials to be run, in {len(groups):,} programs")
         with self._progress_shown():
             queue = as_completed([self._submit(group) for group in groups], raise_errors=False)
             for future in queue:
@@ -102,7 +114,7 @@ class _Engine:
             self.failed += 1
             self.bar.set_postfix_str(f"{self.failed} failed")
             return []
-        self.bar.update(-len(again))
+        self._move(-len(again))
         if killed and not alone:
             self.to_try_alone.append(again)
             return []
@@ -130,7 +142,14 @@ class _Engine:
         now = total if epochs is None else min(total, epochs / self.trials[group[0]].training.epochs)
         before = self.progress.get(group[0], 0.0)
         self.progress[group[0]] = 0.0 if epochs is None else max(now, before)
-        self.bar.update(max(now - before, 0.0))
+        self._move(max(now - before, 0.0))
+
+    def _move(self, trials: float) -> None:
+        """So many trials more are done, or fewer where some are to be trained again."""
+        self.done += trials
+        self.bar.update(trials)
+        if self.lines is not None:
+            self.lines.reach(self.done, f"{self.failed} failed" if self.failed else "")
 
     @contextmanager
     def _progress_shown(self) -> Iterator[None]:

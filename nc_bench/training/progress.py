@@ -1,4 +1,4 @@
-"""Callbacks that follow the progress of training, and the progress bar of a single run."""
+"""Callbacks that follow the progress of training, and how that of a single run is shown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nc_bench.telling import is_notebook, tell
+from nc_bench.telling import ProgressLines, Show, is_notebook, tell
 from nc_bench.training.rows import Row
 
 
@@ -35,17 +35,49 @@ class Progress:
 
 
 @contextmanager
-def progress_bar(epochs: int, directory: Path, *, silent: bool) -> Iterator[Progress]:
-    """A bar on the standard error for the run in a directory; none where that is no terminal or notebook, or it is
-    silent."""
-    hidden = True if silent else False if is_notebook() else None  # None: where the standard error is no terminal
+def shown_progress(epochs: int, directory: Path, show: Show) -> Iterator[Progress]:
+    """How far the run in a directory is: a bar on the standard error where that is a terminal or a notebook, and where
+    `show` is "lines" also lines on the standard output; nothing where it is "nothing"."""
+    is_silent = show == "nothing"
+    hidden = True if is_silent else False if is_notebook() else None  # None: where the standard error is no terminal
+    lines = _Lines(epochs, directory) if show == "lines" else None
     with tqdm(total=epochs, unit="epoch", disable=hidden, leave=False) as bar:
         yield Progress(
-            on_finished=ignore if silent else partial(_say_finished, directory),
-            on_restored=bar.update,
-            on_advanced=bar.update,
-            on_rows=partial(_show_rows, bar),
+            on_finished=ignore if is_silent else partial(_say_finished, directory),
+            on_restored=_all(bar.update, *([lines.begin] if lines else [])),
+            on_advanced=_all(bar.update, *([lines.advance] if lines else [])),
+            on_rows=_all(partial(_show_rows, bar), *([lines.take] if lines else [])),
         )
+
+
+def _all(*callbacks: Callable[..., Any]) -> Callable[..., None]:
+    def call(*arguments: Any) -> None:
+        for callback in callbacks:
+            callback(*arguments)
+
+    return call
+
+
+class _Lines:
+    """Where a run is written and how far it is, for a log."""
+
+    def __init__(self, epochs: int, directory: Path) -> None:
+        self.epochs, self.directory, self.done = epochs, directory, 0
+        self.lines = ProgressLines(epochs, "epochs")
+        self.numbers = ""
+
+    def begin(self, restored: int) -> None:
+        self.done = restored
+        done = f"{restored} of {self.epochs} epochs are done" if restored else f"{self.epochs} epochs"
+        self.lines.begin(f"{self.directory}: {done}", restored)
+
+    def take(self, rows: Sequence[Sequence[Row]], samples_per_second: float | None) -> None:
+        row = rows[0][0]
+        self.numbers = f"risk {row['risk']:.4g}, simplex_efficiency {row['simplex_efficiency']:.3f}"
+
+    def advance(self, epochs: int) -> None:
+        self.done += epochs
+        self.lines.reach(self.done, self.numbers)
 
 
 def _say_finished(directory: Path, status: str) -> None:

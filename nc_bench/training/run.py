@@ -21,33 +21,34 @@ from nc_bench.recording.stages import Stage
 from nc_bench.runs import RunDirectory, RunError
 from nc_bench.runs.load import FINISHED
 from nc_bench.runs.rows import Seal
-from nc_bench.telling import tell
+from nc_bench.telling import Show, tell
 from nc_bench.training.checkpoint import Checkpoint
 from nc_bench.training.device import deterministic, resolve_device
 from nc_bench.training.ensemble import Ensemble
 from nc_bench.training.grouping import check_stackable
 from nc_bench.training.manifest import facts_of_trials
-from nc_bench.training.progress import Progress, ignore, progress_bar
+from nc_bench.training.progress import Progress, ignore, shown_progress
 from nc_bench.training.stopping import EarlyStop, catch_signals
 from nc_bench.training.trained_model import warm_start
 from nc_bench.training.trial import Trial
 from nc_bench.training.trial_group import TrialGroup
 
 
-def run_training(config: Config, directory: Path, *, resume: bool = False) -> str:
+def run_training(config: Config, directory: Path, *, resume: bool = False, show: Show = "bar") -> str:
     """Train, record and judge one run in `directory`; returns its status.
 
     "complete" (also where a rule of `training.stop` ended it), "diverged" (the last finite epoch is kept),
     "interrupted" (by a signal; resumable). A complete or diverged run that is resumed is left as it is, unless it is
     given more epochs or another rule. Where torchrun started several processes, they train it together, and all get
-    its status.
+    its status. `show`: how its progress is shown.
 
     Raises ConfigError, DataError or RunError, each one line, before anything is written, and OSError where the
     directory cannot be written.
     """
     with process_group() as processes:
         job = _Job(configs=[config], directories=[directory], processes=processes, resume=resume, pictures=True)
-        with progress_bar(config.training.epochs, directory, silent=not processes.is_rank0) as progress:
+        shown: Show = show if processes.is_rank0 else "nothing"
+        with shown_progress(config.training.epochs, directory, shown) as progress:
             (status,) = job.run(progress)
     return status
 

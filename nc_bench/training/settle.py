@@ -8,18 +8,19 @@ from pathlib import Path
 from nc_bench.config import Config
 from nc_bench.distributed import process_group
 from nc_bench.runs import RunDirectory
+from nc_bench.telling import Show
 from nc_bench.training.run import run_training
 from nc_bench.verdicts.judging import expectations_of, judge_run, null_of
 from nc_bench.verdicts.twin import stretched, twin_folder
 
 
-def settle(config: Config, directory: Path) -> str:
+def settle(config: Config, directory: Path, *, show: Show = "bar") -> str:
     """Train the twin of the complete run in `directory`, three times as long, or go on with it; its status.
 
     Where the twin is complete the run's predictions.json says what has moved from T to 3T, and is judged by that.
     Raises as `run_training` does, and ConfigError for a run that is not trained.
     """
-    status = run_training(stretched(config), twin_folder(directory, config), resume=True)
+    status = run_training(stretched(config), twin_folder(directory, config), resume=True, show=show)
     if status == "complete":
         with process_group() as processes:
             processes.on_rank0(partial(judge_again, config, directory))
