@@ -82,7 +82,7 @@ def _panels(run: RunTables) -> Iterator[tuple[str, float, Draw]]:
 
 def _views(run: RunTables, recorded: Sequence[Picture]) -> dict[str, View]:
     try:
-        return plane_views(recorded)
+        return plane_views(run, recorded)
     except ValueError as error:
         raise RunError(f"{run.path}: {error}") from None
 

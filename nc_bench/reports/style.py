@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
@@ -55,6 +57,13 @@ def drawn(text: str, length: int = 1000) -> str:
     """Text that matplotlib draws as it is, shortened: a `$` is no mathematics, a first `_` hides nothing."""
     escaped = shortened(plain(text), length).replace("$", r"\$")
     return f" {escaped}" if escaped.startswith("_") else escaped
+
+
+def has_letters(text: str) -> bool:
+    """Whether the font of the figures has every letter of the text, and writes them in their order, left to right."""
+    font = get_font(findfont(FontProperties()))
+    known = all(font.get_char_index(ord(letter)) for letter in text)
+    return known and not any(unicodedata.bidirectional(letter) in ("R", "AL", "AN") for letter in text)
 
 
 def drawable(values: NDArray[np.float64], *, logarithmic: bool) -> NDArray[np.bool_]:

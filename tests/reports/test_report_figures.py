@@ -196,6 +196,16 @@ def test_planes_of_few_and_many_classes(make_run: MakeRun, classes: int) -> None
         assert low < points.get_offsets().min() and points.get_offsets().max() < high
 
 
+def test_classes_are_named_where_the_font_can_write_their_names(make_run: MakeRun) -> None:
+    given = ["cat", "_a $x_1$", "\u05e9\u05dc\u05d5\u05dd", "\u65e5\u672c", "x\u202ey\nz", "a name that does not end"]
+    run = make_run(manifest={"classes": 6, "class_names": given})
+    write_picture(run, epoch=300, classes=6, spread=0.1)
+    figure = simplex_plane(run)
+    names = ["cat", " _a \\$x_1\\$", "2", "3", "x\ufffdy z", "a name that..."]
+    assert all(words(axes) == names for axes in drawn(figure))
+    assert "(names, or numbers, at the rings)" in figure.subfigs[-1].texts[0].get_text().replace("\n", " ")
+
+
 def test_the_plane_of_one_epoch_without_test_samples(make_run: MakeRun) -> None:
     run = make_run()
     write_picture(run, epoch=0, classes=10, spread=0.5, tested=False)
