@@ -70,7 +70,7 @@ def test_the_last_means_are_those_that_were_recorded(run: Run, page: Browser, fo
     means = np.stack([features[labels == label].mean(0) for label in range(10)])
     expected = projected(means, four)
     for corner, label in enumerate(four):
-        page.run("simplex.choose(arguments[0], arguments[1])", corner, label)
+        page.run("player.choose(arguments[0], arguments[1])", corner, label)
     shown = np.array(page.run("return Array.from(simplex.between(simplex.place).means)")).reshape(10, 3)
     assert np.abs(shown - expected).max() < 1e-6 * np.abs(expected).max()
     assert page.run("return simplex.motion.frames[simplex.place].epoch") == last
@@ -88,7 +88,7 @@ def test_the_slider_and_play_move_the_points(page: Browser) -> None:
     assert page.run("return document.querySelector('[data-motion=epoch]').textContent") == "epoch 1"
     page.run("document.querySelector('[data-motion=play]').click()")
     page.wait("simplex.place > 0 && simplex.place % 1 > 0")
-    page.wait("!simplex.playing && simplex.place === simplex.motion.frames.length - 1")
+    page.wait("!player.playing && simplex.place === simplex.motion.frames.length - 1")
     np.testing.assert_array_equal(page.run(POSITIONS), end)
 
 
@@ -114,7 +114,7 @@ def test_the_polygon_is_regular(page: Browser) -> None:
 
 
 def test_the_pointer_turns_it_and_tells_samples(run: Run, page: Browser) -> None:
-    turn = page.run("return [simplex.turn.yaw, simplex.turn.pitch]")
+    turn = page.run("return [simplex.look.turn.yaw, simplex.look.turn.pitch]")
     box = page.run(
         "const c = document.querySelector('canvas'); c.scrollIntoView({block: 'center'});"
         "const r = c.getBoundingClientRect(); return [r.left, r.top, r.width]"
@@ -122,7 +122,7 @@ def test_the_pointer_turns_it_and_tells_samples(run: Run, page: Browser) -> None
     x, y = box[0] + box[2] / 2, box[1] + box[2] / 2
     for kind, dx in (("mousePressed", 0), ("mouseMoved", 80), ("mouseReleased", 80)):
         page.command("Input.dispatchMouseEvent", type=kind, x=x + dx, y=y, button="left", buttons=1, clickCount=1)
-    assert page.run("return simplex.turn.yaw") == pytest.approx(turn[0] + 80 / 130)
+    assert page.run("return simplex.look.turn.yaw") == pytest.approx(turn[0] + 80 / 130)
     at = page.run(
         "const p = simplex.panels[0].points.find((point) => point.kind === 'samples'); return [p.x, p.y, p.label]"
     )
@@ -189,16 +189,16 @@ def test_the_keyboard_is_enough(page: Browser) -> None:
         reached.append(page.run("const a = document.activeElement; return a.tagName + (a.dataset.class ?? '')"))
     assert "CANVAS" in reached and "BUTTON" in reached and "INPUT0" in reached
     page.run("document.querySelector('canvas').focus()")
-    before = page.run("return simplex.turn.yaw")
+    before = page.run("return simplex.look.turn.yaw")
     page.press("\ue014")
-    assert page.run("return simplex.turn.yaw") > before
+    assert page.run("return simplex.look.turn.yaw") > before
 
 
 def test_who_wants_no_motion_sees_whole_epochs_only(run: Run, browser: Browser) -> None:
     browser.show(run.path / "report.html", prefers_reduced_motion="reduce")
-    browser.run("window.places = []; simplex.listeners.push(() => places.push(simplex.place)); simplex.show(0)")
+    browser.run("window.places = []; player.listeners.push(() => places.push(simplex.place)); player.show(0)")
     browser.run("document.querySelector('[data-motion=play]').click()")
-    browser.wait("!simplex.playing && simplex.place > 1", 60)
+    browser.wait("!player.playing && simplex.place > 1", 60)
     assert browser.run("return places.every((place) => Number.isInteger(place)) && places.length > 3")
 
 

@@ -2,6 +2,7 @@
 
 const MARGIN = { left: 62, right: 14, top: 10, bottom: 34 };
 const HEIGHT = 270;
+const UNRECORDED = ""; // The line goes on to the next epoch that was recorded; where a value is null it is broken.
 
 class Axis {
   constructor(low, high, from, to, isLog) {
@@ -95,11 +96,16 @@ class Chart {
     return within;
   }
 
+  // Those that are switched on.
+  series() {
+    return this.spec.series.filter((series) => !this.shared.off?.has(series.run));
+  }
+
   values() {
-    const fits = (value) => value !== null && (!this.isLog || value > 0);
+    const fits = (value) => typeof value === "number" && (!this.isLog || value > 0);
     const inside = this.visible();
     const levels = this.spec.levels.filter((level) => fits(level.value)).map((level) => level.value);
-    const found = this.spec.series.flatMap((series) => inside.map((at) => series.values[at]).filter(fits));
+    const found = this.series().flatMap((series) => inside.map((at) => series.values[at]).filter(fits));
     return found.length ? [Math.min(...found, ...levels), Math.max(...found, ...levels)] : null;
   }
 
@@ -155,12 +161,13 @@ class Chart {
       svg.append(shape("line", { x1: this.x.from, x2: this.x.to, y1: y, y2: y, "stroke-width": 1.3,
         "stroke-dasharray": level.dash, style: `stroke: var(${level.colour})` }));
     }
-    for (const series of this.spec.series) {
+    for (const series of this.series()) {
       let path = "";
       let isDown = false;
       let dots = 0;
       for (const at of this.visible()) {
         const value = series.values[at];
+        if (value === UNRECORDED) continue;
         if (value === null || (this.isLog && value <= 0)) {
           isDown = false;
           continue;
@@ -259,6 +266,12 @@ class Chart {
     return best;
   }
 
+  // Where this series was recorded the last time, here or before.
+  before(series, at) {
+    while (at >= 0 && series.values[at] === UNRECORDED) at--;
+    return at < 0 ? null : at;
+  }
+
   point(at) {
     this.cursor = at;
     if (!this.line) return;
@@ -267,9 +280,12 @@ class Chart {
     const x = this.x.place(this.spec.epochs[at]);
     this.line.setAttribute("x1", x);
     this.line.setAttribute("x2", x);
-    const said = this.spec.series.map((series) => {
-      const value = series.values[at];
-      return `${series.words}: ${this.spec.stacked && value !== null ? `${short(100 * value, 3)} %` : short(value)}`;
+    const said = this.series().map((series) => {
+      const own = this.before(series, at);
+      if (own === null) return `${series.words}: not recorded`;
+      const value = series.values[own];
+      const text = this.spec.stacked && value !== null ? `${short(100 * value, 3)} %` : short(value);
+      return `${series.words}: ${text}${own === at ? "" : ` (epoch ${this.spec.epochs[own]})`}`;
     });
     this.tip.show([`epoch ${this.spec.epochs[at]}`, ...said].join("\n"), x, MARGIN.top);
   }

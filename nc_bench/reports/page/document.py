@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +11,21 @@ from nc_bench.reports.budget import budget_sentence
 from nc_bench.reports.description import describe, typed_config
 from nc_bench.reports.page.charts import Chart, budget_charts, depth_data, metric_charts, singular_chart
 from nc_bench.reports.page.motion import geometry_section, motion_data, motion_section
+from nc_bench.reports.page.shell import NO_SCRIPT, html_page, source
 from nc_bench.reports.page.tables import budget_table, claims_table, class_tables, glance, glossary, origin
 from nc_bench.reports.pictures import pictures
 from nc_bench.reports.queries import layer_names
 from nc_bench.reports.sentence import sentence
 from nc_bench.runs import RunTables
-from nc_bench.runs.files import finite_or_null, write_bytes
-from nc_bench.text import BIDI, plain
+from nc_bench.runs.files import write_bytes
+from nc_bench.text import plain
 
 PAGE = "report.html"
 
-SCRIPTS = ("common.js", "geometry.js", "simplex.js", "charts.js", "matrices.js", "main.js")
+SCRIPTS = ("common.js", "geometry.js", "simplex.js", "player.js", "charts.js", "matrices.js", "main.js")
 
 TIME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}(\.\d+)?")
 """A folder that `--out` named by the time; the folder above it has the name of the configuration."""
-
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-"""The browser loads nothing for this page, whatever is in it."""
 
 
 def write_page(run: RunTables, *, is_running: bool = False) -> Path:
@@ -60,7 +56,7 @@ def write_page(run: RunTables, *, is_running: bool = False) -> Path:
         "<main>",
         *glance(run),
         f'<p class="said">{escape(sentence(run))}</p>',
-        "<noscript><p>The pictures are drawn by this page's script, which the browser does not run.</p></noscript>",
+        NO_SCRIPT,
         *motion_section(motion),
         *_budget(run, budget),
         "<h2>How the collapse went</h2>",
@@ -78,8 +74,7 @@ def write_page(run: RunTables, *, is_running: bool = False) -> Path:
         "</main>",
     ]
     path = run.path / PAGE
-    # Names of folders and files need not be text.
-    write_bytes(path, _document(run, "\n".join(body), data).encode(errors="backslashreplace"))
+    write_bytes(path, html_page(f"nc_bench: {name_of(run.path)}", body, data, map(source, SCRIPTS)))
     return path
 
 
@@ -101,30 +96,6 @@ def name_of(path: Path) -> str:
     """The name of a run: that of its folder, and before one that is only a time, that of the configuration."""
     path = path.resolve()
     return f"{path.parent.name}, {path.name}" if TIME.fullmatch(path.name) and path.parent.name else path.name
-
-
-def _document(run: RunTables, body: str, data: dict[str, Any]) -> str:
-    title = escape(plain(f"nc_bench: {name_of(run.path)}"))
-    head = (
-        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
-    )
-    sources = files(__package__)
-    style = sources.joinpath("page.css").read_text(encoding="utf-8")
-    script = "\n".join(sources.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
-    page = (
-        f'<!doctype html>\n<html lang="en">\n<head>{head}\n<style>{style}</style></head>\n<body>\n{body}\n'
-        f'<script type="application/json" id="data">{_json(data)}</script>\n'
-        f'<script>"use strict";\n(() => {{\n{script}\n}})();</script>\n</body>\n</html>\n'
-    )
-    # A character that turns the direction of writing would turn what stands beside it, too.
-    return page.translate(dict.fromkeys(map(ord, BIDI), "\ufffd"))
-
-
-def _json(data: dict[str, Any]) -> str:
-    """JSON that cannot end the element that it stands in."""
-    text = json.dumps(finite_or_null(data), ensure_ascii=False, separators=(",", ":"))
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _pair(charts: list[Chart]) -> str:

@@ -5,8 +5,9 @@ const shared = { charts: [], logEpochs: pageData.logEpochs };
 
 if (pageData.motion) {
   const root = document.getElementById("motion");
-  globalThis.simplex = new Simplex(root, pageData.motion);
-  followSlider(globalThis.simplex, document.getElementById("geometry"));
+  globalThis.simplex = new Simplex(root, pageData.motion, newLook(root, pageData.motion.shown));
+  globalThis.player = new Player(root, pageData.motion.frames.map((frame) => frame.epoch), [globalThis.simplex]);
+  followSlider(globalThis.player, globalThis.simplex.motion, document.getElementById("geometry"));
 }
 for (const spec of pageData.charts) {
   const root = document.querySelector(`[data-chart="${spec.name}"]`);

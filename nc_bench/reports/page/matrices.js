@@ -72,8 +72,7 @@ function lengthBars(root, names, lengths, titles) {
 }
 
 // What follows the slider of the simplex: cosines and lengths of class means and rows of W.
-function followSlider(simplex, root) {
-  const { motion } = simplex;
+function followSlider(player, motion, root) {
   const names = motion.names.slice(0, motion.shown);
   const parts = [["means", "Cosines of the class means", "class mean"], ["weight", "Cosines of the rows of W", "row of W"]]
     .map(([part, ...titles]) => [root.querySelector(`[data-cosines="${part}"]`), part, ...titles])
@@ -89,11 +88,11 @@ function followSlider(simplex, root) {
     for (const clock of root.querySelectorAll("[data-epoch]")) clock.textContent = `epoch ${frame.epoch}`;
   };
   let last = null;
-  simplex.listeners.push((index) => {
+  player.listeners.push((index) => {
     if (index !== last) update((last = index));
   });
   onLook(root, () => last !== null && update(last));
-  update((last = Math.round(simplex.place)));
+  update((last = Math.round(player.place)));
 }
 
 // Layers against epochs, the stronger the colour the nearer to collapse; both ends of the scale are said.

@@ -1,6 +1,6 @@
 // The simplex in motion: a canvas for each split, a slider over the epochs, turned by dragging.
 
-const FRAME_MS = 380;
+const SPATIAL = 4;
 const NEAR_PIXELS = 14;
 const MOST_NAMED = 20;
 
@@ -23,33 +23,45 @@ function readMotion(packed) {
   return { ...packed, frames, splits };
 }
 
+// One run. `look` is what is chosen of it, `stops` the picture at each place of the slider: both are the player's, and
+// several runs may share the first.
 class Simplex {
-  constructor(root, packed) {
-    this.root = root;
+  constructor(root, packed, look, stops = null) {
+    Object.assign(this, { root, look });
     this.motion = readMotion(packed);
-    this.place = this.motion.frames.length - 1;
-    this.shownPlace = this.place;
-    this.view = "space";
-    this.chosen = Array.from({ length: Math.min(4, this.motion.shown) }, (_, label) => label);
-    this.off = new Set();
-    this.drawn = new Set(Array.from(root.querySelectorAll("[data-part]"), (box) => box.dataset.part));
-    this.fitted = false;
-    this.turn = { yaw: -0.35, pitch: -0.35 };
+    this.stops = stops ?? this.motion.frames.map((_, index) => index);
+    this.place = this.stops.length - 1;
     this.cache = new Map();
-    this.listeners = [];
+    this.onTurn = () => this.draw();
     this.panels = this.motion.splits.map((split) => this.panel(split));
-    this.controls();
     onLook(root, () => this.draw());
-    this.show(this.place);
+  }
+
+  get frame() {
+    return this.motion.frames[this.stops[Math.round(this.place)]];
+  }
+
+  // The classes whose means span what is seen in space: those chosen, as far as this run has them.
+  get chosen() {
+    const own = this.look.chosen.filter((label) => label < this.motion.shown);
+    for (let label = 0; own.length < Math.min(SPATIAL, this.motion.shown); label++) {
+      if (!own.includes(label)) own.push(label);
+    }
+    return own;
+  }
+
+  show(place) {
+    this.place = place;
+    this.draw();
   }
 
   // What is drawn of a picture, before turning: arrays of three numbers a point.
   parts(index) {
-    const key = `${this.view} ${this.view === "space" ? this.chosen : ""} ${index}`;
+    const key = `${this.look.view} ${this.look.view === "space" ? this.chosen : ""} ${index}`;
     if (!this.cache.has(key)) {
       if (this.cache.size > 80) this.cache.clear();
       const frame = this.motion.frames[index];
-      this.cache.set(key, this.view === "space"
+      this.cache.set(key, this.look.view === "space"
         ? inSpan(frame, this.motion, this.chosen) : onPolygon(frame, this.motion));
     }
     return this.cache.get(key);
@@ -59,9 +71,9 @@ class Simplex {
   between(place) {
     const low = Math.floor(place);
     const share = place - low;
-    const here = this.parts(low);
-    if (share === 0) return here;
-    const there = this.parts(low + 1);
+    const here = this.parts(this.stops[low]);
+    if (share === 0 || this.stops[low] === this.stops[low + 1]) return here;
+    const there = this.parts(this.stops[low + 1]);
     const mixed = {};
     for (const part of Object.keys(here)) {
       mixed[part] = here[part].map((value, at) => value + share * (there[part][at] - value));
@@ -78,8 +90,8 @@ class Simplex {
       return most;
     };
     const corners = (parts) => Math.max(far(parts.means), far(parts.vertices));
-    if (this.fitted) return 1.35 * far(this.between(place).means) || 1;
-    const key = `reach ${this.view} ${this.chosen}`;
+    if (this.look.fitted) return 1.35 * far(this.between(place).means) || 1;
+    const key = `reach ${this.look.view} ${this.chosen}`;
     if (this.reachKey !== key) {
       this.reachKey = key;
       const all = this.motion.frames.map((_, index) => this.parts(index));
@@ -118,119 +130,11 @@ class Simplex {
   }
 
   rotate(yaw, pitch) {
-    if (this.view !== "space") return;
-    this.turn.yaw += yaw;
-    this.turn.pitch = clamp(this.turn.pitch + pitch, -1.57, 1.57);
-    this.draw();
-  }
-
-  controls() {
-    const find = (name) => this.root.querySelector(`[data-motion="${name}"]`);
-    this.slider = find("slider");
-    this.clock = find("epoch");
-    this.playButton = find("play");
-    this.said = find("scale");
-    this.slider.addEventListener("input", () => {
-      this.stop();
-      this.goTo(Number(this.slider.value));
-    });
-    this.playButton.addEventListener("click", () => (this.playing ? this.stop() : this.play()));
-    for (const button of this.root.querySelectorAll("[data-view]")) {
-      button.addEventListener("click", () => this.look(button.dataset.view));
-    }
-    for (const box of this.root.querySelectorAll("[data-part]")) {
-      box.addEventListener("change", () => this.flip(this.drawn, box.dataset.part, box.checked));
-    }
-    for (const box of this.root.querySelectorAll("[data-class]")) {
-      box.addEventListener("change", () => this.flip(this.off, Number(box.dataset.class), !box.checked));
-    }
-    for (const choice of this.root.querySelectorAll("[data-corner]")) {
-      choice.addEventListener("change", () => this.choose(Number(choice.dataset.corner), Number(choice.value)));
-    }
-    find("fit").addEventListener("change", (event) => {
-      this.fitted = event.target.checked;
-      this.draw();
-    });
-  }
-
-  flip(set, item, isIn) {
-    if (isIn) set.add(item);
-    else set.delete(item);
-    this.draw();
-  }
-
-  // A class that stands at another corner already changes places with the one that it replaces.
-  choose(corner, label) {
-    const other = this.chosen.indexOf(label);
-    if (other >= 0) this.chosen[other] = this.chosen[corner];
-    this.chosen[corner] = label;
-    for (const choice of this.root.querySelectorAll("[data-corner]")) {
-      choice.value = String(this.chosen[Number(choice.dataset.corner)]);
-    }
-    this.draw();
-  }
-
-  look(view) {
-    this.view = view;
-    for (const button of this.root.querySelectorAll("[data-view]")) {
-      button.setAttribute("aria-pressed", String(button.dataset.view === view));
-    }
-    for (const only of this.root.querySelectorAll("[data-only]")) only.hidden = only.dataset.only !== view;
-    this.draw();
-  }
-
-  play() {
-    if (this.motion.frames.length < 2) return;
-    const last = this.motion.frames.length - 1;
-    if (this.place >= last) this.show(0);
-    this.playing = true;
-    this.playButton.textContent = "Pause";
-    const from = this.place;
-    let start = null;
-    const tick = (now) => {
-      if (!this.playing) return;
-      start ??= now;
-      const place = from + (now - start) / (stillness.matches ? 2 * FRAME_MS : FRAME_MS);
-      this.show(Math.min(stillness.matches ? Math.floor(place) : place, last));
-      if (place >= last) this.stop();
-      else requestAnimationFrame(tick);
-    };
-    requestAnimationFrame(tick);
-  }
-
-  stop() {
-    if (!this.playing) return;
-    this.playing = false;
-    this.playButton.textContent = "Play";
-    this.show(Math.round(this.place));
-  }
-
-  // Moves to a picture, in a moment or at once for who wants no motion.
-  goTo(place) {
-    const from = this.place;
-    if (stillness.matches) return this.show(place);
-    this.target = place;
-    let start = null;
-    const tick = (now) => {
-      if (this.target !== place || this.playing) return;
-      start ??= now;
-      const share = Math.min((now - start) / 160, 1);
-      this.show(share < 1 ? from + share * (place - from) : place);
-      if (share < 1) requestAnimationFrame(tick);
-    };
-    requestAnimationFrame(tick);
-  }
-
-  show(place) {
-    this.place = place;
-    const index = Math.round(place);
-    const epoch = this.motion.frames[index].epoch;
-    const words = epoch === 0 ? "before training" : `epoch ${epoch}`;
-    if (this.playing || place === index) this.slider.value = String(index);
-    this.slider.setAttribute("aria-valuetext", words);
-    this.clock.textContent = words;
-    this.draw();
-    for (const listener of this.listeners) listener(index);
+    const { turn, view } = this.look;
+    if (view !== "space") return;
+    turn.yaw += yaw;
+    turn.pitch = clamp(turn.pitch + pitch, -1.57, 1.57);
+    this.onTurn();
   }
 
   draw() {
@@ -241,21 +145,21 @@ class Simplex {
   }
 
   say() {
-    const frame = this.motion.frames[Math.round(this.place)];
+    const { frame } = this;
     const said = [];
     const all = Math.max(...frame.means.map(Math.abs), 0);
     const largest = Math.max(...this.motion.frames.map((other) => Math.max(...other.means.map(Math.abs), 0)));
     if (all <= 1e-12 * largest || largest === 0) said.push("All class means coincide at this epoch.");
-    if (this.drawn.has("weight")) {
+    if (this.look.drawn.has("weight")) {
       said.push(`Rows of W are drawn at ${short(frame.weightScale, 3)} times their length.`);
     }
-    if (this.fitted) said.push("Every epoch is drawn at its own scale, so that its class means fill the picture.");
-    this.said.textContent = said.join(" ");
+    if (this.look.fitted) said.push("Every epoch is drawn at its own scale, so that its class means fill the picture.");
+    this.root.querySelector('[data-motion="scale"]').textContent = said.join(" ");
   }
 
   turned(points, at, view) {
     const [x, y, z] = [points[at], points[at + 1], points[at + 2]];
-    if (this.view === "polygon") return [view.middle + x * view.unit, view.middle - y * view.unit, 0];
+    if (this.look.view === "polygon") return [view.middle + x * view.unit, view.middle - y * view.unit, 0];
     const right = x * view.cosYaw + z * view.sinYaw;
     const depth = z * view.cosYaw - x * view.sinYaw;
     const up = y * view.cosPitch - depth * view.sinPitch;
@@ -273,8 +177,8 @@ class Simplex {
     pen.clearRect(0, 0, size, size);
     const view = {
       middle: size / 2, unit: size / 2 / reach, reach,
-      cosYaw: Math.cos(this.turn.yaw), sinYaw: Math.sin(this.turn.yaw),
-      cosPitch: Math.cos(this.turn.pitch), sinPitch: Math.sin(this.turn.pitch),
+      cosYaw: Math.cos(this.look.turn.yaw), sinYaw: Math.sin(this.look.turn.yaw),
+      cosPitch: Math.cos(this.look.turn.pitch), sinPitch: Math.sin(this.look.turn.pitch),
     };
     this.edges(pen, parts, view);
     panel.points = this.items(split, parts, view);
@@ -284,18 +188,18 @@ class Simplex {
   }
 
   labels() {
-    return this.view === "space" ? this.motion.shown : this.motion.classes;
+    return this.look.view === "space" ? this.motion.shown : this.motion.classes;
   }
 
   edges(pen, parts, view) {
-    if (!this.drawn.has("vertices")) return;
-    const ends = this.view === "space" ? this.chosen : Array.from({ length: this.labels() }, (_, label) => label);
+    if (!this.look.drawn.has("vertices")) return;
+    const ends = this.look.view === "space" ? this.chosen : Array.from({ length: this.labels() }, (_, label) => label);
     pen.strokeStyle = colour("--soft");
     pen.lineWidth = 0.8;
     pen.globalAlpha = 0.55;
     pen.beginPath();
     ends.forEach((one, at) => {
-      const others = this.view === "space" ? ends.slice(at + 1) : [ends[(at + 1) % ends.length]];
+      const others = this.look.view === "space" ? ends.slice(at + 1) : [ends[(at + 1) % ends.length]];
       for (const other of others) {
         pen.moveTo(...this.turned(parts.vertices, 3 * one, view).slice(0, 2));
         pen.lineTo(...this.turned(parts.vertices, 3 * other, view).slice(0, 2));
@@ -308,12 +212,13 @@ class Simplex {
   items(split, parts, view) {
     const items = [];
     const small = Math.min(1, Math.sqrt(12 / this.labels()));
+    const { chosen } = this;
     const hues = Array.from({ length: 10 }, (_, at) => colour(`--c${at}`));
     const [ink, ground] = [colour("--ink"), colour("--panel")];
     const add = (kind, label, points, at, index) => {
-      if (this.off.has(label) || !this.drawn.has(kind)) return;
+      if (this.look.off.has(label) || !this.look.drawn.has(kind)) return;
       const [x, y, depth] = this.turned(points, 3 * at, view);
-      const isFaint = this.view === "space" && !this.chosen.includes(label);
+      const isFaint = this.look.view === "space" && !chosen.includes(label);
       items.push({ kind, label, index, x, y, depth, isFaint, size: small * (1 + 0.25 * clamp(depth / view.reach, -1, 1)),
         hue: hues[label] ?? `hsl(${(360 * label) / this.motion.classes} 55% 50%)`,
         ink, ground });
@@ -338,9 +243,9 @@ class Simplex {
     pen.lineWidth = 3;
     pen.strokeStyle = colour("--panel");
     pen.fillStyle = colour("--ink");
-    const corners = this.drawn.has("vertices") ? parts.vertices : parts.means;
+    const corners = this.look.drawn.has("vertices") ? parts.vertices : parts.means;
     for (let label = 0; label < this.labels(); label++) {
-      if (this.off.has(label) || (this.view === "space" && !this.chosen.includes(label))) continue;
+      if (this.look.off.has(label) || (this.look.view === "space" && !this.chosen.includes(label))) continue;
       const [x, y] = this.turned(corners, 3 * label, view);
       const away = Math.hypot(x - view.middle, y - view.middle) || 1;
       const name = this.motion.names[label];
@@ -364,7 +269,7 @@ class Simplex {
   }
 
   told(split, item) {
-    const frame = this.motion.frames[Math.round(this.place)];
+    const { frame } = this;
     const name = `class ${this.motion.names[item.label]}`;
     if (item.kind === "samples") {
       const away = frame[`${split.name}Distance`][item.index];
@@ -377,10 +282,10 @@ class Simplex {
   }
 
   described(split) {
-    const frame = this.motion.frames[Math.round(this.place)];
+    const { frame } = this;
     const away = frame[`${split.name}Distance`];
     const mean = away.length ? away.reduce((sum, value) => sum + value, 0) / away.length : NaN;
-    const where = this.view === "space"
+    const where = this.look.view === "space"
       ? `the span of classes ${this.chosen.map((label) => this.motion.names[label]).join(", ")}`
       : "the plane in which the simplex is a regular polygon";
     return `${split.title} at epoch ${frame.epoch}, in ${where}: ${away.length} samples, on average ${short(mean, 3)} `

@@ -15,6 +15,7 @@ from nc_bench.reports.budget import WORDS, missing
 from nc_bench.reports.claim_rows import ClaimRow, claim_rows, footnotes
 from nc_bench.reports.class_rows import class_rows
 from nc_bench.reports.numbers import number, percent
+from nc_bench.reports.page.markup import badge, html_cell, html_table
 from nc_bench.reports.queries import last_value
 from nc_bench.runs import RunTables
 from nc_bench.runs.directory import CONFIG
@@ -44,11 +45,7 @@ def glance(run: RunTables) -> list[str]:
     judged = sum(counts.values()) - counts[NOT_APPLICABLE]
     boxes = []
     if judged:
-        others = [
-            f'<span class="verdict {_kind(verdict)}">{counts[verdict]} {escape(verdict)}</span>'
-            for verdict in sorted(counts)
-            if verdict != HOLDS
-        ]
+        others = [badge(verdict, f"{counts[verdict]} {verdict}") for verdict in sorted(counts) if verdict != HOLDS]
         rest = f"<p>{' '.join(others)}</p>" if others else ""
         boxes.append(f"<div><b>{counts[HOLDS]} of {judged}</b><span>verdicts hold</span>{rest}</div>")
     else:
@@ -75,18 +72,14 @@ def claims_table(run: RunTables) -> str:
         lines.append(f'<tr class="group"><th scope="rowgroup" colspan="{len(HEADER)}">{escape(group)}</th></tr>')
         lines.extend(_claim(row) for row in members)
     notes = "\n".join(f"<li>{escape(note)}</li>" for note in footnotes(run))
-    return f'{_table(HEADER, lines, "claims")}\n<ul class="notes">\n{notes}\n</ul>'
+    return f'{html_table(HEADER, lines, "claims", words=WORDY)}\n<ul class="notes">\n{notes}\n</ul>'
 
 
 def _claim(row: ClaimRow) -> str:
     claim = f'<th scope="row">{escape(row.claim)} <code>{escape(row.name)}</code></th>'
-    verdict = f'<td class="words"><span class="verdict {_kind(row.verdict)}">{escape(row.verdict)}</span></td>'
+    verdict = f'<td class="words">{badge(row.verdict)}</td>'
     numbers = (row.predicted, row.measured, row.deviation, row.tolerance, row.null)
-    return f"<tr>{claim}{verdict}{''.join(map(_cell, numbers))}{_cell(row.source, 'words')}</tr>"
-
-
-def _kind(verdict: str) -> str:
-    return escape(verdict.replace(" ", "-"))
+    return f"<tr>{claim}{verdict}{''.join(map(html_cell, numbers))}{html_cell(row.source, 'words')}</tr>"
 
 
 def budget_table(run: RunTables) -> list[str]:
@@ -101,9 +94,9 @@ def budget_table(run: RunTables) -> list[str]:
         cells = [f'<th scope="row">{escape(WORDS[part])} <code>{escape(part)}</code></th>']
         for split, share in zip(splits, share_by_split, strict=True):
             efficiency, gap = (last_value(run, split, f"{kind}_{part}") for kind in ("efficiency", "gap"))
-            cells += [_cell(number(efficiency)), _cell(percent(share, 3)), _cell(number(gap))]
+            cells += [html_cell(number(efficiency)), html_cell(percent(share, 3)), html_cell(number(gap))]
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    return [_table(("lost to", *titles), rows)]
+    return [html_table(("lost to", *titles), rows)]
 
 
 def class_tables(run: RunTables) -> list[str]:
@@ -115,10 +108,10 @@ def class_tables(run: RunTables) -> list[str]:
             most = f", the {len(table.rows)} of {table.classes} classes with the largest {table.by}"
             what = f"{'Training' if split == 'train' else 'Test'} samples{most * (len(table.rows) < table.classes)}"
             rows = [
-                f'<tr><th scope="row">{escape(cells[0])}</th>{"".join(map(_cell, cells[1:]))}</tr>'
+                f'<tr><th scope="row">{escape(cells[0])}</th>{"".join(map(html_cell, cells[1:]))}</tr>'
                 for cells in table.rows
             ]
-            parts.append(f"<p>{what}.</p>\n{_table(table.header, rows)}")
+            parts.append(f"<p>{what}.</p>\n{html_table(table.header, rows)}")
     return ["<h2>Class by class</h2>", *parts] if parts else []
 
 
@@ -143,8 +136,8 @@ def origin(run: RunTables) -> list[str]:
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> str:
-    rows = [f'<tr><th scope="row">{escape(name)}</th>{_cell(value, "words")}</tr>' for name, value in facts]
-    return _table(("entry", "value"), rows)
+    rows = [f'<tr><th scope="row">{escape(name)}</th>{html_cell(value, "words")}</tr>' for name, value in facts]
+    return html_table(("entry", "value"), rows)
 
 
 def _flat(content: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
@@ -157,21 +150,3 @@ def _flat(content: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
         else:
             found.append((name, number(value, 5) if isinstance(value, float) else str(value)))
     return found
-
-
-def _table(header: Iterable[str], rows: Iterable[str], kind: str = "") -> str:
-    """A table whose head is repeated where it is printed on several pages."""
-    cells = [f'<th scope="col"{_class("words" if name in WORDY else "")}>{escape(name)}</th>' for name in header]
-    lines = "\n".join(rows)
-    return (
-        f'<div class="scroll" role="region" aria-label="Table" tabindex="0"><table{_class(kind)}>\n'
-        f"<thead><tr>{''.join(cells)}</tr></thead>\n<tbody>\n{lines}\n</tbody></table></div>"
-    )
-
-
-def _cell(text: str, kind: str = "") -> str:
-    return f"<td{_class(kind)}>{escape(text)}</td>"
-
-
-def _class(kind: str) -> str:
-    return f' class="{kind}"' if kind else ""
