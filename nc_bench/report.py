@@ -1,15 +1,24 @@
-"""nc-bench report DIR ...: shows finished runs and writes their figures and pages again."""
+"""nc-bench report DIR ...: shows a run, compares several, or shows a sweep."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nc_bench.commands import EXIT_OK, explain, run_command, say
-from nc_bench.errors import UserError
+from nc_bench.errors import RunError, SweepError, UserError
 from nc_bench.parsing import CommandParser
+from nc_bench.paths import expanded, printable
 from nc_bench.text import did_you_mean
+
+if TYPE_CHECKING:
+    from nc_bench.runs import RunTables
+
+COMPARISON = "comparison.html"
+"""Where the page of several runs goes, in the current folder, unless --out says otherwise."""
 
 FORMATS = ("pdf", "svg", "png")
 
@@ -18,8 +27,9 @@ COLUMN, NARROWEST, WIDEST = 3.25, 1.5, 20.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Show every run directory named, even if another one cannot be shown; each problem is one line on standard error.
+    """Show one run, or one sweep, or several runs beside each other; each problem is one line on standard error.
 
+    A directory that cannot be read does not keep the other ones from being compared.
     Exit status: 0, 2 if a directory holds no run or a damaged one, 1 if one cannot be read or written.
     """
     return run_command(lambda: _report(parser().parse_args(argv)))
@@ -29,14 +39,22 @@ def parser() -> CommandParser:
     """What the command line may say."""
     parser = CommandParser(
         "report",
-        "Print the table of each run and what happened in it, and write its figures and page again.",
+        "Of a run, print its table and what happened in it, and write its figures and page again. Of several runs, "
+        "write a page that compares them. Of the folder of a sweep, write a page of all its trials.",
         examples=(
             "nc-bench report results/runs/digits_ball/*",
             "nc-bench report DIR --format pdf,svg --animation",
             "nc-bench report DIR --watch",
         ),
     )
-    parser.add_argument("directories", nargs="+", metavar="DIR", help="a run directory, as train writes it")
+    parser.add_argument(
+        "directories", nargs="+", metavar="DIR", help="run directories, as train writes them, or one folder of a sweep"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="where the page of several runs (default: comparison.html) or of a sweep (default: DIR/report.html) goes",
+    )
     parser.add_argument(
         "--format",
         type=_formats,
@@ -64,7 +82,18 @@ def _report(arguments: argparse.Namespace) -> int:
             _watch(arguments.directories[0])
         except KeyboardInterrupt:  # how watching ends, and no reason to say anything
             return EXIT_OK
-    return _each(arguments.directories, lambda directory: _show(directory, arguments))
+    out = None if arguments.out is None else expanded(arguments.out, key="--out")
+    paths = _named_once(arguments.directories)
+    if len(paths) > 1:
+        return _compare(paths, out or Path(COMPARISON), arguments)
+    if _is_sweep(paths[0]):
+        return _show_sweep(paths[0], out, arguments)
+    if out is not None:
+        raise UserError("--out: is for the page of several runs or of a sweep; that of one run is DIR/report.html")
+    from nc_bench.reports import render_run
+
+    _export(render_run(paths[0]), arguments)
+    return EXIT_OK
 
 
 def _watch(directory: str) -> None:
@@ -74,30 +103,76 @@ def _watch(directory: str) -> None:
     watch_run(directory, lambda page: print(f"page: {page}, written again while the run goes on", flush=True))
 
 
-def _show(directory: str, arguments: argparse.Namespace) -> None:
-    from nc_bench.reports import render_run
+def _export(run: RunTables, arguments: argparse.Namespace) -> None:
     from nc_bench.reports.exports import write_exports
 
-    run = render_run(directory)
     write_exports(run, formats=arguments.format, width=arguments.width, animation=arguments.animation)
 
 
-def _each(directories: Sequence[str], show: Callable[[str], None]) -> int:
+def _named_once(directories: Sequence[str]) -> list[Path]:
+    """The directories in their order; of those that are named twice only the first, and a line that says so."""
+    found: dict[Path, Path] = {}
+    for directory in directories:
+        path = expanded(directory)
+        if path.resolve() in found:
+            say(f"{printable(path)}: is named twice, as {printable(found[path.resolve()])}; it is shown once")
+        else:
+            found[path.resolve()] = path
+    return list(found.values())
+
+
+def _is_sweep(path: Path) -> bool:
+    from nc_bench.sweeps.folder import BASE
+
+    return (path / BASE).is_file()
+
+
+def _compare(paths: Sequence[Path], out: Path, arguments: argparse.Namespace) -> int:
+    from nc_bench.reports.comparison import write_comparison
+    from nc_bench.reports.glance import glance_text
+
+    runs: list[RunTables] = []
     worst = EXIT_OK
-    for number, directory in enumerate(directories):
-        if len(directories) > 1:
-            print("\n" * (number > 0) + f"== {directory}")
+    for path in paths:
         try:
-            show(directory)
-        except BrokenPipeError:
-            raise
+            runs.append(_readable(path))
         except Exception as error:
             if (explained := explain(error)) is None:
                 raise
             status, line = explained
             say(line)
             worst = max(worst, status)
+    if len(runs) < 2:
+        raise RunError("nothing to compare: fewer than two of these directories hold a run")
+    for run in runs:
+        print(glance_text(run))
+        _export(run, arguments)
+    print(f"page: {printable(write_comparison(runs, out))}")
     return worst
+
+
+def _readable(path: Path) -> RunTables:
+    """The run in this directory. UserError, one line, if there is none, or one of another version of the software."""
+    from nc_bench.reports.description import typed_config
+    from nc_bench.verdicts.judging import read_judged_run
+
+    if _is_sweep(path):
+        raise SweepError(f"{printable(path)}: holds a sweep, whose page has all of its trials; name it alone")
+    run = read_judged_run(path)
+    typed_config(run)
+    return run
+
+
+def _show_sweep(path: Path, out: Path | None, arguments: argparse.Namespace) -> int:
+    from nc_bench.sweeps.load import load_sweep
+    from nc_bench.sweeps.page import write_sweep_page
+
+    if arguments.format or arguments.animation:
+        raise UserError(f"--format and --animation: are for runs, and {printable(path)} holds a sweep")
+    tables = load_sweep(path)
+    print(repr(tables))
+    print(f"page: {printable(write_sweep_page(tables, out))}")
+    return EXIT_OK
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,12 +178,12 @@ def _has_positive_epochs(axes: Axes) -> bool:
     return any((np.asarray(line.get_xdata()) > 0).any() for line in axes.lines)
 
 
-def why_empty(run: RunTables, panel: Panel) -> str:
+def why_empty(run: RunTables, panel: Panel, splits: Sequence[str] = ("train", "test")) -> str:
     """Why a panel has no curve: nothing was measured, it is undefined, or beyond what an axis shows."""
     names = [name for name, _ in panel.metrics]
-    if any(not np.isnan(curve(run, split, name)[1]).all() for name in names for split in ("train", "test")):
+    if any(not np.isnan(curve(run, split, name)[1]).all() for name in names for split in splits):
         return f"0 or beyond {LARGEST:g}" if panel.logarithmic else f"beyond {LARGEST:g}"
-    keys = [key for key in run.reasons if key[1:3] == ("train", PENULTIMATE) and key[3] in names]
+    keys = [key for key in run.reasons if key[1:3] == (splits[0], PENULTIMATE) and key[3] in names]
     return f"undefined: {run.reasons[keys[-1]]}" if keys else "not measured"
 
 

@@ -39,7 +39,7 @@ def sentence(run: RunTables) -> str:
     Conclusions are drawn from
     the verdicts of a completed run only; a run that was stopped, diverged or never measured says so.
     """
-    said = [_ending(run)]
+    said = [ending(run)]
     if last_row(run, "train"):
         said.append(_measured(run))
         said.append(budget_sentence(run, "train"))
@@ -50,7 +50,7 @@ def sentence(run: RunTables) -> str:
     return " ".join(part for part in said if part)
 
 
-def _ending(run: RunTables) -> str:
+def ending(run: RunTables) -> str:
     """How the run ended, empty if it was completed."""
     manifest = run.manifest
     status, done, planned = manifest.get("status"), manifest.get("epochs_done", 0), manifest.get("epochs", "?")
@@ -76,8 +76,8 @@ def _measured(run: RunTables) -> str:
     geometry = [part for part in (_simplex(run), _points(run), _efficiency(run)) if part]
     said = [part for part in (_risk(run), listed(geometry, ", and ")) if part] or ["no number is defined"]
     text = f"{when} {'; '.join(said)}"
-    ending = summary(run)
-    return f"{text}: {ending}." if ending else f"{text}."
+    summed = summary(run)
+    return f"{text}: {summed}." if summed else f"{text}."
 
 
 def _risk(run: RunTables) -> str:

@@ -85,15 +85,13 @@ class _Trial:
         path = self.path = folder.directory(trial)
         manifest = read_manifest(path / MANIFEST) if state in FINISHED else {}
         rows = run_rows(path, manifest).rows if manifest else []
-        by_place: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
-        for row in rows:
-            by_place.setdefault((row["split"], row["layer"]), {})[row["epoch"]] = row
+        by_place = rows_by_place(rows)
         train = by_place.get(("train", "penultimate"), {})
         self.curve: list[dict[str, Any]] = [{"epoch": epoch} for epoch in train]
         last: dict[str, float] = {}
         for name, measure in measures.items():
             if measure.metric == PREDICTED_RISK:
-                last[name] = _predicted_risk(path) if rows else math.nan
+                last[name] = predicted_risk(path) if rows else math.nan
                 continue
             place = by_place.get((measure.split, measure.layer), {})
             values = [measured(place.get(row["epoch"], {}), measure) for row in self.curve]
@@ -121,6 +119,14 @@ class _Trial:
         return rest_of(at_minimum=at_minimum, moved=moved, residual=self.residual)
 
 
+def rows_by_place(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], dict[int, Mapping[str, Any]]]:
+    """The rows of a run by (split, layer), and there by epoch."""
+    by_place: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+    for row in rows:
+        by_place.setdefault((row["split"], row["layer"]), {})[row["epoch"]] = row
+    return by_place
+
+
 def first_epoch_above(epochs: Sequence[int], values: Sequence[float], border: float) -> tuple[float, float]:
     """The first recorded epoch from which on the values stay at the border or above, and how long before it the last
     recorded epoch is: it happened somewhere in between. Both NaN if the last value is below."""
@@ -135,7 +141,7 @@ def _is_recorded(measure: Measure) -> bool:
     return measure.metric != PREDICTED_RISK and measure.stays_above is None
 
 
-def _predicted_risk(path: Path) -> float:
+def predicted_risk(path: Path) -> float:
     """What theory predicts for the run's risk; NaN where it predicts none."""
     claims = read_judged_run(path).predictions
     return next(iter(claims["predicted"][claims["name"] == "risk"]), math.nan)

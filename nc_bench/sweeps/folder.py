@@ -79,18 +79,22 @@ class SweepFolder:
 
     def _write_grid(self, grid: Grid) -> None:
         """Keep which trial stands where in the grid: an arm or a column cannot be told from the trials alone."""
-        study = grid.sweep.study
-        content = {
-            "columns": list(grid.columns),
-            "points": [{"cell": point.cell, "seed": point.seed, "trial": point.id} for point in grid.points],
-            "study": None if study is None else study.model_dump(mode="json"),
-        }
-        path = self.path / GRIDS / f"{digest(json_text(content).encode())[:16]}.json"
-        path.parent.mkdir(exist_ok=True)
+        content = _grid_content(grid)
+        path = self._grid_path(content)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, content)  # again where it is there: the newest grid is that of the last command
 
+    def keep_answer(self, grid: Grid, answer: Mapping[str, Any]) -> None:
+        """Keep beside the grid what its study answered; it is forgotten when the grid is run again."""
+        content = _grid_content(grid)
+        if (path := self._grid_path(content)).exists():
+            write_json(path, {**content, "answer": answer})
+
+    def _grid_path(self, content: Mapping[str, Any]) -> Path:
+        return self.path / GRIDS / f"{digest(json_text(content).encode())[:16]}.json"
+
     def grids(self) -> list[dict[str, Any]]:
-        """What was kept of every grid that was run here, the last one last: columns, points, study."""
+        """What was kept of every grid that was run here, the last one last: columns, points, study, and its answer."""
         files = sorted((self.path / GRIDS).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
         return [read_json(path) for path in files]
 
@@ -149,6 +153,15 @@ class SweepFolder:
             return State.STARTED
         finished = {state.value: state for state in FINISHED}
         return finished.get(status, State.STARTED)
+
+
+def _grid_content(grid: Grid) -> dict[str, Any]:
+    study = grid.sweep.study
+    return {
+        "columns": list(grid.columns),
+        "points": [{"cell": point.cell, "seed": point.seed, "trial": point.id} for point in grid.points],
+        "study": None if study is None else study.model_dump(mode="json"),
+    }
 
 
 def _changes(held: Config, base: Config) -> list[str]:

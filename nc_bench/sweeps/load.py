@@ -32,12 +32,16 @@ class SweepTables:
 
     trials: a row for every point of the grid: arm and axes as columns ("" where a point has none), seed, trial (the
     name of its run directory in the folder `trials`) and state. study: the question and what was said about it before
-    the runs, as the sweep file states it; None where none is asked.
+    the runs, as the sweep file states it; None where none is asked. answer: what its rule made of the runs: headline,
+    verdict, header and rows of its table, limits; None where it was not applied yet. has_grid: whether the columns are
+    those of the sweep file, or else the settings in which the trials differ.
     """
 
     path: Path
     trials: pd.DataFrame
     study: Mapping[str, Any] | None
+    answer: Mapping[str, Any] | None = None
+    has_grid: bool = True
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -107,7 +111,10 @@ def load_sweep(directory: Any) -> SweepTables:
     trials = pd.DataFrame(rows, columns=[*columns, SEED, "trial"]).drop_duplicates(ignore_index=True)
     states = folder.states(trials["trial"])
     trials["state"] = [states[trial].value for trial in trials["trial"]]
-    return SweepTables(path=path, trials=trials, study=grids[-1]["study"] if grids else None)
+    newest = grids[-1] if grids else {}
+    return SweepTables(
+        path=path, trials=trials, study=newest.get("study"), answer=newest.get("answer"), has_grid=bool(grids)
+    )
 
 
 def _points_of_trials(path: Path) -> tuple[list[str], list[dict[str, Any]]]:

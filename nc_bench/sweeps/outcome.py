@@ -94,6 +94,7 @@ def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) ->
         settled=settled,
     )
     answer = answered(outcome)
+    folder.keep_answer(grid, _kept(answer))
     results.mkdir(parents=True, exist_ok=True)
     write_text(results / "table.md", _tables(outcome))
     write_text(results / "table.csv", outcome.grid_cells.to_csv(index=False, float_format="%.5g"))
@@ -127,6 +128,14 @@ def answered(outcome: Outcome) -> Answer | str:
         settled=outcome.settled,
     )
     return rule_of(outcome.study)(evidence)
+
+
+def _kept(answer: Answer | str) -> dict[str, Any]:
+    """What the sweep's page shows of the answer."""
+    kept: dict[str, Any] = {"headline": headline(answer), "verdict": "", "header": [], "rows": [], "limits": []}
+    if isinstance(answer, Answer):
+        kept |= {"verdict": answer.verdict.value, "header": answer.header, "rows": answer.rows, "limits": answer.limits}
+    return kept
 
 
 def headline(answer: Answer | str) -> str:

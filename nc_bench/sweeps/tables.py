@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from nc_bench.text import markdown, plain
+from nc_bench.text import markdown, plain, shortened
 
 DIGITS = 3
+LONGEST_LABEL = 200
 SMALLEST_P = 0.001
 
 LATEX_ESCAPES = str.maketrans(
@@ -62,6 +63,11 @@ def latex(text: str) -> str:
 def digits(value: float) -> str:
     """Three significant digits, `-` for NaN."""
     return "-" if math.isnan(value) else f"{value + 0.0:.{DIGITS}g}"
+
+
+def written(value: object) -> str:
+    """A value of a column as text, not longer than a reader reads."""
+    return shortened(f"{value:g}" if isinstance(value, float) else str(value), LONGEST_LABEL)
 
 
 def _grid(cells: pd.DataFrame, by: Sequence[str]) -> tuple[list[str], list[tuple[list[str], list[pd.Series]]]]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from made_runs import write_picture
@@ -43,14 +44,15 @@ def test_a_run_is_presented_without_torch(make_run: MakeRun) -> None:
 
 
 def test_a_folder_that_is_no_run_does_not_stop_the_others(
-    make_run: MakeRun, capsys: pytest.CaptureFixture[str]
+    make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = make_run()
-    none = run.path.parent / "none"
-    assert main([str(none), str(run.path)]) == 2
+    runs = [make_run(name=name) for name in ("a", "b")]
+    none, out = tmp_path / "none", tmp_path / "page.html"
+    assert main([str(none), *(str(run.path) for run in runs), "--out", str(out)]) == 2
     shown = capsys.readouterr()
     assert shown.err == f"{none}: holds no run (config.yaml and manifest.json are looked for)\n"
-    assert shown.out.count("the simplex appeared.") == 1 and (run.path / "report.html").exists()
+    assert [line.split(": ")[0] for line in shown.out.splitlines()] == [repr(str(run.path)) for run in runs] + ["page"]
+    assert "2 runs compared" in out.read_text()
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,9 +44,30 @@ class Axis {
   }
 }
 
+// Grid lines and numbers of both axes; `words` stand below the right end.
+function drawAxes(svg, x, y, words, written = short) {
+  for (const value of y.ticks(5)) {
+    const place = y.place(value);
+    svg.append(shape("line", { class: "grid", x1: x.from, x2: x.to, y1: place, y2: place }));
+    svg.append(shape("text", { class: "axis", x: x.from - 7, y: place + 4, "text-anchor": "end" }, written(value, 3)));
+  }
+  for (const value of x.ticks(x.to < 406 ? 4 : 7)) {
+    const place = x.place(value);
+    svg.append(shape("line", { class: "grid", x1: place, x2: place, y1: y.to, y2: y.from }));
+    svg.append(shape("text", { class: "axis", x: place, y: y.from + 16, "text-anchor": "middle" }, short(value, 5)));
+  }
+  svg.append(shape("text", { class: "axis", x: x.to, y: y.from + MARGIN.bottom - 3, "text-anchor": "end" }, words));
+}
+
+// The lower and the upper end of the band around a curve, nothing where it has none.
+function bandEnds(series, at) {
+  const half = series.halves?.[at] ?? null;
+  return half === null || typeof series.values[at] !== "number" ? [] : [series.values[at] - half, series.values[at] + half];
+}
+
 class Chart {
-  constructor(root, spec, shared) {
-    Object.assign(this, { root, spec, shared });
+  constructor(root, spec, shared, bar = root.querySelector(".controls")) {
+    Object.assign(this, { root, spec, shared, bar });
     this.isLog = spec.logarithmic;
     this.range = null;
     this.cursor = null;
@@ -59,7 +80,7 @@ class Chart {
   }
 
   buttons() {
-    const bar = this.root.querySelector(".controls");
+    const { bar } = this;
     if (this.spec.canBeLog) {
       const log = element("button", { type: "button", "aria-pressed": String(this.isLog) }, "Log axis");
       log.addEventListener("click", () => {
@@ -96,16 +117,21 @@ class Chart {
     return within;
   }
 
-  // Those that are switched on.
+  // Of a page of several runs those of the runs that are switched on.
   series() {
     return this.spec.series.filter((series) => !this.shared.off?.has(series.run));
+  }
+
+  levels() {
+    return this.spec.levels.filter((level) => !this.shared.off?.has(level.run));
   }
 
   values() {
     const fits = (value) => typeof value === "number" && (!this.isLog || value > 0);
     const inside = this.visible();
-    const levels = this.spec.levels.filter((level) => fits(level.value)).map((level) => level.value);
-    const found = this.series().flatMap((series) => inside.map((at) => series.values[at]).filter(fits));
+    const levels = this.levels().filter((level) => fits(level.value)).map((level) => level.value);
+    const found = this.series().flatMap((series) =>
+      inside.flatMap((at) => [series.values[at], ...bandEnds(series, at)]).filter(fits));
     return found.length ? [Math.min(...found, ...levels), Math.max(...found, ...levels)] : null;
   }
 
@@ -130,7 +156,7 @@ class Chart {
         : [low - 0.04 * (high - low || Math.abs(low) || 1), high + 0.04 * (high - low || Math.abs(low) || 1)];
     }
     this.y = new Axis(...ends, HEIGHT - MARGIN.bottom, MARGIN.top, this.isLog && !this.spec.stacked);
-    this.grid(svg, width);
+    drawAxes(svg, this.x, this.y, "epoch", this.spec.stacked ? (value) => `${Math.round(100 * value)} %` : short);
     if (this.spec.stacked) this.areas(svg);
     else this.lines(svg);
     this.line = shape("line", { class: "cursor", y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom, visibility: "hidden" });
@@ -138,30 +164,15 @@ class Chart {
     this.listen(svg);
   }
 
-  grid(svg, width) {
-    const bottom = HEIGHT - MARGIN.bottom;
-    for (const value of this.y.ticks(5)) {
-      const y = this.y.place(value);
-      svg.append(shape("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y, y2: y }));
-      const text = this.spec.stacked ? `${Math.round(100 * value)} %` : short(value, 3);
-      svg.append(shape("text", { class: "axis", x: MARGIN.left - 7, y: y + 4, "text-anchor": "end" }, text));
-    }
-    for (const value of this.x.ticks(width < 420 ? 4 : 7)) {
-      const x = this.x.place(value);
-      svg.append(shape("line", { class: "grid", x1: x, x2: x, y1: MARGIN.top, y2: bottom }));
-      svg.append(shape("text", { class: "axis", x, y: bottom + 16, "text-anchor": "middle" }, short(value, 5)));
-    }
-    svg.append(shape("text", { class: "axis", x: width - MARGIN.right, y: HEIGHT - 3, "text-anchor": "end" }, "epoch"));
-  }
-
   lines(svg) {
-    for (const level of this.spec.levels) {
+    for (const level of this.levels()) {
       if (this.isLog && level.value <= 0) continue;
       const y = this.y.place(level.value);
       svg.append(shape("line", { x1: this.x.from, x2: this.x.to, y1: y, y2: y, "stroke-width": 1.3,
         "stroke-dasharray": level.dash, style: `stroke: var(${level.colour})` }));
     }
     for (const series of this.series()) {
+      if (series.halves) svg.append(this.band(series));
       let path = "";
       let isDown = false;
       let dots = 0;
@@ -182,6 +193,19 @@ class Chart {
       if (dots === 1) Object.assign(look, { d: `${path}h.01`, "stroke-linecap": "round", "stroke-width": 6 });
       svg.append(shape("path", look));
     }
+  }
+
+  // The band around a curve; on a logarithmic axis an end that is not positive is that of the axis.
+  band(series) {
+    const inside = this.visible().filter((at) => bandEnds(series, at).length);
+    const point = (at, end) => {
+      const value = bandEnds(series, at)[end];
+      const y = this.isLog && value <= 0 ? this.y.from : clamp(this.y.place(value), this.y.to, this.y.from);
+      return `${this.x.place(this.spec.epochs[at]).toFixed(1)} ${y.toFixed(1)}`;
+    };
+    const around = [...inside.map((at) => point(at, 1)), ...[...inside].reverse().map((at) => point(at, 0))];
+    return shape("path", { d: around.length ? `M${around.join("L")}Z` : "", class: "band",
+      style: `fill: var(${series.colour})` });
   }
 
   areas(svg) {
@@ -285,7 +309,9 @@ class Chart {
       if (own === null) return `${series.words}: not recorded`;
       const value = series.values[own];
       const text = this.spec.stacked && value !== null ? `${short(100 * value, 3)} %` : short(value);
-      return `${series.words}: ${text}${own === at ? "" : ` (epoch ${this.spec.epochs[own]})`}`;
+      const half = series.halves?.[own] ?? null;
+      const band = half === null || value === null ? "" : ` ± ${short(half, 2)}`;
+      return `${series.words}: ${text}${band}${own === at ? "" : ` (epoch ${this.spec.epochs[own]})`}`;
     });
     this.tip.show([`epoch ${this.spec.epochs[at]}`, ...said].join("\n"), x, MARGIN.top);
   }

@@ -32,19 +32,27 @@ NEAR_PRECISION = 1e4
 
 SAMPLES = {"train": "training", "test": "test"}
 
+UNRECORDED = ""
+"""What the script reads in the place of a value where another curve was recorded and this one was not."""
+
 NULL_DASH, FLOOR_DASH, TEST_DASH = "2 4", "8 3 2 3", "6 4"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One curve: its name, its values at the epochs of the chart, and how it looks."""
+    """One curve: its name, its values at the epochs of the chart, and how it looks.
+
+    A value is None where it is undefined, and UNRECORDED where this curve was not recorded at an epoch of others.
+    run: the number of the run that it is of, where the page has several; these have one legend for all charts.
+    """
 
     words: str
-    values: list[float | None]
+    values: list[Any]
     colour: str
     dash: str = ""
     width: float = 2.0
     in_legend: bool = True
+    run: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +63,12 @@ class Level:
     value: float
     colour: str
     dash: str
+    run: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A figure over the epochs; `empty` says why it shows nothing."""
+    """A figure over the epochs; `empty` says why it shows nothing, `notes` what it does not show."""
 
     name: str
     title: str
@@ -70,6 +79,7 @@ class Chart:
     logarithmic: bool
     stacked: bool = False
     empty: str = ""
+    notes: tuple[str, ...] = ()
 
     def data(self) -> dict[str, Any]:
         """What the script reads."""
@@ -81,7 +91,7 @@ class Chart:
     def _spoken(self) -> str:
         ends = []
         for one in self.series:
-            known = [(e, v) for e, v in zip(self.epochs, one.values, strict=True) if v is not None]
+            known = [(e, v) for e, v in zip(self.epochs, one.values, strict=True) if isinstance(v, float)]
             if known and one.in_legend:
                 (first, start), (last, end) = known[0], known[-1]
                 ends.append(f"{one.words} {number(start)} at epoch {first:g}, {number(end)} at epoch {last:g}")
@@ -94,11 +104,12 @@ class Chart:
         if self.empty:
             parts.append(f'<p class="empty">{escape(self.empty)}</p>')
         else:
-            marks = [(s.words, s.colour, s.dash) for s in self.series if s.in_legend]
-            marks += [(level.words, level.colour, level.dash) for level in self.levels]
+            marks = [(s.words, s.colour, s.dash) for s in self.series if s.in_legend and s.run is None]
+            marks += [(level.words, level.colour, level.dash) for level in self.levels if level.run is None]
             items = "".join(f"<li>{_mark(colour, dash, self.stacked)}{escape(w)}</li>" for w, colour, dash in marks)
             parts.append(f'<div class="soft">{escape(self.meaning)}</div><ul class="legend">{items}</ul>')
             parts.append('<div class="plot" style="position: relative"></div><div class="controls"></div>')
+        parts += [f'<p class="soft">{escape(note)}</p>' for note in self.notes]
         return f'<figure class="chart" data-chart="{self.name}">{"".join(parts)}</figure>'
 
 
@@ -127,7 +138,7 @@ def _of_panel(run: RunTables, name: str, panel: Panel) -> Chart:
     series = [
         Series(
             words=words + ", test samples" * (split == "test"),
-            values=_at(epochs, *found),
+            values=values_at(epochs, *found),
             colour=f"--s{place}",
             dash=TEST_DASH if split == "test" else "",
             width=2.2 - 0.35 * place,
@@ -184,7 +195,7 @@ def budget_charts(run: RunTables) -> list[Chart]:
     totals = [
         Series(
             words=f"{SAMPLES[split]} samples",
-            values=_at(epochs, lost.epochs, np.where(lost.in_nats, math.nan, lost.total)),
+            values=values_at(epochs, lost.epochs, np.where(lost.in_nats, math.nan, lost.total)),
             colour="--s0",
             dash=TEST_DASH if split == "test" else "",
         )
@@ -205,7 +216,7 @@ def budget_charts(run: RunTables) -> list[Chart]:
     ]
     for split, lost in known.items():
         shares = [
-            Series(words=WORDS[part], values=_at(epochs, lost.epochs, lost.shares[:, at]), colour=f"--p{at}")
+            Series(words=WORDS[part], values=values_at(epochs, lost.epochs, lost.shares[:, at]), colour=f"--p{at}")
             for at, part in enumerate(PARTS)
         ]
         title = f"What it is lost to, {SAMPLES[split]} samples"
@@ -238,7 +249,7 @@ def singular_chart(recorded: Sequence[Picture]) -> list[Chart]:
             series.append(
                 Series(
                     words=words if place == 0 else f"{words}, {'smallest' if place == last else f'no. {place + 1}'}",
-                    values=_finite(column),
+                    values=finite(column),
                     colour=colour,
                     width=1.3,
                     in_legend=place == 0,
@@ -276,7 +287,7 @@ def depth_data(run: RunTables, layers: Sequence[str]) -> dict[str, Any] | None:
     for name, words in (("nc1_quotient", "NC1, variances"), ("nc2_equiangular", "NC2, angles"), ("nc1_cdnv", "CDNV")):
         by_layer = [rows[rows["layer"] == layer] for layer in layers]
         if name in rows:
-            values = [_at(epochs, own["epoch"].to_numpy(float), own[name].to_numpy(float)) for own in by_layer]
+            values = [values_at(epochs, own["epoch"].to_numpy(float), own[name].to_numpy(float)) for own in by_layer]
             measures.append({"words": f"{words} ({name})", "values": values})
     return {"layers": list(layers), "epochs": epochs, "measures": measures} if measures else None
 
@@ -291,10 +302,12 @@ def thinned(epochs: Sequence[float], most: int = MOST_POINTS) -> list[float]:
     return [epochs[place] for place in sorted(set(places.round().astype(int).tolist()))]
 
 
-def _at(epochs: Sequence[float], recorded: Array, values: Array) -> list[float | None]:
-    known = dict(zip(recorded.tolist(), _finite(values), strict=True))
-    return [known.get(epoch) for epoch in epochs]
+def values_at(epochs: Sequence[float], recorded: Array, values: Array, missing: Any = None) -> list[Any]:
+    """The values at these epochs, `missing` where none was recorded."""
+    known = dict(zip(recorded.tolist(), finite(values), strict=True))
+    return [known.get(epoch, missing) for epoch in epochs]
 
 
-def _finite(values: Array) -> list[float | None]:
+def finite(values: Array) -> list[float | None]:
+    """The values with six digits, None where a page cannot draw them."""
     return [float(f"{v:.6g}") if math.isfinite(v) and abs(v) <= LARGEST else None for v in values.tolist()]

@@ -48,8 +48,8 @@ def motion_data(run: RunTables, recorded: Sequence[Picture]) -> dict[str, Any] |
             {
                 "name": name,
                 "title": TITLES[name],
-                "labels": _packed(getattr(last, name).labels, np.int32),
-                "rows": _packed(getattr(last, name).rows, np.int32),
+                "labels": packed(getattr(last, name).labels, np.int32),
+                "rows": packed(getattr(last, name).rows, np.int32),
             }
             for name in splits
         ],
@@ -73,13 +73,13 @@ def _frame(picture: Picture) -> dict[str, Any]:
     }
     for name in ("train", "test"):
         points = getattr(picture, name)
-        frame[name] = _packed(points.coordinates, np.int16)
-        frame[f"{name}Polygon"] = _packed(points.polygon, np.int16)
-        frame[f"{name}Distance"] = _packed(points.distance, np.float32)
+        frame[name] = packed(points.coordinates, np.int16)
+        frame[f"{name}Polygon"] = packed(points.polygon, np.int16)
+        frame[f"{name}Distance"] = packed(points.distance, np.float32)
     for name in ("means", "weight", "vertices"):
         corners: Corners = getattr(picture, name)
-        frame[name] = _packed(corners.coordinates, np.float32)
-        frame[f"{name}Polygon"] = _packed(corners.polygon, np.float32)
+        frame[name] = packed(corners.coordinates, np.float32)
+        frame[f"{name}Polygon"] = packed(corners.polygon, np.float32)
     return frame
 
 
@@ -87,7 +87,7 @@ def _mean_length(corners: Corners) -> float:
     return float(np.linalg.norm(corners.coordinates, axis=1).mean()) if len(corners.coordinates) else 0.0
 
 
-def _packed(values: NDArray[Any], kind: type[np.generic]) -> str:
+def packed(values: NDArray[Any], kind: type[np.generic]) -> str:
     """Little-endian bytes, as every browser's typed arrays have them on the machines that there are."""
     return base64.b64encode(values.astype(np.dtype(kind).newbyteorder("<")).tobytes()).decode()
 
@@ -96,7 +96,7 @@ def motion_section(data: dict[str, Any] | None) -> list[str]:
     """The heading, controls and canvases; a line that says why there are none."""
     if data is None:
         return ["<h2>The simplex</h2>", f'<p class="empty">{NO_PICTURE}</p>']
-    canvases = "\n".join(_canvas(split) for split in data["splits"])
+    canvases = "\n".join(canvas(split) for split in data["splits"])
     last = len(data["frames"]) - 1
     return [
         '<section id="motion" aria-labelledby="motion-head">',
@@ -105,9 +105,9 @@ def motion_section(data: dict[str, Any] | None) -> list[str]:
         '<div class="controls motion-time"><button type="button" data-motion="play">Play</button>'
         f'<input type="range" data-motion="slider" min="0" max="{last}" value="{last}" step="1" aria-label="Epoch">'
         '<output data-motion="epoch"></output></div>',
-        *_view_controls(data),
+        *view_controls(data),
         f'<div class="pair">{canvases}</div>',
-        *_class_controls(data["names"][: data["shown"]]),
+        *class_controls(data["names"][: data["shown"]]),
         '<p class="soft" data-motion="scale" aria-live="polite"></p>',
         "</section>",
     ]
@@ -136,7 +136,7 @@ def _about(data: dict[str, Any]) -> str:
     )
 
 
-def _view_controls(data: dict[str, Any]) -> list[str]:
+def view_controls(data: dict[str, Any]) -> list[str]:
     space = "in space" if data["shown"] <= SPATIAL else "four classes, in space"
     views = [
         f'<button type="button" data-view="space" aria-pressed="true">{space}</button>',
@@ -164,7 +164,7 @@ def _span(data: dict[str, Any]) -> str:
     return "It is the span of the class means, and directions across it in which the training samples spread the most."
 
 
-def _class_controls(names: Sequence[str]) -> list[str]:
+def class_controls(names: Sequence[str]) -> list[str]:
     boxes = []
     for label, name in enumerate(names):
         boxes.append(
@@ -188,7 +188,7 @@ def _class_controls(names: Sequence[str]) -> list[str]:
     return rows
 
 
-def _canvas(split: dict[str, Any]) -> str:
+def canvas(split: dict[str, Any]) -> str:
     return (
         f'<figure><h3>{split["title"]}</h3><div style="position: relative">'
         f'<canvas data-split="{split["name"]}" role="img" tabindex="0"></canvas></div></figure>'

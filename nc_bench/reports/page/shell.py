@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from nc_bench.runs.files import finite_or_null
 from nc_bench.text import BIDI, plain
@@ -40,6 +43,15 @@ def html_page(title: str, body: Iterable[str], data: Mapping[str, Any], scripts:
     # A character that turns the direction of writing would turn what stands beside it, too. Names of folders and files
     # need not be text.
     return page.translate(dict.fromkeys(map(ord, BIDI), "\ufffd")).encode(errors="backslashreplace")
+
+
+def link_to(target: Path, page: Path) -> str:
+    """The address of a file or folder, seen from a page; it stays right where both are moved together."""
+    try:
+        path = os.path.relpath(target.resolve(), page.resolve().parent)
+    except ValueError:  # on another drive
+        return target.resolve().as_uri()
+    return quote(path.replace(os.sep, "/"), errors="surrogateescape")
 
 
 def _json(data: Mapping[str, Any]) -> str:

@@ -50,6 +50,10 @@ class Simplex {
     return own;
   }
 
+  isDrawn(part) {
+    return this.look.drawn.has(part) && (part !== "weight" || this.motion.hasWeight);
+  }
+
   show(place) {
     this.place = place;
     this.draw();
@@ -150,7 +154,7 @@ class Simplex {
     const all = Math.max(...frame.means.map(Math.abs), 0);
     const largest = Math.max(...this.motion.frames.map((other) => Math.max(...other.means.map(Math.abs), 0)));
     if (all <= 1e-12 * largest || largest === 0) said.push("All class means coincide at this epoch.");
-    if (this.look.drawn.has("weight")) {
+    if (this.isDrawn("weight")) {
       said.push(`Rows of W are drawn at ${short(frame.weightScale, 3)} times their length.`);
     }
     if (this.look.fitted) said.push("Every epoch is drawn at its own scale, so that its class means fill the picture.");
@@ -216,7 +220,7 @@ class Simplex {
     const hues = Array.from({ length: 10 }, (_, at) => colour(`--c${at}`));
     const [ink, ground] = [colour("--ink"), colour("--panel")];
     const add = (kind, label, points, at, index) => {
-      if (this.look.off.has(label) || !this.look.drawn.has(kind)) return;
+      if (this.look.off.has(label) || !this.isDrawn(kind)) return;
       const [x, y, depth] = this.turned(points, 3 * at, view);
       const isFaint = this.look.view === "space" && !chosen.includes(label);
       items.push({ kind, label, index, x, y, depth, isFaint, size: small * (1 + 0.25 * clamp(depth / view.reach, -1, 1)),
