@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nc_bench.reports.curves import POINTS, RISK, SHARES, SIMPLEX, Panel, why_empty
+from nc_bench.reports.curves import DECISIONS, POINTS, RISK, SHARES, SIMPLEX, Panel, why_empty
 from nc_bench.reports.numbers import number
 from nc_bench.reports.page.charts import (
-    DECISIONS,
     NULL_DASH,
     SAMPLES,
     UNRECORDED,

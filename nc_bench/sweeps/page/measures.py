@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nc_bench.reports.curves import POINTS, RISK, SHARES, SIMPLEX
-from nc_bench.reports.page.charts import DECISIONS
+from nc_bench.reports.curves import DECISIONS, POINTS, RISK, SHARES, SIMPLEX
 from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.sweeps.study import Measure, Study
 
