@@ -1,4 +1,4 @@
-"""Makes results/digits/: the digits configurations over three seeds, as one table, with the pictures of seed 0.
+"""Makes results/digits/: the digits configurations over three seeds, as a table, with figures and animation of seed 0.
 
 Command: .venv/bin/python scripts/curated_results.py        (about five minutes on two cores)
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from nc_bench import Run, load_run
+from nc_bench.reports.animation import write_animation
 from nc_bench.train import main as train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +44,9 @@ def main() -> None:
         if title in PICTURED:
             for figure in (runs[0].path / "figures").glob("*.png"):
                 shutil.copyfile(figure, folder / f"{title}_{figure.name}")
+        if title == "digits_ball":
+            (film, *_), _ = write_animation(runs[0])
+            shutil.copyfile(film, folder / film.name)
     first = runs[0].manifest
     table = pd.DataFrame(rows)
     lines = [

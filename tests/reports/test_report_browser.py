@@ -240,3 +240,18 @@ def test_features_that_coincide_are_said(tmp_path: Path, browser: Browser) -> No
     browser.wait("window.simplex && simplex.panels[0].points.length > 0")
     assert "All class means coincide" in browser.run("return document.querySelector('[data-motion=scale]').textContent")
     assert browser.complaints() == []
+
+
+def test_the_page_of_a_run_that_goes_on_loads_itself_while_nobody_reads_it(
+    tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nc_bench.reports.page.document.RELOAD_SECONDS", 0.4)
+    page = write_page(write_run(tmp_path / "run", manifest={"status": "running"}), is_running=True)
+    browser.complaints()
+    browser.requests()
+    browser.show(page)
+    browser.wait("performance.getEntriesByType('navigation')[0].type === 'reload'")
+    browser.run("document.getElementById('reloading').click(); window.stays = true")
+    browser.wait("performance.now() > 1500")
+    assert browser.run("return window.stays && !document.getElementById('reloading')")
+    assert set(browser.requests()) == {page.as_uri()} and browser.complaints() == []
