@@ -20,6 +20,7 @@ from nc_bench.errors import NotFinite, RunError, UserError
 from nc_bench.loggers import Logger, check_installed
 from nc_bench.metrics import CollapseMetrics
 from nc_bench.metrics.accumulator import FEATURE_BUDGET
+from nc_bench.metrics.feature_store import checked_budget
 from nc_bench.models.linear_layers import is_sharded
 from nc_bench.paths import expanded
 from nc_bench.recording import Recording, Split
@@ -130,7 +131,7 @@ class RunRecorder:
     ) -> None:
         self.model, self._train, self._test = model, loader_of(train), None if test is None else loader_of(test)
         probing = {"classes": classes, "layer": layer, "unpack": unpack, "device": device}
-        self._measuring = {**probing, "budget": budget}
+        self._measuring = {**probing, "budget": checked_budget(budget)}
         self._class_names, self._log, self._epochs = class_names, log, epochs
         self._writer: RunWriter | None = None
         self._contents: dict[str, ContentDigest] = {}
@@ -332,7 +333,8 @@ class RunRecorder:
     def _reopened(self) -> RunWriter:
         """A writer for a run to which nothing was added."""
         if "class_counts" not in self.run.held:
-            raise RunError(f"{self.run.path}: nothing was recorded; call record(epoch) in the loop")
+            why = "no features and risk were finite" if self._diverged else "call record(epoch) in the loop"
+            raise RunError(f"{self.run.path}: nothing was recorded; {why}")
         return self._start({key: value for key, value in self.run.held.items() if key not in PROGRESS})
 
     def fail(self) -> None:

@@ -271,6 +271,7 @@ def test_what_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
         ({"bounds": {"features": {"raduis": 5}}}, "constraints.features.raduis: unknown key; did you mean 'radius'?"),
         ({"objective": {"loss": "hinge"}}, "objective.loss: hinge given"),
         ({"train": (TRAIN[0], TRAIN[1][:3])}, "there are 24 inputs and 3 labels"),
+        ({"train": (TRAIN[0], TRAIN[1] + 1)}, "batch 1: labels must lie in 0..2, got values from 1 to 3"),
         ({"log": ["tensorbord"]}, "log: 'tensorbord' is no logger"),
     ],
 )
@@ -297,6 +298,16 @@ def test_how_a_loop_ends_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "epoch 2 is not recorded (batch 1: the model's output holds NaN or infinity" in capsys.readouterr().err
     assert load_run(tmp_path / "diverged").manifest["status"] == "diverged"
     assert epochs_in(tmp_path / "diverged") == [1]
+
+
+def test_a_run_that_was_never_finite_says_so(tmp_path: Path) -> None:
+    first = TRAIN[0].clone()
+    first[5, 2] = torch.nan
+    batches = [(TRAIN[0], TRAIN[1]), (first, TRAIN[1])]
+    said = "nothing was recorded; no features and risk were finite"
+    with pytest.raises(RunError, match=said), recorder(tmp_path / "run", train=batches) as recording:
+        recording.record(1)
+    assert not (tmp_path / "run" / "manifest.json").exists()
 
 
 def writes(monkeypatch: pytest.MonkeyPatch, last: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from nc_bench.data.dataset import Dataset
 from nc_bench.data.images import Images, PixelSource, levels_from_images
 from nc_bench.errors import DataError
 from nc_bench.text import one_line
+
+BLOCK = 2**22
+"""Numbers that are looked at together."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +56,7 @@ def own_dataset(
 
     Images (c, h, w) of bytes are standardised by the training images, as those of every data set here;
     floating-point numbers are taken as they are. Raises DataError for any other kind of input, splits of different
-    kind, inputs and labels that differ in number, and labels that are negative.
+    kind, inputs and labels that differ in number, labels that are negative, and arrays that hold NaN or infinity.
     """
     dtype = _checked(train)
     if test is not None and _checked(test) != dtype:
@@ -64,6 +68,9 @@ def own_dataset(
             raise DataError(f"{split.key}: labels should be 0, 1, .., but one is {int(split.labels.min())}")
     if len(train.labels) == 0:
         raise DataError(f"{train.key}: holds no samples")
+    for split in (train, test):
+        if split is not None and dtype != torch.uint8:
+            _check_finite(split)
     levels = None
     if dtype == torch.uint8:
         raw = Images(source=train.source, levels=torch.zeros(train.source.shape[0], 256), chosen=_all(train))
@@ -124,6 +131,18 @@ def _checked(split: OwnSplit) -> torch.dtype:
         f"{split.key}: inputs should be floating-point numbers, or images (c, h, w) of bytes (uint8), not "
         f"{str(dtype).removeprefix('torch.')} of shape {tuple(shape)}"
     )
+
+
+def _check_finite(split: OwnSplit) -> None:
+    """DataError for the first sample of an array with NaN or infinity. What is read by the batch is not looked at."""
+    if not isinstance(split.source, Rows):
+        return
+    rows = max(1, BLOCK // max(1, prod(split.source.shape)))
+    for start in range(0, len(split.source), rows):
+        block = split.source.read(range(start, min(start + rows, len(split.source))))
+        wrong = (~block.isfinite()).flatten(1).any(1)
+        if bool(wrong.any()):
+            raise DataError(f"{split.key}: sample {start + int(wrong.nonzero()[0])} holds NaN or infinity")
 
 
 def _all(split: OwnSplit) -> Tensor:

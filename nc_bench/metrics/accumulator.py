@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nc_bench.geometry.arrays import Array, check_arrays, check_labels, classes_of, tensor_of
 from nc_bench.metrics.collapse import checked_head, measure_classes, number_of_classes
-from nc_bench.metrics.feature_store import FeatureStore
+from nc_bench.metrics.feature_store import FeatureStore, checked_budget
 from nc_bench.metrics.gather import Gather, no_gather
 from nc_bench.metrics.result import CollapseMetrics
 from nc_bench.paths import expanded
@@ -45,13 +45,11 @@ class CollapseAccumulator:
     """
 
     def __init__(self, classes: Any, *, budget: int = FEATURE_BUDGET, folder: Any = None) -> None:
-        if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:
-            raise ValueError(f"budget must be a whole number of bytes, at least 0, got {budget!r:.60}")
         self.classes = classes_of(classes)
         path = None if folder is None else expanded(folder, key="folder")
         if path is not None and not path.is_dir():
             raise ValueError(f"folder: there is no directory {path}")
-        self._features = FeatureStore(budget, path)
+        self._features = FeatureStore(checked_budget(budget), path)
         self._labels: list[Tensor] = []
 
     @property

@@ -15,6 +15,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 
+def checked_budget(budget: Any) -> int:
+    """A number of bytes; ValueError, one line, for anything else."""
+    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:
+        raise ValueError(f"budget must be a whole number of bytes, at least 0, got {budget!r:.60}")
+    return budget
+
+
 class FeatureStore:
     """Features (N, d) of one width and dtype, on the CPU: up to `budget` bytes in memory, beyond it all in a file.
 

@@ -15,6 +15,7 @@ from nc_bench.errors import UserError
 from nc_bench.geometry.arrays import check_labels, classes_of
 from nc_bench.metrics import CollapseMetrics, Head, Measurement, TwoPassMetrics
 from nc_bench.metrics.accumulator import FEATURE_BUDGET
+from nc_bench.metrics.feature_store import checked_budget
 from nc_bench.metrics.head import OutputMap
 from nc_bench.models.heads import output_tensors
 from nc_bench.models.linear_layers import is_linear, of_one_trial
@@ -35,8 +36,8 @@ def measure_model(
     unpack: Unpack | None = None,
     class_names: Sequence[str] | None = None,
     progress: bool | None = None,
-    budget: int = FEATURE_BUDGET,
-    processes: Processes = SINGLE_PROCESS,
+    budget: Any = FEATURE_BUDGET,
+    processes: Any = SINGLE_PROCESS,
 ) -> CollapseMetrics:
     """Neural-collapse metrics (docs/metrics.md) of a classifier on the samples of a loader.
 
@@ -64,7 +65,9 @@ def measure_model(
     range or of another number; features that are NaN or infinite; samples that differ between the two readings
     (random augmentation, other samples); and what `FeatureTap` raises. What the model itself raises goes through.
     """
-    count = None if classes is None else classes_of(classes)
+    count, budget = None if classes is None else classes_of(classes), checked_budget(budget)
+    if not isinstance(processes, Processes):
+        raise UserError(f"processes must be nc_bench.distributed.current_group(), got {type(processes).__name__}")
     with opened_reader(model, loader, layer=layer, device=device, unpack=unpack, progress=progress) as reader:
         measured = _measured(reader, count, class_names, budget, processes=processes)
     return measured.measurement.metrics[0].with_names(class_names)
@@ -130,9 +133,10 @@ def probe_head(
     No head where `layer` is none, so that its features alone are measured. Raises what `measure_model` raises.
     """
     with opened_reader(model, loader, layer=layer, device=device, unpack=unpack, progress=False) as reader:
-        for _, features, labels in reader.batches("first batch"):
-            head, count = _head(reader, None if classes is None else classes_of(classes))
-            check_labels(labels, count)
+        for number, features, labels in reader.batches("first batch"):
+            with numbered(number):
+                head, count = _head(reader, None if classes is None else classes_of(classes))
+                check_labels(labels, count)
             return head, features.dtype, _is_trainable(reader.tap)
     raise UserError("the loader has no samples to measure")
 

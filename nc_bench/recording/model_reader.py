@@ -34,6 +34,8 @@ def opened_reader(
     """A reader of the features; afterwards model and loader are as they were."""
     if isinstance(loader, torch.utils.data.Dataset):
         raise UserError("loader is a Dataset of single samples: give DataLoader(dataset, batch_size=256)")
+    if isinstance(loader, tuple) and len(loader) == 2 and all(hasattr(part, "__array__") for part in loader):
+        raise UserError("loader is one pair (inputs, labels): give a list of such pairs, [(inputs, labels)]")
     if not isinstance(loader, Iterable):
         raise UserError(f"loader must be an iterable of batches, got {type(loader).__name__}")
     tap = FeatureTap(model, layer)
@@ -139,3 +141,6 @@ def numbered(number: int) -> Iterator[None]:
     except ValueError as error:
         kind = type(error) if isinstance(error, UserError) else UserError
         raise kind(f"batch {number}: {error}") from None
+    except Exception as error:  # a bug, perhaps in the user's own function
+        error.add_note(f"in batch {number} of measure_model")
+        raise

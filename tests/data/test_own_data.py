@@ -100,6 +100,10 @@ def test_arrays_that_cannot_be_used(arrays: dict[str, Any], tmp_path: Path) -> N
     refused(
         "labels should be 0, 1, .., but one is -1", **arrays | {"train_labels": saved("minus.npy", -np.ones(12, int))}
     )
+    infinite = np.ones((12, 5), np.float32)
+    infinite[7, 1] = np.inf
+    said = r"^data\.train_inputs: sample 7 holds NaN or infinity$"
+    refused(said, **arrays | {"train_inputs": saved("infinite.npy", infinite)})
     refused("not int64 of shape", **arrays | {"train_inputs": saved("whole.npy", np.zeros((12, 5), int))})
     refused(r"objects\.npy: holds Python objects", **arrays | {"train_inputs": saved("objects.npy", np.array([{}]))})
     (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:150])

@@ -209,6 +209,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "words": ([(X, ["cat"] * 50)], "batch 1: labels must be an array of numbers"),
     "nothing": ([], "the loader has no samples to measure"),
     "no loader": (3, "loader must be an iterable of batches, got int"),
+    "a pair of arrays": ((X, Y), "loader is one pair (inputs, labels): give a list of such pairs, [(inputs, labels)]"),
     "a Dataset": (TensorDataset(X, Y), "loader is a Dataset of single samples: give DataLoader(dataset"),
 }
 
@@ -232,12 +233,20 @@ def test_bad_loaders_are_one_line_with_the_batch(case: str) -> None:
         ({"device": "gpu"}, "device must be cpu, cuda or cuda:N, got 'gpu'"),
         ({"unpack": lambda batch: batch[0]}, "batch 1: unpack must return (inputs, labels), got Tensor"),
         ({"classes": 0}, "classes must be positive, got 0"),
+        ({"budget": "2GB"}, "budget must be a whole number of bytes, at least 0, got '2GB'"),
+        ({"processes": 2}, "processes must be nc_bench.distributed.current_group(), got int"),
     ],
 )
 def test_bad_arguments_are_one_line(keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:
         measure_model(network(), batches(X, Y), **keywords)
     assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
+
+
+def test_an_error_in_the_users_own_function_says_in_which_batch() -> None:
+    with pytest.raises(IndexError) as caught:
+        measure_model(network(), batches(X, Y), unpack=lambda batch: batch[2])
+    assert caught.value.__notes__ == ["in batch 1 of measure_model"]
 
 
 def test_the_features_of_another_layer_are_measured_without_its_weight() -> None:
