@@ -1,11 +1,11 @@
-"""Run directories of made-up but plausible numbers, written as training writes them."""
+"""Run directories and sweeps of made-up but plausible numbers, written as training writes them."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +200,27 @@ def write_picture(
     folder.mkdir(exist_ok=True)
     notes = {"epoch": str(epoch), "predicted": str(predicted).lower()}
     save_file(content, folder / f"picture-{epoch:05d}.safetensors", notes)
+
+
+def write_sweep_of_runs(
+    folder: Path, points: Sequence[tuple[Mapping[str, Any], int, Mapping[str, Any] | None]], **kept: Any
+) -> Path:
+    """A folder of a sweep: for each point its cell, seed and the changes of `write_run`, None if it was not run.
+
+    kept: what the grid keeps besides, the study and its answer.
+    """
+    (folder / "trials").mkdir(parents=True)
+    (folder / "base.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
+    for number, (_, seed, changes) in enumerate(points):
+        if changes is not None:
+            changes = {**changes, "config": {"seed": seed, **changes.get("config", {})}}
+            write_run(folder / "trials" / f"{number:016x}", **changes)
+    grid = {
+        "columns": list(dict.fromkeys(name for cell, *_ in points for name in cell)),
+        "points": [{"cell": dict(c), "seed": s, "trial": f"{n:016x}"} for n, (c, s, _) in enumerate(points)],
+        "study": None,
+        **kept,
+    }
+    (folder / "grids").mkdir()
+    (folder / "grids" / "grid.json").write_text(json.dumps(grid))
+    return folder

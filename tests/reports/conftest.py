@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import Browser, chromium
 from made_runs import write_run
 
 from nc_bench import Run
@@ -18,3 +19,9 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
         return write_run(tmp_path / name, **changes)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browser import CONTRAST, Browser, chromium
+from browser import CONTRAST, Browser
 from made_runs import write_picture, write_run
 from numpy.typing import NDArray
 from small_runs import network
@@ -21,12 +20,6 @@ pytestmark = pytest.mark.slow
 
 POSITIONS = "return Array.from(simplex.between(simplex.place).train)"
 DRAWN = "return simplex.panels.map((panel) => panel.points.length)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

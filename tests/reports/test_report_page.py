@@ -1,16 +1,14 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from made_runs import prediction, write_picture, write_run
+from page_reader import HOSTILE, Reader
 
 from nc_bench import Run
 from nc_bench.reports import sentence, write_page
@@ -18,40 +16,6 @@ from nc_bench.reports.page.charts import thinned
 from nc_bench.reports.page.document import SCRIPTS, name_of
 
 MakeRun = Callable[..., Run]
-VOID = {"meta", "input"}
-HOSTILE = ("</script><script>alert(1)</script>", "<img src=x onerror=alert(2)>", "\"'&amp;", "\u202eabc", "n" * 300)
-
-
-class Reader(HTMLParser):
-    """Collects tags, attributes, text and scripts, and insists that every tag is closed where it should be."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.scripts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open[-1:] == ["script"]:
-            self.scripts[-1] += data
-        else:
-            self.text += data
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """What the page's scripts read."""
-        return dict(json.loads(self.scripts[0]))
 
 
 def read(run: Run) -> tuple[str, Reader]:

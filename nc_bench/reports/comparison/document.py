@@ -72,6 +72,7 @@ def write_comparison(runs: Sequence[RunTables], out: Path) -> Path:
         "</main>",
     ]
     scripts = [*map(source, SHARED_SCRIPTS), source(OWN_SCRIPT, __package__)]
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, html_page(f"nc_bench: {title}", body, data, scripts))
     return out
 

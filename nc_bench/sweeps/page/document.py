@@ -27,6 +27,7 @@ def write_sweep_page(tables: SweepTables, out: Path | None = None) -> Path:
     RunError, one line, if a trial is damaged; OSError where the file cannot be written.
     """
     out = out or tables.path / PAGE
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, sweep_page(read_sweep_data(tables), out))
     return out
 
