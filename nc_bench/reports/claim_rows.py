@@ -44,10 +44,6 @@ ROUNDED = 16
 """Up to so many units in the last place a deviation is called rounding: sums over many samples lose some bits."""
 
 EQUAL = f"{ROUNDING}: the deviation is no larger than what rounding in {{dtype}} leaves."
-BUDGET = (
-    "norm budget: the separation of the classes that features and last layer of these norms allow; simplex_efficiency "
-    "is the share of it that is reached."
-)
 NOT_REACHED = (
     "not reached: outside the tolerance, but the run has not come to the minimiser that the claim is about, or may "
     "still move."
@@ -103,8 +99,6 @@ def footnotes(run: RunTables) -> list[str]:
     dtype = typed_config(run).dtype
     if any(_is_rounding(dict(row), dtype) for _, row in claims.iterrows()):
         notes.append(EQUAL.format(dtype=dtype))
-    if (claims["name"] == "simplex_efficiency").any():
-        notes.append(BUDGET)
     if (claims["verdict"] == "not reached").any():
         notes.append(NOT_REACHED)
     notes.extend(_rest(run))

@@ -9,6 +9,11 @@ from itertools import groupby
 from nc_bench.reports.claim_rows import HEADER, ClaimRow, claim_rows, footnotes
 from nc_bench.runs import RunTables
 
+BUDGET = (
+    "norm budget: the separation of the classes that features and last layer of these norms allow; simplex_efficiency "
+    "is the share of it that is reached."
+)
+
 WIDTH = 108
 GAP = "  "
 NARROWEST_CLAIM = 24
@@ -29,7 +34,8 @@ def summary_table(run: RunTables) -> str:
         parts.append(group)
         parts.extend(_row(_cells(row), widths, indent="  ") for row in members)
     parts.append(_rule(widths))
-    parts.extend(textwrap.fill(note, WIDTH, subsequent_indent="  ") for note in footnotes(run))
+    notes = [*footnotes(run), *([BUDGET] if any(row.name == "simplex_efficiency" for row in rows) else [])]
+    parts.extend(textwrap.fill(note, WIDTH, subsequent_indent="  ") for note in notes)
     return "\n".join(parts)
 
 

@@ -206,3 +206,62 @@ def test_undefined_metrics_are_left_out(make_run: MakeRun) -> None:
 def test_before_training(make_run: MakeRun) -> None:
     run = make_run(manifest={"status": "running", "epochs_done": 0})
     assert "Before training the training risk is" in sentence(replace(run, rows=run.rows.assign(epoch=0)))
+
+
+@pytest.mark.parametrize("predicted", [8.3e-55, 0.0004])
+def test_far_above_is_said_in_words(make_run: MakeRun, predicted: float) -> None:
+    claims = [prediction("risk", 0.05, predicted=predicted)]
+    said = sentence(make_run(name=f"{predicted}", last={"risk": 0.05}, predictions=claims))
+    assert f"the training risk is 0.05, far above {predicted:.3g}, the smallest" in said
+
+
+def test_a_hundredfold_is_a_number_still(make_run: MakeRun) -> None:
+    claims = [prediction("risk", 0.05, predicted=0.0006)]
+    assert "0.05, 83 times 0.0006, the smallest" in sentence(make_run(last={"risk": 0.05}, predictions=claims))
+
+
+def test_classes_far_wider_than_apart_are_said_in_words(make_run: MakeRun) -> None:
+    said = sentence(make_run(last={"nc1_quotient": 2.8e5}, predictions=[]))
+    assert "the variance within classes is far above that between them (nc1_quotient)" in said
+
+
+OPEN = {"nc1_quotient": 0.6, "nc2_equiangular": 0.09}
+
+
+def open_run(make_run: MakeRun, last: dict[str, float], manifest: dict[str, Any], verdict: str = "not reached") -> str:
+    claims = judged(OPEN, nc1_quotient=verdict, nc2_equiangular=verdict)
+    return sentence(make_run(last=OPEN | last, predictions=claims, manifest=manifest))
+
+
+def test_a_run_of_one_epoch_is_too_short(make_run: MakeRun) -> None:
+    said = open_run(make_run, {}, {"epochs": 1, "epochs_done": 1})
+    assert "the run is too short to say anything: it has 1 epoch." in said and "refuted" not in said
+
+
+def test_a_run_at_chance_is_too_short(make_run: MakeRun) -> None:
+    said = open_run(make_run, {"accuracy": 0.107}, {})
+    assert "too short to say anything: 10.7 % of the training samples are classified right, no more than by" in said
+
+
+def test_chance_is_that_of_the_most_frequent_class(make_run: MakeRun) -> None:
+    most = {"class_counts": [950, *[50] * 9]}
+    assert "too short" in open_run(make_run, {"accuracy": 0.68}, most)
+
+
+@pytest.mark.parametrize(
+    ("last", "manifest", "verdict"),
+    [
+        ({"accuracy": 0.15}, {}, "not reached"),
+        ({"accuracy": 0.1}, {}, "fails"),
+        ({"accuracy": 0.1}, {"epochs": 0, "epochs_done": 0}, "not reached"),
+        ({"accuracy": math.nan}, {}, "not reached"),
+    ],
+)
+def test_what_has_learnt_or_failed_or_was_not_trained_is_not_too_short(
+    make_run: MakeRun, last: dict[str, float], manifest: dict[str, Any], verdict: str
+) -> None:
+    assert "too short" not in open_run(make_run, last, manifest, verdict)
+
+
+def test_a_short_run_that_got_there_got_there(make_run: MakeRun) -> None:
+    assert "the simplex appeared." in sentence(make_run(manifest={"epochs": 1, "epochs_done": 1}))

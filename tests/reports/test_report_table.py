@@ -146,3 +146,28 @@ def test_numbers_have_four_digits() -> None:
         "1.235e+04",
         "-",
     ]
+
+
+def test_rounding_is_called_rounding(make_run: MakeRun) -> None:
+    claims = [
+        prediction("risk", 0.045232488355 * (1 + 1.6e-7)),
+        prediction("nc2_equiangular", 5.7e-8),
+        prediction("nc1_quotient", 1.0e-8),
+        prediction("simplex_efficiency", 1 - 4.2e-7),
+    ]
+    table = summary_table(make_run(predictions=claims))
+    assert [cells_of(table, name)[3] for name in ("risk", "nc2_equiangular", "simplex_efficiency")] == ["rounding"] * 3
+    assert cells_of(table, "nc1_quotient")[3] == "+1e-08"  # a measure of squares, whose rounding is 1e-14
+    assert "rounding: the deviation is no larger than what rounding in float32 leaves." in table
+
+
+def test_in_float64_less_is_rounding(make_run: MakeRun) -> None:
+    near = [prediction("nc2_equiangular", 5.7e-8), prediction("nc1_quotient", 1e-31)]
+    table = summary_table(make_run(config={"dtype": "float64"}, predictions=near))
+    assert cells_of(table, "nc2_equiangular")[3] == "+5.7e-08" and cells_of(table, "nc1_quotient")[3] == "rounding"
+
+
+def test_what_breaks_a_claim_is_no_rounding(make_run: MakeRun) -> None:
+    broken = prediction("risk_gap", -1.2e-7, deviation=-1.2e-7, verdict="fails")
+    table = summary_table(make_run(predictions=[broken]))
+    assert cells_of(table, "risk_gap")[3] == "-1.2e-07" and "rounding" not in table

@@ -12,7 +12,7 @@ from nc_bench.reports.description import describe, typed_config
 from nc_bench.reports.page.charts import Chart, budget_charts, depth_data, metric_charts, singular_chart
 from nc_bench.reports.page.motion import geometry_section, motion_data, motion_section
 from nc_bench.reports.page.shell import NO_SCRIPT, html_page, source
-from nc_bench.reports.page.tables import budget_table, claims_table, class_tables, glance, glossary, origin
+from nc_bench.reports.page.tables import budget_table, claims_table, class_tables, glance_boxes, glossary, origin
 from nc_bench.reports.pictures import pictures
 from nc_bench.reports.queries import layer_names
 from nc_bench.reports.sentence import sentence
@@ -54,7 +54,7 @@ def write_page(run: RunTables, *, is_running: bool = False) -> Path:
         *([RELOADING] if is_running else []),
         "</header>",
         "<main>",
-        *glance(run),
+        *glance_boxes(run),
         f'<p class="said">{escape(sentence(run))}</p>',
         NO_SCRIPT,
         *motion_section(motion),
@@ -86,9 +86,10 @@ RELOADING = (
 )
 
 ABOUT_CURVES = (
-    "Solid: training samples; dashed: test samples. Dotted levels are what random directions give: only what is far "
-    "below is a simplex. Drag across a picture to see a part of the run, or press + on it; the cursor, or the arrow "
-    "keys, tell the values. At exact collapse all measures of NC1 to NC3 are 0 on the training samples."
+    "Solid: training samples; dashed: test samples. The floor is the smallest risk that any features and last layer of "
+    "the norms reached can have. Dotted levels are what random directions give: only what is far below is a simplex. "
+    "At exact collapse all measures of NC1 to NC3 are 0 on the training samples. Drag across a picture to see a part "
+    "of the run, or press + on it; the cursor, or the arrow keys, tell the values."
 )
 
 

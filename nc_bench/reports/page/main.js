@@ -30,7 +30,7 @@ if (pageData.reloadSeconds) {
   }
   const wait = 1000 * pageData.reloadSeconds;
   const timer = setInterval(() => {
-    if (performance.now() - touched > wait && !document.hidden && !globalThis.simplex?.playing) location.reload();
+    if (performance.now() - touched > wait && !document.hidden && !globalThis.player?.playing) location.reload();
   }, wait);
   const button = document.getElementById("reloading");
   button.addEventListener("click", () => {

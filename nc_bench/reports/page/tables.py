@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import escape
 from itertools import groupby
@@ -14,12 +12,12 @@ import yaml
 from nc_bench.reports.budget import WORDS, missing
 from nc_bench.reports.claim_rows import ClaimRow, claim_rows, footnotes
 from nc_bench.reports.class_rows import class_rows
+from nc_bench.reports.glance import glance
 from nc_bench.reports.numbers import number, percent
 from nc_bench.reports.page.markup import badge, html_cell, html_table
 from nc_bench.reports.queries import last_value
 from nc_bench.runs import RunTables
 from nc_bench.runs.directory import CONFIG
-from nc_bench.verdicts.judging import HOLDS, NOT_APPLICABLE
 from nc_bench.verdicts.laws import PARTS
 
 HEADER = ("claim", "verdict", "predicted", "measured", "deviation", "tolerance", "null", "source")
@@ -31,34 +29,26 @@ GLOSSARY = {
     "regular simplex": "Points that are all equally far from each other: a triangle, a tetrahedron, and so on.",
     "collapse": "The features of each class become one point, and these points a regular simplex (NC1, NC2); the rows "
     "of the last layer W point at them (NC3), and a sample gets the class with the nearest mean (NC4).",
-    "floor of the risk": "The least risk that features and a last layer of these norms can have.",
-    "norm budget, efficiency": "How far apart classes can be at these norms, and the share of it that was reached.",
+    "floor of the risk": "The smallest risk that features and a last layer of these norms can have.",
+    "norm budget, efficiency": "How far apart classes can be at these norms, and the share of it that is reached.",
     "null": "What random directions give. A value is a sign of collapse only where it is far below.",
     "tolerance": "By how much a value may miss its prediction for the verdict to be that it holds.",
     "not reached": "The tolerance is missed, but the run may still be on its way.",
+    "rounding": "A deviation no larger than what numbers of the run's precision leave.",
 }
 
 
-def glance(run: RunTables) -> list[str]:
+def glance_boxes(run: RunTables) -> list[str]:
     """How many of how many verdicts hold, the efficiency, and how far the run came."""
-    counts = Counter(run.predictions["verdict"])
-    judged = sum(counts.values()) - counts[NOT_APPLICABLE]
-    boxes = []
-    if judged:
-        others = [badge(verdict, f"{counts[verdict]} {verdict}") for verdict in sorted(counts) if verdict != HOLDS]
-        rest = f"<p>{' '.join(others)}</p>" if others else ""
-        boxes.append(f"<div><b>{counts[HOLDS]} of {judged}</b><span>verdicts hold</span>{rest}</div>")
+    seen = glance(run)
+    if seen.judged or seen.others:
+        others = " ".join(badge(verdict, f"{count} {verdict}") for verdict, count in seen.others.items())
+        rest = f"<p>{others}</p>" if others else ""
+        boxes = [f"<div><b>{seen.held} of {seen.judged}</b><span>verdicts hold</span>{rest}</div>"]
     else:
-        boxes.append("<div><b>no verdict</b><span>a run is judged when it ends</span></div>")
-    efficiency = last_value(run, "train", "simplex_efficiency")
-    if not math.isnan(efficiency):
-        boxes.append(f"<div><b>{percent(efficiency, 3)}</b><span>of the norm budget became separation</span></div>")
-    accuracy = last_value(run, "test", "accuracy")
-    if not math.isnan(accuracy):
-        boxes.append(f"<div><b>{percent(accuracy, 3)}</b><span>test accuracy</span></div>")
-    manifest = run.manifest
-    epochs = f"{manifest.get('epochs_done', 0)} of {manifest.get('epochs', '?')} epochs"
-    boxes.append(f"<div><b>{escape(str(manifest.get('status')))}</b><span>{escape(epochs)}</span></div>")
+        boxes = ["<div><b>no verdict</b><span>a run is judged when it ends</span></div>"]
+    boxes += [f"<div><b>{share}</b><span>{of}</span></div>" for share, of in seen.shares.values()]
+    boxes.append(f"<div><b>{escape(seen.status)}</b><span>{escape(seen.epochs)}</span></div>")
     return ['<section class="glance" aria-label="Verdict">', *boxes, "</section>"]
 
 
