@@ -100,7 +100,10 @@ def _watch(directory: str) -> None:
     # Imported here, like all that takes time, so that Ctrl-C meanwhile ends in one line.
     from nc_bench.reports.watch import watch_run
 
-    watch_run(directory, lambda page: print(f"page: {page}, written again while the run goes on", flush=True))
+    def say_where(page: Path) -> None:
+        print(f"page: {printable(page)}, written again while the run goes on", flush=True)
+
+    watch_run(directory, say_where)
 
 
 def _export(run: RunTables, arguments: argparse.Namespace) -> None:

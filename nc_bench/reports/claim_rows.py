@@ -12,6 +12,7 @@ from nc_bench.reports.numbers import PRECISION, distinct, number, percent
 from nc_bench.reports.queries import last_row
 from nc_bench.runs import RunTables
 from nc_bench.runs.directory import PENULTIMATE
+from nc_bench.text import plain
 from nc_bench.verdicts.claims import is_share
 from nc_bench.verdicts.rest import AT_REST, MOVING, TIMES, per_doubling
 
@@ -105,12 +106,9 @@ def footnotes(run: RunTables) -> list[str]:
     if run.manifest.get("status") != "complete":
         notes.append(NOT_COMPLETE)
     marked = enumerate(_sources(run), 1)
-    return (
-        notes
-        + _why_not_applicable(run)
-        + _why_undefined(run)
-        + [f"[{n}] {source} ({what})." for n, (source, what) in marked]
-    )
+    notes += _why_not_applicable(run) + _why_undefined(run)
+    notes += [f"[{n}] {source} ({what})." for n, (source, what) in marked]
+    return [plain(note) for note in notes]
 
 
 def _sources(run: RunTables) -> list[tuple[str, str]]:
@@ -162,15 +160,15 @@ def _claim_row(row: Mapping[str, Any], sources: Sequence[tuple[str, str]], dtype
     size = abs(row["deviation"])
     sign = "" if math.isnan(size) else "+" if row["deviation"] > 0 else "-" if row["deviation"] < 0 else ""
     return ClaimRow(
-        name=row["name"],
+        name=plain(row["name"]),
         group=group_of(row["name"]),
-        claim=row["claim"],
+        claim=plain(row["claim"]),
         predicted=number(predicted),
         null=number(row["null"]),
         measured=number(measured),
         deviation=ROUNDING if _is_rounding(row, dtype) else sign + distinct(size, row["tolerance"], 2, write),
         tolerance=distinct(row["tolerance"], size, 2, write),
-        verdict=row["verdict"],
+        verdict=plain(row["verdict"]),
         source=f"[{sources.index(source) + 1}]" if source in sources else "-",
     )
 

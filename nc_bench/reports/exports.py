@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nc_bench.paths import printable
 from nc_bench.reports.animation import write_animation
 from nc_bench.reports.paper import write_paper_figures
 from nc_bench.runs import RunTables
@@ -19,10 +20,10 @@ def write_exports(run: RunTables, *, formats: Sequence[str], width: float, anima
     if formats:
         print(f"for a paper, {width:g} inches wide (dashed: test samples; dotted: random directions):")
         for path in write_paper_figures(run, formats, width):
-            print(f"  {path}")
+            print(f"  {printable(path)}")
     if animation:
         written, missing = write_animation(run)
         for path in written:
-            print(f"animation: {path}")
+            print(f"animation: {printable(path)}")
         if missing:
             tell(missing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+from nc_bench.paths import printable
 from nc_bench.reports.figures import write_figures
 from nc_bench.reports.glance import glance_lines
 from nc_bench.reports.page import write_page
@@ -43,5 +44,5 @@ def render_run(run_dir: str | Path) -> RunTables:
     print()
     for what, path in [("page", page), *(("figure", figure) for figure in figures), ("metrics", table)]:
         if path.exists():
-            print(f"{what + ':':<9}{path}")
+            print(f"{what + ':':<9}{printable(path)}")
     return run

@@ -13,8 +13,9 @@ from nc_bench.reports.numbers import distinct, number, percent
 from nc_bench.reports.queries import claim, last_row, last_value, null_value
 from nc_bench.reports.summary import ANGLES, broken_law, summary
 from nc_bench.runs import RunTables
+from nc_bench.runs.directory import PENULTIMATE
 from nc_bench.statistics import binomial_tail
-from nc_bench.text import listed
+from nc_bench.text import listed, plain
 
 VARIANCES = "nc1_quotient"
 
@@ -47,7 +48,7 @@ def sentence(run: RunTables) -> str:
     else:
         said.append("Nothing was measured.")
     said.append(broken_law(run))
-    return " ".join(part for part in said if part)
+    return plain(" ".join(part for part in said if part))
 
 
 def ending(run: RunTables) -> str:
@@ -73,7 +74,7 @@ def _measured(run: RunTables) -> str:
         "As it was given," if foreign else "Without training" if run.manifest.get("epochs") == 0 else "Before training"
     )
     when = untrained if epoch == 0 else f"After {epoch} epoch" + "s" * (epoch > 1)
-    geometry = [part for part in (_simplex(run), _points(run), _efficiency(run)) if part]
+    geometry = [part for part in (_undefined(run, epoch), _simplex(run), _points(run), _efficiency(run)) if part]
     said = [part for part in (_risk(run), listed(geometry, ", and ")) if part] or ["no number is defined"]
     text = f"{when} {'; '.join(said)}"
     summed = summary(run)
@@ -121,6 +122,13 @@ def _against(risk: float, best: float, meaning: str) -> str:
 
 def _differ(risk: float, best: float) -> bool:
     return abs(risk - best) > ROUNDING * abs(best)
+
+
+def _undefined(run: RunTables, epoch: int) -> str:
+    """Why there is nothing to say of class means and classes, as where all features coincide."""
+    reason = run.reasons.get((epoch, "train", PENULTIMATE, VARIANCES), "")
+    is_known = any(not math.isnan(last_value(run, "train", name)) for name in (ANGLES, VARIANCES))
+    return f"collapse cannot be measured ({reason})" if reason and not is_known else ""
 
 
 def _simplex(run: RunTables) -> str:

@@ -112,7 +112,7 @@ def _verdict(law: Law, recorded: Recorded, *, bounded: bool) -> Verdict:
     count = int(rows[list(law.names)].notna().to_numpy().sum())
     excluded = bounded and law.linear_only
     applies, broken = count > 0 and not excluded, excess > allowed
-    claim = f"{law.claim} ({count} measurements)"
+    claim = f"{law.claim} ({count} measurement{'s' * (count != 1)})"
     return Verdict(
         name=law.name,
         claim=f"{claim}; broken by {where}" if applies and broken else claim,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_runs import write_picture
+from made_runs import prediction, write_picture
 
 from nc_bench import Run
 from nc_bench.report import main
@@ -69,3 +69,26 @@ def test_a_configuration_of_another_version_is_one_line(make_run: MakeRun, capsy
     assert main([str(run.path)]) == 2
     (problem,) = capsys.readouterr().err.splitlines()
     assert f"{run.path / 'config.yaml'}: head.temperature" in problem
+
+
+def test_text_of_a_run_moves_no_cursor_of_the_terminal(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "\x1b[31m\u202e</script>" + "n" * 200
+    claims = [prediction("risk", 0.05, claim=evil, source=evil, assumption=evil)]
+    run = make_run(name="a\u202e\x1b[2Jb", manifest={"status": evil}, predictions=claims)
+    assert main([str(run.path)]) == 0
+    shown = capsys.readouterr().out
+    assert not {"\x1b", "\u202e"} & set(shown) and shown.count("</script>") >= 3
+    assert max(map(len, shown.splitlines())) < 1000
+
+
+@pytest.mark.parametrize(
+    ("manifest", "config"), [("[]", ""), ("{}", "a: 1"), ('{"status": 3}', ""), ("", ""), ('{"hello": [1]}', "[1]")]
+)
+def test_a_folder_of_something_else_is_one_line(
+    tmp_path: Path, manifest: str, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "manifest.json").write_text(manifest)
+    (tmp_path / "config.yaml").write_text(config)
+    assert main([str(tmp_path), "--animation"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path) in line

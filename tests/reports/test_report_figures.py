@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nc_bench import Run
-from nc_bench.reports import depth_profile, metric_curves, simplex_plane, write_figures
+from nc_bench.reports import depth_profile, metric_curves, sentence, simplex_plane, write_figures
+from nc_bench.reports.paper import write_paper_figures
 from nc_bench.runs import RunError
 
 MakeRun = Callable[..., Run]
@@ -250,3 +252,19 @@ def test_no_state_outside_the_figures(make_run: MakeRun, tmp_path: Path) -> None
     before: dict[str, Any] = dict(matplotlib.rcParams)
     write_figures(make_run(predictions=[prediction("risk", 0.0467)]))
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.filterwarnings("error")
+def test_features_that_coincide_are_said_and_make_no_noise(
+    make_run: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every figure of such a run, for its page and for a paper, without a warning of a plotting library."""
+    reason = "all class means coincide"
+    gone = dict.fromkeys(("nc1_quotient", "nc1_cdnv", "nc1_pinv", "nc2_equiangular", "nc2_equinorm"), math.nan)
+    run = make_run(last=gone, test=gone, reasons=dict.fromkeys(gone, reason), predictions=[])
+    for epoch in (1, 300):
+        write_picture(run, epoch=epoch, classes=10, spread=0.0, means=0.0, scales=(0.0, 0.0))
+    assert len(write_figures(run)) == 2 and write_paper_figures(run, ("svg",), 3.25)
+    assert f"undefined: {reason}" in words(panels_of(metric_curves(run))[1])
+    assert f"collapse cannot be measured ({reason})" in sentence(run)
+    assert capsys.readouterr().err == ""

@@ -14,6 +14,7 @@ from nc_bench import Run
 from nc_bench.reports import sentence, write_page
 from nc_bench.reports.page.charts import thinned
 from nc_bench.reports.page.document import SCRIPTS, name_of
+from nc_bench.reports.paper import write_paper_figures
 
 MakeRun = Callable[..., Run]
 
@@ -103,6 +104,7 @@ def test_text_from_the_run_is_never_markup(make_run: MakeRun) -> None:
     source, reader = read(run)
     assert len(reader.scripts) == 2 and "<i>" not in source and "<img" not in source and "\u202e" not in source
     assert reader.text.count(evil) >= 6
+    assert write_paper_figures(run, ("svg",), 3.25)
     names = reader.data["motion"]["names"]
     assert names[:3] == list(HOSTILE[:3]) and names[3] == "\ufffdabc" and len(names[4]) == 200
 
