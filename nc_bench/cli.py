@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -27,6 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(command: str, rest: Sequence[str]) -> int:
+    if "_ARGCOMPLETE" in os.environ:
+        from nc_bench.completion import complete
+
+        complete(COMMANDS)
     if command in COMMANDS:
         return main_of(command)(rest)
     if command in ("-h", "--help", "help"):

@@ -44,13 +44,14 @@ def _list(folder: Path) -> int:
     from nc_bench.sweeps.schema import read_sweep
 
     found = {path: read_sweep(path).study for path in sorted(folder.glob("*.yaml"))}
-    studies = {path: study for path, study in found.items() if study is not None}
+    studies = {path: study for path, study in found.items() if study is not None and study.question is not None}
     if not studies:
         raise UserError(f"{folder}: holds no study")
     for path, study in studies.items():
         print(path)
-        print(textwrap.fill(study.question, COLUMNS, initial_indent="  ", subsequent_indent="  "))
-        print(f"  {study.expected_time}")
+        print(textwrap.fill(study.question or "", COLUMNS, initial_indent="  ", subsequent_indent="  "))
+        if study.expected_time is not None:
+            print(f"  {study.expected_time}")
     return EXIT_OK
 
 

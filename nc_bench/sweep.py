@@ -76,11 +76,9 @@ def _run(grid: Grid, folder: SweepFolder, arguments: argparse.Namespace) -> int:
                 say("interrupted; the same command continues the sweep")
                 return EXIT_INTERRUPTED
         status = _status(grid, folder, quiet=arguments.quiet)
-        if grid.sweep.study is not None:
-            results = arguments.study_out or folder.path / "study"
-            told = write_study(grid, folder, results, _command(arguments))
-            if not arguments.quiet:
-                print(told)
+        told = write_study(grid, folder, arguments.study_out or folder.path / "study", _command(arguments))
+        if not arguments.quiet:
+            print(told)
         return status
     finally:
         folder.release()
@@ -146,7 +144,7 @@ def parser() -> CommandParser:
     """What the command line may say."""
     parser = CommandParser(
         "sweep",
-        "Run a grid of trials as one job, and answer the study's question from them.",
+        "Run a grid of trials as one job; make a table and a figure, and answer the study's question.",
         examples=(
             "nc-bench sweep studies/depth --dry-run",
             "nc-bench sweep --config my_sweep.yaml --workers 4",

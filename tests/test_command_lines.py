@@ -12,6 +12,8 @@ from small_runs import NETWORK
 from yaml import safe_dump
 
 from nc_bench.cli import COMMANDS, main
+from nc_bench.completion import complete
+from nc_bench.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 ASCII = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
@@ -82,6 +84,32 @@ def test_a_terminal_of_ascii_is_enough() -> None:
             out, said = process.communicate()
         assert out.isascii() and said.isascii() and said.startswith(begins) and bool(said) == bool(begins)
         assert process.returncode == status
+
+
+@pytest.mark.parametrize(
+    ("line", "offered", "others"),
+    [
+        ("nc-bench s", {"studies", "sweep", "schema"}, {"train"}),
+        ("nc-bench train --re", {"--resume"}, {"--retry-failed"}),
+        ("nc-bench train digits_ba", {"digits_ball", "digits_ball_relu"}, {"studies/depth"}),
+        ("nc-bench sweep --config studies/dep", {"studies/depth"}, {"digits_ball"}),
+        ("nc-bench train digits_ball optimizer.mo", {"optimizer.momentum="}, {"optimizer.lr="}),
+        ("nc-bench train digits_ball optimizer.name=a", {"adam", "adamw"}, {"sgd"}),
+    ],
+)
+def test_the_shell_completes(line: str, offered: set[str], others: set[str], tmp_path: Path) -> None:
+    asked = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "offered"), "_ARGCOMPLETE_IFS": "\n"}
+    asked |= {"COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_TYPE": "9", "_ARGCOMPLETE_COMP_WORDBREAKS": " ="}
+    with started(**asked) as process:
+        assert process.wait() == 0
+    found = {word.strip() for word in (tmp_path / "offered").read_text().splitlines()}
+    assert offered <= found and not others & found
+
+
+def test_completion_without_its_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "argcomplete", None)
+    with pytest.raises(UserError, match=r"pip install 'nc_bench\[completion\]'"):
+        complete(COMMANDS)
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("run_recorder",),
     ("integrations",),
     ("train", "sweep", "studies", "measure", "verify", "report", "configs", "schema"),
+    ("completion",),
     ("cli",),
     ("__main__",),
 )

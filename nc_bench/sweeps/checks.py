@@ -12,12 +12,12 @@ from nc_bench.metrics.names import HEAD_NAMES, METRIC_NAMES
 from nc_bench.plugins import PluginError, is_plugin, load_plugin
 from nc_bench.recording.depth import DEPTH_NAMES, HULLS, KERNEL
 from nc_bench.runs.directory import CORRECT, PENULTIMATE
-from nc_bench.sweeps.collect import PREDICTED_RISK
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.labels import form_of, named
+from nc_bench.sweeps.rehearsal import problems_of_the_answer
 from nc_bench.sweeps.schema import RESERVED
-from nc_bench.sweeps.studies import ANSWERS, rule_of
-from nc_bench.sweeps.study import Measure, Study
+from nc_bench.sweeps.studies import ANSWERS
+from nc_bench.sweeps.study import COMPARISON, PREDICTED_RISK, STATEMENTS, Measure, Study
 from nc_bench.text import did_you_mean, shown
 from nc_bench.verdicts.rest import STATIONARITY
 
@@ -40,20 +40,20 @@ def check_plugins(grid: Grid, path: Path) -> None:
 
 
 def check_study(grid: Grid, path: Path) -> None:
-    """Raises ConfigError, one `file: study.path: problem` a line, if the study does not fit its grid."""
-    if grid.sweep.study is not None and (problems := list(_problems(grid.sweep.study, grid))):
+    """Raises ConfigError, one `file: study.path: problem` a line, if the study does not fit its grid.
+
+    Its rule is tried too, on made-up runs: what it would only miss after all training is said now.
+    """
+    problems = list(_problems(grid.study, grid)) or list(problems_of_the_answer(grid))
+    if problems:
         raise ConfigError("\n".join(f"{path}: study.{problem}" for problem in problems))
 
 
 def _problems(study: Study, grid: Grid) -> Iterator[str]:
-    if not is_plugin(study.answer):
-        yield from _unknown("answer", [study.answer], ANSWERS)
+    if study.answer is not None and not is_plugin(study.answer):
+        yield from _unknown("answer", [study.answer], [*ANSWERS, COMPARISON])
     yield from (problem.removeprefix("study.") for problem in study.plugin_problems("study"))
-    try:
-        if is_plugin(study.answer):
-            rule_of(study)
-    except PluginError as error:
-        yield str(error).removeprefix("study.")
+    yield from _unstated(study)
     for name, measure in study.measures.items():
         if name in RESERVED or name in grid.columns:
             yield f"measures.{name}: tables have a column '{name}' already; give it another name"
@@ -76,13 +76,27 @@ def _problems(study: Study, grid: Grid) -> Iterator[str]:
         values = list(dict.fromkeys(point.cell.get(study.compare.column, "") for point in grid.points))
         if form_of(study.compare.against) not in {form_of(value) for value in values}:
             yield f"compare.against: {shown(study.compare.against)} is not among {named(values)}"
-    yield from _unknown("figure.measures", study.figure.measures, study.measures)
-    yield from _unknown("figure.log_y", study.figure.log_y, study.figure.measures)
-    wanted = {"curves": (), "lines": ("x",), "heat_map": ("x", "y")}[study.figure.kind]
+    yield from _problems_of_figure(study, grid)
+
+
+def _unstated(study: Study) -> Iterator[str]:
+    """Says what has to be said before the runs of a study that is decided; a comparison states its rule itself."""
+    needed = {None: (), COMPARISON: ("question",)}.get(study.answer, STATEMENTS)
+    for key in needed:
+        if study.statements[key] is None:
+            field = type(study).model_fields[key]
+            yield f"{key}: missing ({(field.description or '').rstrip('.')}); an answer needs it said before its runs"
+
+
+def _problems_of_figure(study: Study, grid: Grid) -> Iterator[str]:
+    figure = study.drawn
+    yield from _unknown("figure.measures", figure.measures, study.measures)
+    yield from _unknown("figure.log_y", figure.log_y, figure.measures)
+    wanted = {"curves": (), "lines": ("x",), "heat_map": ("x", "y")}[figure.kind]
     for key in wanted:
-        column = getattr(study.figure, key)
+        column = getattr(figure, key)
         if column is None:
-            yield f"figure.{key}: missing, {study.figure.kind} need it"
+            yield f"figure.{key}: missing, {figure.kind} need it"
         else:
             yield from _unknown(f"figure.{key}", [column], grid.columns)
 

@@ -16,14 +16,10 @@ from nc_bench.runs.manifest import read_manifest
 from nc_bench.sweeps.comparison import step_of
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.grid import Grid
-from nc_bench.sweeps.study import Measure, Study
+from nc_bench.sweeps.study import PREDICTED_RISK, Measure, Study
 from nc_bench.verdicts.claims import tolerance_of_measure
 from nc_bench.verdicts.judging import expectations_of, is_at_minimum, read_judged_run
 from nc_bench.verdicts.rest import NOT_KNOWN, STATIONARITY, per_doubling, rest_of, state_of_change, worst_of
-
-PREDICTED_RISK = "predicted_risk"
-"""A measure of a whole run: the risk that theory predicts for it (predictions.json)."""
-
 
 SETTLED = ("measure", "value", "later", "change", "per_doubling", "rest")
 """Columns of what moves: a measure at T and in the longer twin, and whether it is at rest (`verdicts.rest`)."""
@@ -50,7 +46,7 @@ def collect(grid: Grid, folder: SweepFolder, study: Study) -> tuple[pd.DataFrame
         rest = trial.rest(worst_of(change["rest"] for change in changes))
         runs.append({**cell, "seed": point.seed, "trial": point.id, "rest": rest, **trial.final})
         curves += [{**cell, "seed": point.seed, **row} for row in trial.curve]
-    metrics = [name for name, measure in study.measures.items() if _is_recorded(measure)]
+    metrics = [name for name, measure in study.measures.items() if measure.is_recorded]
     return (
         pd.DataFrame(runs),
         pd.DataFrame(curves, columns=[*grid.columns, "seed", "epoch", *metrics]),
@@ -66,7 +62,7 @@ def _changes(
         return []
     found = []
     for name, measure in measures.items():
-        if not _is_recorded(measure):
+        if not measure.is_recorded:
             continue
         value, later = float(trial.final[name]), float(twin.final[name])
         is_claimed = (measure.split, measure.layer) == ("train", "penultimate")
@@ -135,10 +131,6 @@ def first_epoch_above(epochs: Sequence[int], values: Sequence[float], border: fl
     if first == len(values):
         return math.nan, math.nan
     return float(epochs[first]), float(epochs[first] - epochs[first - 1]) if first else 0.0
-
-
-def _is_recorded(measure: Measure) -> bool:
-    return measure.metric != PREDICTED_RISK and measure.stays_above is None
 
 
 def predicted_risk(path: Path) -> float:

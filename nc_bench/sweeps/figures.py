@@ -47,30 +47,30 @@ class Stroke:
 
 def study_figure(study: Study, runs: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """The figure that the study asks for, of its runs and curves (see `collect`)."""
-    if study.figure.kind == "heat_map":
+    if study.drawn.kind == "heat_map":
         return _heat_maps(study, _drawable(study, runs))
-    if study.figure.kind == "lines":
-        return _panels(study, _drawable(study, runs), str(study.figure.x))
+    if study.drawn.kind == "lines":
+        return _panels(study, _drawable(study, runs), str(study.drawn.x))
     return _panels(study, _drawable(study, curves), "epoch")
 
 
 def _drawable(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """The table without the values that are too large for matplotlib, whose axes reach beyond what they show."""
-    return table.assign(**{name: table[name].where(table[name].abs() <= LARGEST) for name in study.figure.measures})
+    return table.assign(**{name: table[name].where(table[name].abs() <= LARGEST) for name in study.drawn.measures})
 
 
 def _panels(study: Study, table: pd.DataFrame, x: str) -> Figure:
     """A panel per measure; a line per value of the other rows of the table: mean over seeds, and its interval."""
-    measures = study.figure.measures
+    measures = study.drawn.measures
     others = [column for column in study.rows if column != x]
     columns = min(len(measures), 2 if len(measures) in (2, 4) else 3)
     lines = -(-len(measures) // columns)
-    if study.figure.log_x:
+    if study.drawn.log_x:
         table = table[table[x] > 0]  # what cannot be shown is not to stretch the other axis
     strokes = _strokes(table[others].drop_duplicates() if others else pd.DataFrame(index=[0]))
     size = (4.1 * columns + 0.6, 3.1 * lines + 1.5)
     page, body = style.headed_figure(
-        size, _title(study), study.question, _caption(study, "the 95 % t interval of the mean")
+        size, _title(study), study.question or "", _caption(study, "the 95 % t interval of the mean")
     )
     grid = body.subplots(lines, columns, squeeze=False)
     for axes, measure in zip(grid.flat, measures, strict=False):
@@ -120,11 +120,11 @@ def _finish(axes: Axes, study: Study, x: str, measure: str) -> None:
     axes.set_title(_name(measure), loc="left", fontsize=style.PANEL, fontweight="bold", color=style.INK)
     axes.set_xlabel(_name(x), fontsize=style.TEXT, color=style.INK)
     values = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines] or [np.zeros(0)])
-    if study.figure.log_x and len(values):
+    if study.drawn.log_x and len(values):
         axes.set_xscale("log")
         style.logarithmic_ticks(axes.xaxis)
     if (
-        measure in study.figure.log_y
+        measure in study.drawn.log_y
         and len(values)
         and bool((values > 0).all())
         and values.max() > MIN_RATIO_FOR_LOG * values.min()
@@ -153,14 +153,14 @@ def _legend(body: SubFigure, strokes: Sequence[Stroke], width: float) -> None:
 
 def _heat_maps(study: Study, runs: pd.DataFrame) -> Figure:
     """A row per measure, a column per row of the table; the mean over seeds and over the columns that are not shown."""
-    x, y, measures = str(study.figure.x), str(study.figure.y), study.figure.measures
+    x, y, measures = str(study.drawn.x), str(study.drawn.y), study.drawn.measures
     panels = runs[list(study.rows)].drop_duplicates()
     size = (2.2 * len(panels) + 1.6, 2.1 * len(measures) + 1.7)
-    page, body = style.headed_figure(size, _title(study), study.question, _caption(study, ""))
+    page, body = style.headed_figure(size, _title(study), study.question or "", _caption(study, ""))
     grid = body.subplots(len(measures), len(panels), squeeze=False)  # every panel may have decays of its own
     for line, measure in zip(grid, measures, strict=True):
         means = runs.groupby([*study.rows, x, y], sort=False)[measure].mean()
-        norm = _norm(means, logarithmic=measure in study.figure.log_y)
+        norm = _norm(means, logarithmic=measure in study.drawn.log_y)
         for axes, (_, panel) in zip(line, panels.iterrows(), strict=True):
             image = _heat_map(axes, runs[(runs[list(study.rows)] == panel).all(axis=1)], x, y, measure, norm)
             axes.set_title(_name(", ".join(map(str, panel))), fontsize=style.TEXT, color=style.INK)
@@ -216,11 +216,11 @@ def _name(text: str) -> str:
 
 
 def _title(study: Study) -> str:
-    return study.answer.rpartition(":")[2].replace("_", " ").capitalize()
+    return "Sweep" if study.answer is None else study.answer.rpartition(":")[2].replace("_", " ").capitalize()
 
 
 def _caption(study: Study, band: str) -> str:
     seeds = f"Mean over the seeds{f'; the band is {band}' if band else ''}."
-    grey = " Grey: no run completed." if study.figure.kind == "heat_map" else ""
+    grey = " Grey: no run completed." if study.drawn.kind == "heat_map" else ""
     averaged = " Settings that are not shown are averaged over." if study.match is not None else ""
-    return f"{seeds}{averaged}{grey} {study.limits}"
+    return f"{seeds}{averaged}{grey} {study.limits or ''}"

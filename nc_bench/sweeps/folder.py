@@ -156,7 +156,7 @@ class SweepFolder:
 
 
 def _grid_content(grid: Grid) -> dict[str, Any]:
-    study = grid.sweep.study
+    study = grid.sweep.study and grid.study
     return {
         "columns": list(grid.columns),
         "points": [{"cell": point.cell, "seed": point.seed, "trial": point.id} for point in grid.points],

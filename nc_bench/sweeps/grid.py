@@ -11,11 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nc_bench.config import Config, ConfigError, config_hash, read_mapping, with_overrides
+from nc_bench.config import Config, ConfigError, config_hash, find_config, read_mapping, with_overrides
 from nc_bench.config.problems import Problem, problems_of
-from nc_bench.sweeps.labels import form_of, label_of
 from nc_bench.sweeps.places import MAX_TRIALS, Place, all_places
 from nc_bench.sweeps.schema import SEED, Sweep, read_sweep
+from nc_bench.sweeps.study import Study
+from nc_bench.sweeps.usual_study import completed
 from nc_bench.verdicts.twin import stretched
 
 MAX_PROBLEMS = 10
@@ -40,9 +41,13 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """All points of a sweep, the base configuration they vary, and the columns of their cells."""
+    """All points of a sweep, the base configuration they vary, and the columns of their cells.
+
+    study: what the file says of tables, figure and question, and what is usual where it says nothing.
+    """
 
     sweep: Sweep
+    study: Study
     base: Config
     columns: tuple[str, ...]
     points: tuple[Point, ...]
@@ -82,19 +87,8 @@ def load_grid(path: Path, overrides: Sequence[str] = (), *, any_size: bool = Fal
     if problems:
         raise ConfigError("\n".join(problems))
     columns = tuple(dict.fromkeys(column for place in places for column in place.cell))
-    sweep = _with_label_compared(sweep, points)
-    return Grid(sweep=sweep, base=base, columns=columns, points=tuple(points))
-
-
-def _with_label_compared(sweep: Sweep, points: Sequence[Point]) -> Sweep:
-    """The sweep whose study compares against a label as the table has it: 0.001 where the file says 1e-3."""
-    if sweep.study is None or sweep.study.compare is None:
-        return sweep
-    compare = sweep.study.compare
-    labels = {form_of(label): label for point in points for label in (point.cell.get(compare.column, ""),)}
-    wanted = form_of(label_of(compare.against))
-    compare = compare.model_copy(update={"against": labels.get(wanted, compare.against)})
-    return sweep.model_copy(update={"study": sweep.study.model_copy(update={"compare": compare})})
+    study = completed(sweep.study, columns, [place.cell for place in places])
+    return Grid(sweep=sweep, study=study, base=base, columns=columns, points=tuple(points))
 
 
 def trial_id(config: Config, base: Config) -> str:
@@ -128,8 +122,14 @@ def with_settings(settings: Settings, changes: Settings) -> dict[str, Any]:
     return changed
 
 
+def _base_file(path: Path, base: str) -> Path:
+    """The file beside the sweep's, or a shipped configuration."""
+    file = path.parent / base
+    return file if file.exists() or "." in base else find_config(base)
+
+
 def _base_settings(sweep: Sweep, path: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    given = sweep.base if isinstance(sweep.base, dict) else read_mapping(path.parent / sweep.base)
+    given = sweep.base if isinstance(sweep.base, dict) else read_mapping(_base_file(path, sweep.base))
     if SEED in sweep.settings:
         raise ConfigError(f"{path}: settings.{SEED}: the seeds are said by the key seeds, at the top of the file")
     settings = with_settings(given, sweep.settings)

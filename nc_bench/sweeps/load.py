@@ -75,7 +75,7 @@ class SweepTables:
         states = self.trials.drop_duplicates("trial")["state"]
         found = Counter(states)
         counts = listed([f"{found[state.value]} {state.value}" for state in State if found[state.value]], ", ")
-        question = f"; {self.study['question']}" if self.study else ""
+        question = f"; {self.study['question']}" if self.study and self.study["question"] else ""
         columns = [str(name) for name in self.trials.columns if name not in ("trial", "state")]
         return plain(
             f"<Sweep {str(self.path)!r}: {counts or 'no'} of {len(states)} trials; by {listed(columns)}{question}>"

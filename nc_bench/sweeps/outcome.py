@@ -14,13 +14,11 @@ from typing import Any
 import pandas as pd
 
 from nc_bench.config import Config
-from nc_bench.reports.style import png
 from nc_bench.runs.directory import MANIFEST
 from nc_bench.runs.files import write_bytes, write_text
 from nc_bench.runs.manifest import read_manifest
 from nc_bench.sweeps.collect import collect
 from nc_bench.sweeps.comparison import cell_statistics, difference_table, matched_runs
-from nc_bench.sweeps.figures import study_figure
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.grid import Grid
 from nc_bench.sweeps.studies import rule_of
@@ -77,12 +75,16 @@ class Outcome:
 
 
 def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) -> str:
-    """Write the study's results into a folder, and return the answer. Nothing is trained.
+    """Write tables and figure of a sweep into a folder, and return the answer of its study, if it asks for one, and
+    where to look. Nothing is trained.
 
     Raises SweepError or RunError, one line, for damaged runs, and OSError where nothing can be written.
     """
-    study = grid.sweep.study
-    assert study is not None
+    # What draws takes a while to import, and a rule that is only tried draws nothing.
+    from nc_bench.reports.style import png
+    from nc_bench.sweeps.figures import study_figure
+
+    study = grid.study
     runs, curves, settled = collect(grid, folder, study)
     outcome = Outcome(
         study=study,
@@ -93,8 +95,9 @@ def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) ->
         manifest=_first_manifest(grid, folder),
         settled=settled,
     )
-    answer = answered(outcome)
-    folder.keep_answer(grid, _kept(answer))
+    answer = None if study.answer is None else answered(outcome)
+    if answer is not None:
+        folder.keep_answer(grid, _kept(answer))
     results.mkdir(parents=True, exist_ok=True)
     write_text(results / "table.md", _tables(outcome))
     write_text(results / "table.csv", outcome.grid_cells.to_csv(index=False, float_format="%.5g"))
@@ -104,8 +107,11 @@ def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) ->
     if len(settled):
         write_text(results / "settled.csv", settled.to_csv(index=False, float_format="%.6g"))
     write_bytes(results / "figure.png", png(study_figure(study, runs, curves)))
+    files = f"{results}: table.md, table.csv, table.tex, figure.png"
+    if answer is None:
+        return f"look at {files}"
     write_text(results / "answer.md", answer_page(outcome, answer, command))
-    return f"{plain(headline(answer))}\n{results}: table.md, table.csv, table.tex, figure.png, answer.md"
+    return f"{plain(headline(answer))}\n{files}, answer.md"
 
 
 def answered(outcome: Outcome) -> Answer | str:
@@ -178,22 +184,17 @@ def answer_page(outcome: Outcome, answer: Answer | str, command: str) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in Counter(runs["state"]).items())
     rests = Counter(runs["rest"][runs["state"] == State.COMPLETE.value])
     rest = ", ".join(f"{count:,} {state}" for state, count in sorted(rests.items()))
-    table, limits = "", [study.limits]
+    table, limits = "", [study.limits] if study.limits else []
     if isinstance(answer, Answer):
-        table, limits = text_table(answer.header, answer.rows), [study.limits, *answer.limits]
+        table, limits = text_table(answer.header, answer.rows), [*limits, *answer.limits]
     lines = [
-        f"# {markdown(study.question)}",
+        f"# {markdown(study.question or '')}",
         "",
         f"**{markdown(headline(answer))}**",
         "",
         *([table] if table else []),
-        f"Limits: {' '.join(markdown(limit) for limit in limits)}",
-        "",
-        f"- Hypothesis: {markdown(study.hypothesis)}",
-        f"- Prediction: {markdown(study.prediction)}",
-        f"- Matched: {markdown(study.matched)}",
-        f"- Refuted if: {markdown(study.refuted_if)}",
-        f"- Rule: {markdown(study.rule)}",
+        *([f"Limits: {' '.join(markdown(limit) for limit in limits)}", ""] if limits else []),
+        *(f"- {key.replace('_', ' ').capitalize()}: {markdown(said)}" for key, said in study.before_the_runs.items()),
         f"- Runs: {len(runs):,} ({counts}); at rest or not, of the complete ones: {rest or 'none'}.",
         f"- {DEFINITION[:1].upper()}{DEFINITION[1:]}.",
         *([f"- {markdown(_movement(outcome.settled))}"] if len(outcome.settled) else []),

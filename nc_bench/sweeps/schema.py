@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from nc_bench.config import ConfigError, read_mapping
 from nc_bench.config.base import Section
@@ -27,6 +27,20 @@ def _listed_or_counted(value: Any) -> str:
     return "seed list" if isinstance(value, list | tuple) else "seed count"
 
 
+def _names_of_arms(given: Any) -> Any:
+    """Let 2012 be the name of an arm, which YAML reads as a number."""
+    if not isinstance(given, dict):
+        return given
+    named: dict[str, Any] = {}
+    for name, arm in given.items():
+        if name is None or isinstance(name, bool):
+            raise ValueError(f"{shown(name)} is the name of an arm; write it in quotes")
+        if str(name) in named:
+            raise ValueError(f"two arms are called {name}")
+        named[str(name)] = arm
+    return named
+
+
 class Arm(Section):
     """One of several ways to be compared: settings that belong together, and axes of its own."""
 
@@ -40,12 +54,15 @@ class Sweep(Section):
     """A grid of runs around a base configuration, and what is asked of them."""
 
     base: str | dict[str, Any] = Field(
-        description="The base configuration: a path relative to this file, or the configuration itself."
+        description="The base configuration: a path relative to this file, the name of a shipped one, or the "
+        "configuration itself."
     )
     settings: dict[str, Any] = Field(
         default={}, description="What all trials have in place of the base's: dotted keys and their values."
     )
-    arms: dict[str, Arm] = Field(default={}, description="Arms to compare, by the label that tables show.")
+    arms: Annotated[dict[str, Arm], BeforeValidator(_names_of_arms)] = Field(
+        default={}, description="Arms to compare, by the label that tables show."
+    )
     axes: dict[str, Axis] = Field(default={}, description="Axes by dotted key; the grid is their product.")
     pairs: tuple[dict[str, Axis], ...] = Field(
         default=(), description="Groups of axes that run in step: the first values together, the second together, ..."

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from nc_bench.config.base import Section
 from nc_bench.config.plugin import PluginSection
 from nc_bench.config.values import Flag, NonNegativeInteger, Number
+
+PREDICTED_RISK = "predicted_risk"
+"""A measure of a whole run: the risk that theory predicts for it (predictions.json)."""
 
 
 class Measure(Section):
@@ -28,6 +31,11 @@ class Measure(Section):
         description="If given, the measure is the first recorded epoch from which on the metric stays at this value or "
         "above, nothing where it never does; it is known up to the step of the record grid, which tables state.",
     )
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether every recorded epoch has it, and not the run alone."""
+        return self.metric != PREDICTED_RISK and self.stays_above is None
 
 
 class Comparison(Section):
@@ -56,7 +64,9 @@ class Figure(Section):
         description="curves: measures over the epochs with a band over seeds; lines: measures over a column of "
         "numbers, a band over seeds; heat_map: means over the seeds on two columns, a panel for every table row."
     )
-    measures: tuple[str, ...] = Field(min_length=1, description="Names in study.measures, one panel or row each.")
+    measures: tuple[str, ...] = Field(
+        default=(), description="Names in study.measures, one panel or row each; by default all of them."
+    )
     x: str | None = Field(default=None, description="Column along the horizontal axis of lines and heat maps.")
     y: str | None = Field(default=None, description="Column along the vertical axis of heat maps.")
     log_x: Flag = Field(default=False, description="A logarithmic horizontal axis.")
@@ -65,26 +75,74 @@ class Figure(Section):
     )
 
 
+Sentence = Annotated[str, Field(min_length=1)]
+
+COMPARISON = "comparison"
+"""The answer that needs no code: every other value of study.compare's column against the reference, in one measure."""
+
+USUAL_MEASURES = {
+    "nc1_quotient": Measure(metric="nc1_quotient"),
+    "nc2_equiangular": Measure(metric="nc2_equiangular"),
+    "simplex_efficiency": Measure(metric="simplex_efficiency"),
+    "test accuracy": Measure(metric="accuracy", split="test"),
+}
+
+
 class Study(PluginSection):
-    """A question put to the runs of a sweep, and what is said about it before they run."""
+    """What is put into the tables and the figure of a sweep, and the question that its runs are to answer, if any."""
 
     plugin_key: ClassVar[str] = "answer"
 
-    question: str = Field(min_length=1, description="What is asked, in one plain sentence.")
-    hypothesis: str = Field(min_length=1, description="The answer that is put to the test.")
-    prediction: str = Field(min_length=1, description="The numbers expected, and the theorem they follow from, if any.")
-    matched: str = Field(min_length=1, description="What is the same in all that is compared.")
-    refuted_if: str = Field(min_length=1, description="What the runs would have to show for the hypothesis to fall.")
-    rule: str = Field(min_length=1, description="How the table decides: supported, refuted or undecided.")
-    answer: str = Field(
-        description="Which function of nc_bench.sweeps.studies applies the rule, or import:<module>:<name>."
+    question: Sentence | None = Field(default=None, description="What is asked, in one plain sentence.")
+    hypothesis: Sentence | None = Field(default=None, description="The answer that is put to the test.")
+    prediction: Sentence | None = Field(
+        default=None, description="The numbers expected, and the theorem they follow from, if any."
     )
-    expected_time: str = Field(min_length=1, description="How long the runs take, and on what.")
-    limits: str = Field(min_length=1, description="What the answer does not say, in one plain sentence.")
-    measures: dict[str, Measure] = Field(min_length=1, description="The columns of results, by the name tables show.")
-    rows: tuple[str, ...] = Field(min_length=1, description="Columns of the grid that a row of the table stands for.")
+    matched: Sentence | None = Field(default=None, description="What is the same in all that is compared.")
+    refuted_if: Sentence | None = Field(
+        default=None, description="What the runs would have to show for the hypothesis to fall."
+    )
+    rule: Sentence | None = Field(default=None, description="How the table decides: supported, refuted or undecided.")
+    answer: str | None = Field(
+        default=None,
+        description="What decides: comparison, with its arguments; a function of nc_bench.sweeps.studies; or "
+        "import:<module>:<name>. null: nothing is decided.",
+    )
+    expected_time: Sentence | None = Field(default=None, description="How long the runs take, and on what.")
+    limits: Sentence | None = Field(default=None, description="What the answer does not say, in one plain sentence.")
+    measures: dict[str, Measure] = Field(
+        default=USUAL_MEASURES, min_length=1, description="The columns of results, by the name tables show."
+    )
+    rows: tuple[str, ...] = Field(
+        default=(), description="Columns of the grid that a row of the table stands for; by default all of them."
+    )
     match: Matched | None = Field(
         default=None, description="Which settings of the other columns count; null: there are no others."
     )
-    compare: Comparison | None = Field(default=None, description="Which differences are taken.")
-    figure: Figure = Field(description="What is drawn.")
+    compare: Comparison | None = Field(
+        default=None, description="Which differences are taken; by default those from the first arm, if there are arms."
+    )
+    figure: Figure | None = Field(default=None, description="What is drawn; by default curves, or lines of many rows.")
+
+    @property
+    def statements(self) -> dict[str, str | None]:
+        """What is said before the runs, by its key."""
+        return {key: getattr(self, key) for key in STATEMENTS}
+
+    @property
+    def before_the_runs(self) -> dict[str, str]:
+        """Of the statements those that stand below the answer, where they are made."""
+        apart = ("question", "limits")
+        return {key: said for key, said in self.statements.items() if said is not None and key not in apart}
+
+    @property
+    def drawn(self) -> Figure:
+        """The figure, which every study of a grid has."""
+        assert self.figure is not None
+        return self.figure
+
+    def plugin_problems(self, place: str) -> list[str]:
+        return [] if self.answer == COMPARISON and self.source is None else super().plugin_problems(place)
+
+
+STATEMENTS = ("question", "hypothesis", "prediction", "matched", "refuted_if", "rule", "limits")

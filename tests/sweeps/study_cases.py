@@ -4,38 +4,23 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from nc_bench.sweeps.collect import SETTLED
-from nc_bench.sweeps.comparison import step_of
+from nc_bench.sweeps import rehearsal
 from nc_bench.sweeps.grid import Grid, load_grid
 from nc_bench.sweeps.outcome import Outcome
+from nc_bench.sweeps.rehearsal import Cell, Measured
 from nc_bench.sweeps.studies.capacity import MARGIN
 from nc_bench.sweeps.studies.clock import margin_after
 from nc_bench.sweeps.studies.generalisation import MATCHED_RISKS
 from nc_bench.sweeps.studies.width import BEST_OF_DESCENTS
 from nc_bench.theory import predict
 from nc_bench.theory.cyclic_orbits import best_cyclic_orbit
-from nc_bench.verdicts.rest import AT_REST
 
 FOLDER = Path(__file__).parents[2] / "configs" / "studies"
 FILES = sorted(FOLDER.glob("*.yaml"))
-
-MANY = 1000
-"""Points of a grid from which on only a few epochs are made up."""
-
-USUAL = 0.96
-LUCK = 1e-4
-
-Cell = Mapping[str, Any]
-Measured = Callable[[Cell, int], Mapping[str, float]]
-"""What a run in a cell of the grid measures after an epoch, where that is not USUAL."""
 
 _loaded: dict[Path, Grid] = {}
 
@@ -51,48 +36,7 @@ def nothing(cell: Cell, epoch: int) -> Mapping[str, float]:
 
 
 def made_outcome(path: Path, measured: Measured = nothing) -> Outcome:
-    """The outcome of a study whose runs measured what is given and else the same, up to a little luck."""
-    grid = grid_of(path)
-    study = grid.sweep.study
-    assert study is not None
-    runs, curves, settled = [], [], []
-    places: dict[str, int] = {}
-    for point in grid.points:
-        cell = {column: point.cell.get(column, "") for column in grid.columns}
-        last = point.config.training.epochs
-        epochs = sorted(point.config.record.recorded_epochs(last)) if len(grid.points) < MANY else [last]
-        # Luck that every cell has in another order, and none over all of its seeds.
-        place = places.setdefault(str(cell), len(places))
-        angles = 2 * np.pi * point.seed / len(grid.sweep.seed_list) + place + np.arange(len(study.measures))
-        luck = 1 + LUCK * np.cos(angles)
-        for epoch in epochs:
-            given = measured(cell, epoch)
-            values = {name: given.get(name, USUAL) * own for name, own in zip(study.measures, luck, strict=True)}
-            curves.append({**cell, "seed": point.seed, "epoch": epoch, **values})
-        steps = {step_of(name): 0.0 for name, measure in study.measures.items() if measure.stays_above is not None}
-        state = {"trial": point.id, "state": "complete", "rest": "at rest"}
-        runs.append({**cell, "seed": point.seed, **state, **values, **steps})
-        if point.twin is not None and grid.sweep.settled is not None:
-            later = measured(cell, grid.sweep.settled * last)
-            settled += [
-                {**cell, "seed": point.seed, **_moved(name, value, later.get(name, USUAL) * own)}
-                for (name, value), own in zip(values.items(), luck, strict=True)
-            ]
-    return Outcome(
-        study=study,
-        runs=pd.DataFrame(runs),
-        curves=pd.DataFrame(curves),
-        columns=grid.columns,
-        configs=grid.trials,
-        settled=pd.DataFrame(settled),
-        manifest={"samples": {"train": 1400}, "versions": {}, "device_name": "made up", "threads": 1},
-    )
-
-
-def _moved(measure: str, value: float, later: float) -> Cell:
-    """The row of a measure of a run and its longer twin, which no longer moves."""
-    numbers = (measure, value, later, later - value, 0.0, AT_REST)
-    return dict(zip(SETTLED, numbers, strict=True))
+    return rehearsal.made_outcome(grid_of(path), measured)
 
 
 def _labels_at_rate(late: float) -> Measured:

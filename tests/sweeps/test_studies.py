@@ -11,12 +11,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.legend import Legend
-from study_cases import CASES, FILES, FOLDER, Measured, grid_of, made_outcome
+from study_cases import CASES, FILES, FOLDER, grid_of, made_outcome
 
 from nc_bench.studies import main as studies
 from nc_bench.sweeps.checks import check_study
 from nc_bench.sweeps.figures import study_figure
 from nc_bench.sweeps.outcome import answer_page, answered, headline
+from nc_bench.sweeps.rehearsal import Measured
 from nc_bench.sweeps.studies import ANSWERS
 from nc_bench.sweeps.studies.evidence import MAX_WORDS, Answer, Verdict
 from nc_bench.verdicts.rest import AT_REST, MOVING
@@ -25,7 +26,7 @@ from nc_bench.verdicts.rest import AT_REST, MOVING
 def answer_of(path: Path) -> str:
     """The rule that a study's file names."""
     study = grid_of(path).sweep.study
-    assert study is not None
+    assert study is not None and study.answer is not None
     return study.answer
 
 
@@ -44,7 +45,7 @@ def test_a_study_fits_its_grid_and_opens_with_what_it_is(path: Path) -> None:
     least = 3 if few else 5 if path.stem.endswith("_mnist") else 10
     assert len(grid_of(path).sweep.seed_list) >= least
     study = grid_of(path).sweep.study
-    assert study is not None and "upported if" in study.rule and "efuted if" in study.rule
+    assert study is not None and study.rule is not None and "upported if" in study.rule and "efuted if" in study.rule
 
 
 def test_every_rule_is_tried_on_both_sides_of_its_border() -> None:

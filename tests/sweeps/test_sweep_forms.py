@@ -106,10 +106,10 @@ def test_a_rule_that_leaves_out_nothing_says_what_there_is(tmp_path: Path, keys:
 
 @pytest.mark.parametrize("against", ["1e-3", 0.001, "0.0010"])
 def test_the_reference_of_a_comparison_is_a_number_however_it_is_written(tmp_path: Path, against: Any) -> None:
-    study = {**STUDY, "rows": [LR], "compare": {"column": LR, "against": against}}
+    study = {**STUDY, "answer": None, "rows": [LR], "compare": {"column": LR, "against": against}}
     grid = grid_of(tmp_path, axes={LR: [0.001, 0.1]}, study=study)
-    assert grid.sweep.study is not None and grid.sweep.study.compare is not None
-    assert grid.sweep.study.compare.against == 0.001 and isinstance(grid.sweep.study.compare.against, float)
+    assert grid.study.compare is not None
+    assert grid.study.compare.against == 0.001 and isinstance(grid.study.compare.against, float)
 
 
 def test_the_reference_of_a_comparison_may_be_null_or_a_list(tmp_path: Path) -> None:
@@ -118,10 +118,10 @@ def test_the_reference_of_a_comparison_may_be_null_or_a_list(tmp_path: Path) -> 
         ("model.widths", [[8, 4], [16, 8]], [16, 8], "[16, 8]"),
         ("head.bias", [True, False], False, False),
     ]:
-        study = {**STUDY, "rows": [key], "compare": {"column": key, "against": against}}
+        study = {**STUDY, "answer": None, "rows": [key], "compare": {"column": key, "against": against}}
         grid = grid_of(tmp_path, axes={key: values}, study=study)
-        assert grid.sweep.study is not None and grid.sweep.study.compare is not None
-        assert grid.sweep.study.compare.against == label
+        assert grid.study.compare is not None
+        assert grid.study.compare.against == label
 
 
 @pytest.mark.parametrize(

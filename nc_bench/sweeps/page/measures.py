@@ -37,7 +37,7 @@ def further_measures(row: Mapping[str, Any], known: Mapping[str, Measure]) -> di
 def is_logarithmic(measure: Measure, study: Study | None, name: str) -> bool:
     """Whether an axis of this measure starts as a logarithmic one."""
     if study is not None and name in study.measures:
-        return name in study.figure.log_y or (measure.stays_above is None and measure.metric in LOGARITHMIC)
+        return name in study.drawn.log_y or (measure.stays_above is None and measure.metric in LOGARITHMIC)
     return measure.metric in LOGARITHMIC or measure.metric.startswith("gap_")
 
 

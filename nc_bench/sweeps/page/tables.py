@@ -39,10 +39,12 @@ def what_it_is(data: SweepData) -> str:
 def answer_section(data: SweepData) -> list[str]:
     """The question, the headline with its verdict, the table that it was read from, limits; the plan, folded away."""
     study, answer = data.study, data.answer
-    if study is None:
+    if study is None or study.question is None:
         return []
     parts = [f"<h2>{escape(study.question)}</h2>"]
-    if answer is None:
+    if study.answer is None:
+        pass  # nothing is decided: the tables below are all
+    elif answer is None:
         parts.append(f'<p class="said">{NO_ANSWER}</p>')
     else:
         kind, headline = answer["verdict"], answer["headline"]
@@ -52,17 +54,13 @@ def answer_section(data: SweepData) -> list[str]:
             parts.append(_plain_table(answer["header"], answer["rows"]))
         else:
             parts.append(f'<p class="said">{escape(headline)}</p>')
-    limits = " ".join([study.limits, *(answer["limits"] if answer else ())])
-    parts.append(f"<p>Limits: {escape(limits)}</p>")
-    plan = {
-        "Hypothesis": study.hypothesis,
-        "Prediction": study.prediction,
-        "Matched": study.matched,
-        "Refuted if": study.refuted_if,
-        "Rule": study.rule,
-    }
-    lines = "".join(f"<dt>{what}</dt><dd>{escape(text)}</dd>" for what, text in plan.items())
-    return [*parts, f"<details><summary>What was said before the runs</summary><dl>{lines}</dl></details>"]
+    if limits := " ".join([*filter(None, [study.limits]), *(answer["limits"] if answer else ())]):
+        parts.append(f"<p>Limits: {escape(limits)}</p>")
+    plan = {key.replace("_", " ").capitalize(): said for key, said in study.before_the_runs.items()}
+    if plan:
+        lines = "".join(f"<dt>{what}</dt><dd>{escape(text)}</dd>" for what, text in plan.items())
+        parts.append(f"<details><summary>What was said before the runs</summary><dl>{lines}</dl></details>")
+    return parts
 
 
 def _plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

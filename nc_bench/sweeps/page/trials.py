@@ -16,12 +16,12 @@ from tqdm import tqdm
 from nc_bench.runs.directory import MANIFEST, PENULTIMATE
 from nc_bench.runs.load import run_rows
 from nc_bench.runs.manifest import read_manifest
-from nc_bench.sweeps.collect import PREDICTED_RISK, first_epoch_above, measured, predicted_risk, rows_by_place
+from nc_bench.sweeps.collect import first_epoch_above, measured, predicted_risk, rows_by_place
 from nc_bench.sweeps.comparison import step_of
 from nc_bench.sweeps.folder import FINISHED, TRIALS, State, SweepFolder
 from nc_bench.sweeps.load import SweepTables
 from nc_bench.sweeps.page.measures import drawn_measures, further_measures
-from nc_bench.sweeps.study import Measure, Study
+from nc_bench.sweeps.study import PREDICTED_RISK, Measure, Study
 
 Array = NDArray[np.float64]
 
@@ -109,7 +109,7 @@ def stored_study(stored: Mapping[str, Any] | None) -> Study | None:
     if stored is None:
         return None
     kept = {key: value for key, value in stored.items() if key not in ("arguments", "source")}
-    return Study.model_validate({**kept, "answer": "kept"})
+    return Study.model_validate({**kept, "answer": stored["answer"] and "kept"})
 
 
 def _read(

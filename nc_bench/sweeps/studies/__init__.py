@@ -11,6 +11,7 @@ from nc_bench.sweeps.studies.class_imbalance import class_imbalance
 from nc_bench.sweeps.studies.class_weights import class_weights
 from nc_bench.sweeps.studies.clock import clock
 from nc_bench.sweeps.studies.codes import codes
+from nc_bench.sweeps.studies.comparison import comparison
 from nc_bench.sweeps.studies.depth import depth
 from nc_bench.sweeps.studies.depth_of_table import depth_of_table
 from nc_bench.sweeps.studies.evidence import Answer, Evidence
@@ -23,7 +24,7 @@ from nc_bench.sweeps.studies.random_labels import random_labels
 from nc_bench.sweeps.studies.random_labels_resnet import random_labels_resnet
 from nc_bench.sweeps.studies.train_or_test import train_or_test
 from nc_bench.sweeps.studies.width import width
-from nc_bench.sweeps.study import Study
+from nc_bench.sweeps.study import COMPARISON, Study
 
 ANSWERS: Mapping[str, Callable[[Evidence], Answer]] = {
     "activations": activations,
@@ -44,14 +45,18 @@ ANSWERS: Mapping[str, Callable[[Evidence], Answer]] = {
     "train_or_test": train_or_test,
     "width": width,
 }
+"""The rules of the questions in configs/studies, by the name of the question."""
 
 
 def rule_of(study: Study) -> Callable[[Evidence], Answer]:
-    """The decision rule of a study: one of ANSWERS, or a plug-in, a function from `Evidence` to an `Answer`.
+    """The decision rule of a study, a function from `Evidence` to an `Answer`: one of ANSWERS, `comparison`, a plug-in.
 
     Raises PluginError for a plug-in that cannot be imported or takes other arguments; the rule raises it where the
     plug-in fails or returns something else.
     """
+    assert study.answer is not None
+    if study.answer == COMPARISON:
+        return comparison
     if not is_plugin(study.answer):
         return ANSWERS[study.answer]
     plugin = load_plugin("study.answer", study.answer, study.source)
