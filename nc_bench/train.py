@@ -55,7 +55,7 @@ def parser() -> CommandParser:
     """What the command line may say."""
     parser = CommandParser(
         "train",
-        "Train one run, record its neural-collapse metrics, and hold them against theory.",
+        "Train one run, record its neural-collapse metrics, and compare them with theory.",
         examples=(
             "nc-bench train digits_ball",
             "nc-bench train digits_ball data.labels=random training.epochs=100",

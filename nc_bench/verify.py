@@ -45,7 +45,7 @@ def parser() -> CommandParser:
     """What the command line may say."""
     parser = CommandParser(
         "verify",
-        "Solve or train for every claim of the theory, and hold what comes out against the prediction.",
+        "Solve or train for every claim of the theory, and compare the outcome with the prediction.",
         examples=("nc-bench verify", "nc-bench verify --only 'decay_*' --json outcomes.json"),
     )
     parser.add_argument(

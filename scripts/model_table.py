@@ -295,7 +295,7 @@ def main() -> None:
     if writes:
         before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
         after = rest.partition(END)[2]
-        PAGE.write_text("\n".join([f"{before}{START}", *lines, f"{END}{after}"]), encoding="utf-8")
+        PAGE.write_text("\n".join([f"{before}{START}\n", *lines, f"\n{END}{after}"]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,14 @@ def folder(tmp_path: Path) -> Path:
     """The files of the page."""
     page = (ROOT / "docs" / "plug_ins.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert {name for name, _ in blocks} == {"my_parts.py", "mine.yaml", "grid.yaml", "files.yaml"}
+    assert {name for name, _ in blocks} == {
+        "my_parts.py",
+        "mine.yaml",
+        "grid.yaml",
+        "my_sets.py",
+        "cube.yaml",
+        "files.yaml",
+    }
     for name, text in blocks:
         (tmp_path / name).write_text(text)
     return tmp_path
@@ -52,6 +59,17 @@ def test_the_run_of_the_page(folder: Path) -> None:
     rows = pd.read_csv(folder / "run" / "metrics.csv")
     assert len(rows) == 6 and rows["within"].gt(0).all() and rows["within_4"].gt(0).all()
     assert "north" in (folder / "run" / "report.html").read_text()
+
+
+@pytest.mark.slow  # 6 s
+def test_the_set_of_constraints_of_the_page(folder: Path) -> None:
+    run(folder, "nc_bench.train", "--config", "cube.yaml", "--out", "cube")
+    rows = pd.read_csv(folder / "cube" / "metrics.csv")
+    assert rows["feature_residual"].max() < 1e-6 and rows["feature_radius"].max() <= 2 * np.sqrt(8) + 1e-6
+    assert json.loads((folder / "cube" / "manifest.json").read_text())["plugins"].keys() == {
+        "constraints.features.set",
+        "data.name",
+    }
 
 
 @pytest.mark.slow  # 40 s
