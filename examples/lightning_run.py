@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import nc_bench
 from nc_bench.integrations.lightning import CollapseCallback
 
-import lightning.pytorch as pl  # isort: skip  (after nc_bench, which finds a torchvision built for another torch)
+import lightning.pytorch as pl  # isort: skip  (after the adapter, which finds a torchvision built for another torch)
 
 
 class Digits(pl.LightningModule):

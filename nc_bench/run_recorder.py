@@ -129,7 +129,8 @@ class RunRecorder:
         budget: int = FEATURE_BUDGET,
         resume: bool = False,
     ) -> None:
-        self.model, self._train, self._test = model, loader_of(train), None if test is None else loader_of(test)
+        self.model, self._train = model, loader_of(train, "train")
+        self._test = None if test is None else loader_of(test, "test")
         probing = {"classes": classes, "layer": layer, "unpack": unpack, "device": device}
         self._measuring = {**probing, "budget": checked_budget(budget)}
         self._class_names, self._log, self._epochs = class_names, log, epochs

@@ -270,6 +270,8 @@ def test_what_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
     [
         ({"bounds": {"features": {"raduis": 5}}}, "constraints.features.raduis: unknown key; did you mean 'radius'?"),
         ({"objective": {"loss": "hinge"}}, "objective.loss: hinge given"),
+        ({"train": iter([TRAIN])}, "train: is read in every recorded epoch, and a list_iterator can be read only once"),
+        ({"test": (batch for batch in [TEST])}, "test: is read in every recorded epoch, and a generator can be read"),
         ({"train": (TRAIN[0], TRAIN[1][:3])}, "there are 24 inputs and 3 labels"),
         ({"train": (TRAIN[0], TRAIN[1] + 1)}, "batch 1: labels must lie in 0..2, got values from 1 to 3"),
         ({"log": ["tensorbord"]}, "log: 'tensorbord' is no logger"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -112,8 +112,13 @@ class ArrayBatches:
             yield self.inputs[part], self.labels[part]
 
 
-def loader_of(data: Any) -> Any:
-    """A loader as it is, or (inputs, labels) in memory as one."""
+def loader_of(data: Any, key: str) -> Any:
+    """A loader as it is, or (inputs, labels) in memory as one; UserError, one line, if it can be read only once."""
+    if isinstance(data, Iterator):
+        raise UserError(
+            f"{key}: is read in every recorded epoch, and a {type(data).__name__} can be read only once: give a "
+            "DataLoader, a list of batches, or (inputs, labels)"
+        )
     return ArrayBatches(*data) if isinstance(data, tuple) and len(data) == 2 else data
 
 
