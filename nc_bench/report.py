@@ -90,9 +90,7 @@ def _report(arguments: argparse.Namespace) -> int:
         return _show_sweep(paths[0], out, arguments)
     if out is not None:
         raise UserError("--out: is for the page of several runs or of a sweep; that of one run is DIR/report.html")
-    from nc_bench.reports import render_run
-
-    _export(render_run(paths[0]), arguments)
+    _show_run(paths[0], arguments)
     return EXIT_OK
 
 
@@ -104,6 +102,16 @@ def _watch(directory: str) -> None:
         print(f"page: {printable(page)}, written again while the run goes on", flush=True)
 
     watch_run(directory, say_where)
+
+
+def _show_run(path: Path, arguments: argparse.Namespace) -> None:
+    from nc_bench.reports import render_run
+    from nc_bench.runs.directory import CONFIG
+    from nc_bench.sweeps.load import ANSWER
+
+    if (path / ANSWER).is_file() and not (path / CONFIG).is_file():
+        raise SweepError(f"{printable(path)}: holds the tables of a study; name the folder of its sweep")
+    _export(render_run(path), arguments)
 
 
 def _export(run: RunTables, arguments: argparse.Namespace) -> None:

@@ -24,6 +24,8 @@ from nc_bench.sweeps.schema import SEED
 from nc_bench.text import listed, plain
 
 STUDY_TABLE = Path("study") / "table.csv"
+ANSWER = "answer.md"
+"""The page of the answer, in the folder of a study's results."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,8 @@ class SweepTables:
     name of its run directory in the folder `trials`) and state. study: the question and what was said about it before
     the runs, as the sweep file states it; None where none is asked. answer: what its rule made of the runs: headline,
     verdict, header and rows of its table, limits; None where it was not applied yet. has_grid: whether the columns are
-    those of the sweep file, or else the settings in which the trials differ.
+    those of the sweep file, or else the settings in which the trials differ. of_study: the rows of trials that are
+    points of the grid that the study is asked of: other grids may share the folder.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class SweepTables:
     study: Mapping[str, Any] | None
     answer: Mapping[str, Any] | None = None
     has_grid: bool = True
+    of_study: Sequence[int] = ()
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -104,17 +108,33 @@ def load_sweep(directory: Any) -> SweepTables:
     points = [point for grid in grids for point in grid["points"]]
     if not grids:
         columns, points = _points_of_trials(path)
-    rows = [
-        {**{name: point["cell"].get(name, "") for name in columns}, SEED: point["seed"], "trial": point["trial"]}
-        for point in points
-    ]
+    rows = [_row(point, columns) for point in points]
     trials = pd.DataFrame(rows, columns=[*columns, SEED, "trial"]).drop_duplicates(ignore_index=True)
     states = folder.states(trials["trial"])
     trials["state"] = [states[trial].value for trial in trials["trial"]]
     newest = grids[-1] if grids else {}
     return SweepTables(
-        path=path, trials=trials, study=newest.get("study"), answer=newest.get("answer"), has_grid=bool(grids)
+        path=path,
+        trials=trials,
+        study=newest.get("study"),
+        answer=newest.get("answer"),
+        has_grid=bool(grids),
+        of_study=_places(trials, [_row(point, columns) for point in newest.get("points", ())]),
     )
+
+
+def _row(point: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    """A point of a grid as a row of the table, "" where it has no value of a column."""
+    cell = {name: point["cell"].get(name, "") for name in columns}
+    return {**cell, SEED: point["seed"], "trial": point["trial"]}
+
+
+def _places(trials: pd.DataFrame, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Where these rows stand in the table."""
+    wanted = {repr(list(row.values())) for row in rows}
+    columns = [name for name in trials.columns if name != "state"]
+    given = trials[columns].to_dict("records")
+    return [place for place, row in enumerate(given) if repr(list(row.values())) in wanted]
 
 
 def _points_of_trials(path: Path) -> tuple[list[str], list[dict[str, Any]]]:

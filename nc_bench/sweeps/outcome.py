@@ -21,6 +21,7 @@ from nc_bench.sweeps.collect import collect
 from nc_bench.sweeps.comparison import cell_statistics, difference_table, matched_runs
 from nc_bench.sweeps.folder import FINISHED, State, SweepFolder
 from nc_bench.sweeps.grid import Grid
+from nc_bench.sweeps.load import ANSWER
 from nc_bench.sweeps.studies import rule_of
 from nc_bench.sweeps.studies.evidence import Answer, Evidence
 from nc_bench.sweeps.study import Matched, Study
@@ -110,8 +111,8 @@ def write_study(grid: Grid, folder: SweepFolder, results: Path, command: str) ->
     files = f"{results}: table.md, table.csv, table.tex, figure.png"
     if answer is None:
         return f"look at {files}"
-    write_text(results / "answer.md", answer_page(outcome, answer, command))
-    return f"{plain(headline(answer))}\n{files}, answer.md"
+    write_text(results / ANSWER, answer_page(outcome, answer, command))
+    return f"{plain(headline(answer))}\n{files}, {ANSWER}"
 
 
 def answered(outcome: Outcome) -> Answer | str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_runs import prediction, write_picture
+from made_runs import prediction, write_picture, write_sweep_of_runs
 
 from nc_bench import Run
 from nc_bench.report import main
@@ -21,8 +21,9 @@ class Blocked:
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Blocked())
 from nc_bench.report import main
-sys.exit(main(sys.argv[1:]))
+sys.exit(max(main(line.split("|")) for line in sys.argv[1:]))
 """
+"""Runs the command once for each of its arguments, whose parts are between strokes."""
 
 
 def test_a_run_is_presented_without_torch(make_run: MakeRun) -> None:
@@ -41,6 +42,19 @@ def test_a_run_is_presented_without_torch(make_run: MakeRun) -> None:
     assert [parts.index(part) for part in sorted(parts, key=shown.index)] == [0, 1, 2, 3]
     for name in ("report.html", "figures/metric_curves.png", "figures/simplex_plane.png"):
         assert str(run.path / name) in shown and (run.path / name).stat().st_size > 1000
+
+
+def test_runs_are_compared_and_a_sweep_is_shown_without_torch(make_run: MakeRun, tmp_path: Path) -> None:
+    runs = [make_run(name=name) for name in ("a", "b")]
+    write_picture(runs[0], epoch=300, classes=10, spread=0.1)
+    sweep = write_sweep_of_runs(tmp_path / "sweep", [({"arm": arm}, seed, {}) for arm in "ab" for seed in (0, 1)])
+    page = tmp_path / "page.html"
+    lines = [f"{runs[0].path}|{runs[1].path}|--out|{page}", str(sweep)]
+    command = [sys.executable, "-W", "error", "-c", WITHOUT_TORCH, *lines]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"page: {page}" in done.stdout and f"page: {sweep / 'report.html'}" in done.stdout
+    assert page.stat().st_size > 50_000 and (sweep / "report.html").stat().st_size > 50_000
 
 
 def test_a_folder_that_is_no_run_does_not_stop_the_others(

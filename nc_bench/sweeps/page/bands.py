@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nc_bench.reports.page.charts import thinned
-from nc_bench.statistics import summarise
+from nc_bench.statistics import t_interval
 from nc_bench.sweeps.comparison import cells_of
 from nc_bench.sweeps.page.trials import Curves, SweepData, curve_measures
 
@@ -61,12 +61,10 @@ def bands_of(data: SweepData) -> Bands:
         trials = [trial for trial in dict.fromkeys(group["trial"]) if trial in data.curves]
         most = 0
         for name in kept:
-            table = np.array([_at(data.curves[trial], name, epochs, at[trial]) for trial in trials])
-            for column in range(len(epochs)) if len(table) else ():
-                found = summarise(table[:, column])
-                means[name][place, column] = found.mean
-                halves[name][place, column] = (found.high - found.low) / 2
-                most = max(most, found.runs)
+            if trials:
+                table = np.array([_at(data.curves[trial], name, epochs, at[trial]) for trial in trials])
+                means[name][place], halves[name][place], counts = _mean_and_half(table)
+                most = max(most, int(counts.max()))
             halves[name][place, ~_recorded(trials, data, epochs)] = NOT_RECORDED
         runs.append(most)
     return Bands(
@@ -79,6 +77,25 @@ def bands_of(data: SweepData) -> Bands:
         halves=halves,
         left_out=len(names) - len(kept),
     )
+
+
+def _mean_and_half(
+    table: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Of trials (R, E): at each epoch the mean, half the width of its t interval, and how many values there are.
+
+    As `nc_bench.statistics.summarise` has it, for all epochs at once.
+    """
+    counts = np.isfinite(table).sum(0)
+    known = np.ma.masked_invalid(table)
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = known.mean(0).filled(np.nan)
+        errors = (known.std(0, ddof=1) / np.sqrt(np.maximum(counts, 1))).filled(np.nan)
+    halves = np.full(len(counts), np.nan)
+    for count in set(counts[counts > 1].tolist()):
+        of_count = counts == count
+        halves[of_count] = t_interval(0.0, errors[of_count], count - 1)[1]
+    return means, halves, counts
 
 
 def _recorded(trials: list[str], data: SweepData, epochs: list[float]) -> NDArray[np.bool_]:

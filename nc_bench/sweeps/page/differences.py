@@ -34,7 +34,7 @@ def outcome_of(data: SweepData) -> Outcome | None:
     nothing: dict[str, Any] = {}
     return Outcome(
         study=data.study,
-        runs=data.points,
+        runs=data.points.iloc[list(data.of_study)],
         curves=pd.DataFrame(),
         columns=data.columns,
         configs=nothing,

@@ -113,7 +113,7 @@ class Scatter {
     const entry = (d, fill, words) => {
       const svg = shape("svg", { width: 14, height: 14, "aria-hidden": "true" });
       svg.append(shape("path", { d, style: `fill: ${fill}` }));
-      return element("li", {}, svg, element("bdi", {}, words));
+      return element("li", {}, svg, element("bdi", {}, clipped(words, 80)));
     };
     if (this.trials.isScale(column)) {
       const ends = [column.numbers[0], column.numbers.at(-1)];

@@ -89,7 +89,7 @@ class Bands {
       const svg = shape("svg", { width: 30, height: 10, "aria-hidden": "true" });
       svg.append(shape("line", { x1: 0, x2: 30, y1: 5, y2: 5, "stroke-width": 3, "stroke-dasharray": one.dash,
         style: `stroke: var(${one.colour})` }));
-      return element("li", {}, svg, element("bdi", {}, one.words));
+      return element("li", {}, svg, element("bdi", {}, clipped(one.words, 160)));
     }));
     const all = this.shown().length;
     const said = all > series.length ? `${series.length} of ${all} settings are drawn; choose fewer above.` : "";

@@ -40,7 +40,8 @@ class SweepData:
 
     columns: of the grid, without the seed. measures: by the names that the page shows. points: a row for each point of
     the grid: the columns, seed, trial, state, and the measures at the last recorded epoch of complete trials, NaN for
-    all others. curves: by trial. problems: by trial why it did not come to its end, where that is known.
+    all others. of_study: which rows of points the study is asked of. curves: by trial. problems: by trial why it did
+    not come to its end, where that is known.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class SweepData:
     measures: dict[str, Measure]
     points: pd.DataFrame
     curves: dict[str, Curves]
+    of_study: Sequence[int] = ()
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -92,6 +94,7 @@ def read_sweep_data(tables: SweepTables) -> SweepData:
         measures=kept,
         points=pd.concat([tables.trials, numbers_of], axis=1),
         curves=curves,
+        of_study=tables.of_study,
         problems=problems,
     )
 
