@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,10 @@ def sections(path: Path, level: str) -> dict[str, str]:
     }
 
 
-def anchors(text: str) -> set[str]:
+@cache
+def anchors(path: Path) -> set[str]:
     """The anchors that GitHub gives to the headings of a Markdown file."""
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
@@ -75,10 +77,9 @@ def unresolved(text: str) -> Iterator[str]:
         if not target.exists():
             yield match[0]
             continue
-        content = target.read_text(encoding="utf-8")
-        if anchor and anchor not in anchors(content):
+        if anchor and anchor not in anchors(target):
             yield match[0]
-        if number and not re.search(rf"^## {number}\. ", content, re.MULTILINE):
+        if number and not re.search(rf"^## {number}\. ", target.read_text(encoding="utf-8"), re.MULTILINE):
             yield match[0]
 
 
@@ -96,7 +97,7 @@ def broken_links(path: Path) -> Iterator[str]:
             continue
         other = path.parent / target if target else path
         inside = other.resolve().is_relative_to(ROOT)
-        if not inside or not other.exists() or (anchor and anchor not in anchors(other.read_text(encoding="utf-8"))):
+        if not inside or not other.exists() or (anchor and anchor not in anchors(other)):
             yield match[0]
 
 
