@@ -38,14 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _sweep(arguments: argparse.Namespace) -> int:
     # Imported here, like all that takes time, so that Ctrl-C meanwhile ends in one line.
     from nc_bench.config import find_config
-    from nc_bench.sweeps.checks import check_plugins, check_study
-    from nc_bench.sweeps.folder import SweepFolder
     from nc_bench.sweeps.grid import load_grid
     from nc_bench.sweeps.slurm_file import read_slurm
 
     if arguments.slurm is not None:
         read_slurm(arguments.slurm)  # what is wrong in it is refused before any work
     grid = load_grid(find_config(arguments.config), arguments.overrides, any_size=arguments.yes)
+
+    # These import torch, which takes a second: a wrong file has been refused.
+    from nc_bench.sweeps.checks import check_plugins, check_study
+    from nc_bench.sweeps.folder import SweepFolder
+
     check_plugins(grid, arguments.config)
     check_study(grid, arguments.config)
     folder = SweepFolder(arguments.out or default_folder(arguments.config))

@@ -1,6 +1,7 @@
 """Writes docs/configuration.md from the JSON Schema of configurations: python scripts/configuration_page.py --write
 
-Without --write it says whether the page is in step with the code. Run it when a field of nc_bench/config changes.
+And configs/schemas, which editors read. Without --write it says what is not in step with the code. Run it when a field
+of nc_bench/config, of a sweep file or of a Slurm file changes.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from nc_bench.config import json_schema
+from nc_bench.schema import KINDS, schema_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
+SCHEMAS = Path(__file__).parents[1] / "configs" / "schemas"
 INTRODUCTION = """# Configuration
 
 Every field of a configuration file, written by `python scripts/configuration_page.py --write` from the schema that
@@ -135,15 +138,16 @@ def _yaml(value: Any) -> str:
 
 
 def main() -> int:
-    """Write the page, or say whether it is in step: exit status 0 if it is, 1 if not."""
-    text = page()
+    """Write page and schemas, or say which are not in step: exit status 0 if all are, 1 if not."""
+    wanted = {PAGE: page(), **{SCHEMAS / f"{kind}.json": schema_text(kind) for kind in KINDS}}
+    old = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if "--write" in sys.argv[1:]:
-        PAGE.write_text(text, encoding="utf-8")
+        for path in old:
+            path.write_text(wanted[path], encoding="utf-8")
         return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{PAGE} is not in step with the configuration: python scripts/configuration_page.py --write")
-    return 1
+    for path in old:
+        print(f"{path} is not in step with the configuration: python scripts/configuration_page.py --write")
+    return 1 if old else 0
 
 
 if __name__ == "__main__":

@@ -66,6 +66,26 @@ def test_calls_are_held_against_their_annotations() -> None:
             project_mean_square(wrong, 1)
 
 
+HEAVY = ("dask", "matplotlib", "numpy", "pandas", "pydantic", "sklearn", "scipy", "torch", "torchvision", "yaml")
+ALLOWED = {
+    "nc_bench": set[str](),
+    "nc_bench.cli": set[str](),
+    "nc_bench.theory": {"numpy"},
+    "nc_bench.config": {"numpy", "pydantic", "yaml"},
+    "nc_bench.training": {"numpy", "pandas", "pydantic", "scipy", "torch", "yaml"},
+}
+"""What each has imported when it is imported after those before it."""
+
+
+def test_libraries_are_imported_only_where_they_are_used() -> None:
+    program = "import importlib, sys\nfor module in sys.argv[2:]:\n    importlib.import_module(module)\n    "
+    program += "print(*(name for name in sys.argv[1].split() if name in sys.modules))"
+    line = [sys.executable, "-c", program, " ".join(HEAVY), *ALLOWED]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    for (module, allowed), found in zip(ALLOWED.items(), done.stdout.splitlines(), strict=True):
+        assert set(found.split()) <= allowed, module
+
+
 def test_one_version_is_stated_everywhere() -> None:
     version = PYPROJECT["project"]["version"]
     newest = re.search(r"^## (\S+?),? ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)

@@ -41,7 +41,7 @@ def test_schema_lists_what_is_allowed() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_schemas_that_editors_read_are_those_of_today(kind: str) -> None:
     kept = (SHIPPED / "schemas" / f"{kind}.json").read_text(encoding="utf-8")
-    assert kept == schema_text(kind), f"write it again: nc-bench schema {kind} > configs/schemas/{kind}.json"
+    assert kept == schema_text(kind), "python scripts/configuration_page.py --write"
 
 
 def test_a_sweep_file_is_completed_with_the_keys_of_a_configuration() -> None:
