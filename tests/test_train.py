@@ -234,3 +234,20 @@ def test_an_ascii_terminal_and_a_name_that_is_no_text_change_no_status(config: P
     done = subprocess.run(command, cwd=ROOT, capture_output=True, env=environment)
     assert (done.returncode, done.stderr) == (0, b"")
     assert rb"caf\udce9" in done.stdout and os.path.exists(out + b"/report.html")
+
+
+def test_a_quiet_run_prints_nothing_and_leaves_its_page(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--config", str(config), "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "") and (tmp_path / "out" / "report.html").exists()
+    assert main(["--config", str(config), "--out", str(tmp_path / "out"), "--quiet"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "holds a run already" in line
+
+
+def test_a_log_says_where_a_run_goes_on(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--config", str(config), "--out", str(tmp_path / "out")]
+    main([*arguments, "--quiet"])
+    assert main([*arguments, "--resume", "training.epochs=3"]) == 0
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'out'}: 2 of 3 epochs are done\n")

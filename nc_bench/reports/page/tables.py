@@ -86,7 +86,7 @@ def budget_table(run: RunTables) -> list[str]:
             efficiency, gap = (last_value(run, split, f"{kind}_{part}") for kind in ("efficiency", "gap"))
             cells += [html_cell(number(efficiency)), html_cell(percent(share, 3)), html_cell(number(gap))]
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    return [html_table(("lost to", *titles), rows)]
+    return [html_table(("lost to", *titles), rows, "budget")]
 
 
 def class_tables(run: RunTables) -> list[str]:
