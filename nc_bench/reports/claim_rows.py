@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nc_bench.reports.description import typed_config
-from nc_bench.reports.numbers import PRECISION, distinct, number, percent
+from nc_bench.reports.numbers import PRECISION, ROUNDED, distinct, number, percent
 from nc_bench.reports.queries import last_row
 from nc_bench.runs import RunTables
 from nc_bench.runs.directory import PENULTIMATE
@@ -41,9 +41,6 @@ DEVIATION = (
     "equal outputs); a claim holds where the deviation's size is at most the tolerance."
 )
 ROUNDING = "rounding"
-ROUNDED = 16
-"""Up to so many units in the last place a deviation is called rounding: sums over many samples lose some bits."""
-
 EQUAL = f"{ROUNDING}: the deviation is no larger than what rounding in {{dtype}} leaves."
 NOT_REACHED = (
     "not reached: outside the tolerance, but the run has not come to the minimiser that the claim is about, or may "

@@ -11,6 +11,9 @@ LONGEST_PERCENTAGE = 6
 PRECISION = {"float32": 2.0**-23, "float64": 2.0**-52}
 """The relative difference of a number of each type and the next."""
 
+ROUNDED = 16
+"""Up to so many of these a difference is called rounding: sums over many samples lose some bits."""
+
 
 def number(value: float, digits: int = 4) -> str:
     """`value` with this many significant digits; '-' for NaN."""

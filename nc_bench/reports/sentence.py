@@ -9,7 +9,7 @@ import pandas as pd
 
 from nc_bench.reports.budget import budget_sentence
 from nc_bench.reports.description import typed_config, wrong_labels
-from nc_bench.reports.numbers import distinct, number, percent
+from nc_bench.reports.numbers import PRECISION, ROUNDED, distinct, number, percent
 from nc_bench.reports.queries import claim, last_row, last_value, null_value
 from nc_bench.reports.summary import ANGLES, broken_law, summary
 from nc_bench.runs import RunTables
@@ -86,18 +86,19 @@ def _risk(run: RunTables) -> str:
 
     Empty where features were measured without a last layer, or the risk is undefined.
     """
-    if math.isnan(last_value(run, "train", "risk")):
+    whole, dtype = last_value(run, "train", "risk"), typed_config(run).dtype
+    if math.isnan(whole):
         return ""
     predicted = claim(run, "risk")
     minimum = float(predicted.get("predicted", math.nan))
     if predicted and not math.isnan(minimum):
-        return f"the training risk is {_against(last_value(run, 'train', 'risk'), minimum, _best(run, predicted))}"
+        return f"the training risk is {_against(whole, minimum, _best(run, predicted), dtype)}"
     risk, floor = (last_value(run, "train", name) for name in ("risk_balanced", "risk_floor"))
     if typed_config(run).constraints.outputs or math.isnan(floor):
-        return f"the training risk is {number(last_value(run, 'train', 'risk'))}"
+        return f"the training risk is {number(whole)}"
     best = "the floor for any features and last layer of the norms reached"
-    averaged = "class-averaged " if _differ(risk, last_value(run, "train", "risk")) else ""
-    return f"the {averaged}training risk is {_against(risk, floor, best)}"
+    averaged = "class-averaged " if _differ(risk, whole) else ""
+    return f"the {averaged}training risk is {_against(risk, floor, best, dtype)}"
 
 
 def _best(run: RunTables, predicted: dict[str, Any]) -> str:
@@ -108,10 +109,11 @@ def _best(run: RunTables, predicted: dict[str, Any]) -> str:
     return f"the smallest that any classifier {features}within these norms can reach ({predicted['source']})"
 
 
-def _against(risk: float, best: float, meaning: str) -> str:
-    shown, bound = distinct(risk, best, 3), distinct(best, risk, 3)
+def _against(risk: float, best: float, meaning: str, dtype: str) -> str:
+    shown, bound, off = distinct(risk, best, 3), distinct(best, risk, 3), abs(risk - best)
     if not _differ(risk, best):
-        return f"{number(best)}, equal up to rounding to {meaning}"
+        near = "up to rounding" if off <= ROUNDED * PRECISION[dtype] * abs(best) else f"to within {number(off, 1)}"
+        return f"{number(best)}, equal {near} to {meaning}"
     excess = risk / best - 1 if best > 0 else math.inf
     if best > 0 and excess > FAR:
         return f"{shown}, far above {bound}, {meaning}"

@@ -265,3 +265,10 @@ def test_what_has_learnt_or_failed_or_was_not_trained_is_not_too_short(
 
 def test_a_short_run_that_got_there_got_there(make_run: MakeRun) -> None:
     assert "the simplex appeared." in sentence(make_run(manifest={"epochs": 1, "epochs_done": 1}))
+
+
+@pytest.mark.parametrize(("dtype", "near"), [("float32", "up to rounding"), ("float64", "to within 5e-09")])
+def test_what_is_rounding_depends_on_the_precision(make_run: MakeRun, dtype: str, near: str) -> None:
+    claims = [prediction("risk", 0.045232488355 + 5e-9)]
+    said = sentence(make_run(config={"dtype": dtype}, last={"risk": 0.045232488355 + 5e-9}, predictions=claims))
+    assert f"the training risk is 0.04523, equal {near} to the smallest" in said
