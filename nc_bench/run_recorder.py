@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import time
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from nc_bench.api import Run, load_run
-from nc_bench.constraints import ConstraintResiduals, build_set
 from nc_bench.data import what_differs
 from nc_bench.distributed import current_group
 from nc_bench.errors import NotFinite, RunError, UserError
@@ -23,24 +20,13 @@ from nc_bench.metrics.accumulator import FEATURE_BUDGET
 from nc_bench.metrics.feature_store import checked_budget
 from nc_bench.models.linear_layers import is_sharded
 from nc_bench.paths import expanded
-from nc_bench.recording import Recording, Split
-from nc_bench.recording.content import ContentDigest
-from nc_bench.recording.model_metrics import measure_samples, probe_head
 from nc_bench.runs import RunDirectory
 from nc_bench.runs.directory import CONFIG
 from nc_bench.telling import tell
 from nc_bench.text import one_line
 from nc_bench.training.feature_folder import drop_outdated
-from nc_bench.training.foreign_loop import (
-    as_recording,
-    checked_columns,
-    class_counts,
-    foreign_config,
-    foreign_epochs,
-    loader_of,
-    names_of,
-)
-from nc_bench.training.manifest import facts_of_loop
+from nc_bench.training.foreign_loop import checked_columns, foreign_config, foreign_epochs
+from nc_bench.training.measured_loop import MeasuredLoop, Parts
 from nc_bench.training.rows import layer_rows
 from nc_bench.training.run_writer import RunWriter
 from nc_bench.verdicts.judging import null_of
@@ -50,9 +36,6 @@ if TYPE_CHECKING:
 
 NEVER = 2**62
 """An epoch after all."""
-
-Parts = tuple[tuple[Recording, Split], tuple[Recording | None, Split | None]]
-"""Recording and labels of the training split, and of the test split where there is one."""
 
 DATA_FACTS = ("class_counts", "samples", "data_digest")
 """What a manifest says of the data, which a resumed loop has to have."""
@@ -129,13 +112,10 @@ class RunRecorder:
         budget: int = FEATURE_BUDGET,
         resume: bool = False,
     ) -> None:
-        self.model, self._train = model, loader_of(train, "train")
-        self._test = None if test is None else loader_of(test, "test")
-        probing = {"classes": classes, "layer": layer, "unpack": unpack, "device": device}
-        self._measuring = {**probing, "budget": checked_budget(budget)}
+        asked = {"classes": classes, "layer": layer, "unpack": unpack, "device": device}
+        self._loop = MeasuredLoop(model, train, test, **asked, budget=checked_budget(budget))
         self._class_names, self._log, self._epochs = class_names, log, epochs
         self._writer: RunWriter | None = None
-        self._contents: dict[str, ContentDigest] = {}
         self._diverged, self._closed = False, False
         self._opened = time.perf_counter()
         group = current_group()
@@ -150,7 +130,7 @@ class RunRecorder:
             return
         check_installed(log, key="log")
         path = expanded(directory, key="directory", error=RunError)
-        head, dtype, trainable = probe_head(model, self._train, **probing)
+        head, dtype, trainable = self._loop.probe()
         self.config = foreign_config(
             model,
             dtype=dtype,
@@ -236,54 +216,19 @@ class RunRecorder:
     def _measured(self, epoch: int) -> Parts | None:
         """Recordings and labels of both splits; None where a number is not finite."""
         try:
-            train = self._measured_split(self._train, None)
-            test = (None, None) if self._test is None else self._measured_split(self._test, train[0])
-            finite = math.isfinite(train[0].penultimate.metrics[0].get("risk", 0.0))
-            why = "the training risk is not finite"
+            parts = self._loop.measured(self.config, first=self._writer is None)
         except NotFinite as error:
-            finite, why = False, str(error)
-        self._diverged = not finite
-        if not finite:
-            tell(f"{self.run.path}: epoch {epoch} is not recorded ({why})")
+            self._diverged = True
+            tell(f"{self.run.path}: epoch {epoch} is not recorded ({error})")
             return None
-        return train, test
-
-    def _measured_split(self, data: Any, train: Recording | None) -> tuple[Recording, Split]:
-        residuals = ConstraintResiduals([self.config])
-        content = self._contents["train" if train is None else "test"] = ContentDigest()
-        measured = measure_samples(
-            self.model,
-            data,
-            **self._measuring,
-            centres=None if train is None else train.penultimate.class_means,
-            output_map=build_set([self.config], "outputs"),
-            content=content if self._writer is None else None,  # once is enough, and takes time
-            observe=lambda features, outputs: residuals.update(
-                features[None].double(), None if outputs is None else outputs[None].double()
-            ),
-        )
-        return as_recording(measured, residuals.compute(None if measured.head is None else measured.head.weight))
+        self._diverged = False
+        return parts
 
     def _begun(self, epoch: int, parts: Parts) -> RunWriter:
         """The writer, from the first recorded epoch on; what the directory holds of it and later ones is dropped."""
         if self._writer is not None:
             return self._writer
-        (train, train_split), (_, test_split) = parts
-        layer = train.penultimate
-        _, classes, width = layer.class_means.shape
-        facts = facts_of_loop(
-            self.config,
-            class_names=names_of(self._train, classes, self._class_names),
-            class_counts=class_counts(train_split.labels[0], classes),
-            samples={
-                "train": train_split.labels.shape[1],
-                "test": 0 if test_split is None else test_split.labels.shape[1],
-            },
-            width=width,
-            data_digest=sha256("".join(part.hexdigest for part in self._contents.values()).encode()).hexdigest(),
-            parameters=sum(parameter.numel() for parameter in self.model.parameters()),
-            device=layer.class_means.device,
-        )
+        facts = self._loop.facts(self.config, parts, self._class_names)
         held = self.run.held
         # Runs of before there was a digest have none.
         if "class_counts" in held and any(held.get(key, facts[key]) != facts[key] for key in DATA_FACTS):
