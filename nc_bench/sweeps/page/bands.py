@@ -86,11 +86,12 @@ def _mean_and_half(
 
     As `nc_bench.statistics.summarise` has it, for all epochs at once.
     """
-    counts = np.isfinite(table).sum(0)
-    known = np.ma.masked_invalid(table)
-    with np.errstate(over="ignore", invalid="ignore"):
-        means = known.mean(0).filled(np.nan)
-        errors = (known.std(0, ddof=1) / np.sqrt(np.maximum(counts, 1))).filled(np.nan)
+    known = np.isfinite(table)
+    counts = known.sum(0)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        means = np.where(known, table, 0.0).sum(0) / counts
+        squares = np.where(known, table - means, 0.0) ** 2
+        errors = np.sqrt(squares.sum(0) / (counts - 1) / counts)
     halves = np.full(len(counts), np.nan)
     for count in set(counts[counts > 1].tolist()):
         of_count = counts == count

@@ -54,8 +54,9 @@ def differences_of(data: SweepData, outcome: Outcome | None) -> list[Differences
         by = tuple(name for name in outcome.study.rows if name != compare.column)
         found = outcome.differences
         return [Differences(column=compare.column, against=compare.against, by=by, table=found)]
-    runs = data.points[data.points["state"] == "complete"]
     measures = table_measures(None, list(data.measures))
+    # A copy of these columns alone is many times faster than the wide table.
+    runs = data.points.loc[data.points["state"] == "complete", [*data.columns, "seed", *measures]].copy()
     made = []
     for column in data.columns:
         by = tuple(name for name in data.columns if name != column)

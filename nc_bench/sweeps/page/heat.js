@@ -2,6 +2,13 @@
 
 const LEAST_CELL = 46;
 
+// A label in so many characters: numbers with fewer digits, words cut.
+function fitting(column, code, most) {
+  const label = column.labels[code] || "–";
+  if (label.length <= most || !column.numbers.length || label === "–") return clipped(label, most);
+  return Number(label).toExponential(1).replace(".0e", "e").replace("e+", "e");
+}
+
 class HeatMap {
   constructor(root, trials) {
     Object.assign(this, { root, trials });
@@ -78,7 +85,7 @@ class HeatMap {
       shape("text", { class: "head", x: left - 8, y: top - 12, style: "text-anchor: end" }, clipped(up.name, 20)));
     const most = Math.max(4, Math.floor(cell / 7));
     columns.forEach((code, at) => svg.append(
-      shape("text", { class: "head", x: left + (at + 0.5) * cell, y: top - 12 }, clipped(across.labels[code] || "–", most))));
+      shape("text", { class: "head", x: left + (at + 0.5) * cell, y: top - 12 }, fitting(across, code, most))));
     rows.forEach((upCode, line) => {
       const y = top + line * row;
       svg.append(shape("text", { class: "head", x: left - 8, y: y + row / 2, style: "text-anchor: end" }, clipped(up.labels[upCode] || "–", 19)));

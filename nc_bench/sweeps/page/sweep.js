@@ -8,7 +8,12 @@ trials.controls(document.getElementById("filter"));
 const NOT_RECORDED = -1;
 
 // A chart whose lines are the cells that the filter leaves.
-const MOST_LINES = 24;
+const MOST_LINES = 16;
+
+function evenly(all, most) {
+  if (all.length <= most) return all;
+  return Array.from({ length: most }, (_, at) => all[Math.round((at * (all.length - 1)) / (most - 1))]);
+}
 
 class Bands {
   constructor(root, packed) {
@@ -59,7 +64,7 @@ class Bands {
   spec() {
     const { epochs } = this.packed;
     const number = (value) => (Number.isFinite(value) ? value : null);
-    const drawn = this.shown().filter((cell) => this.packed.runs[cell] > 0).slice(0, MOST_LINES);
+    const drawn = evenly(this.shown().filter((cell) => this.packed.runs[cell] > 0), MOST_LINES);
     const isAlone = new Set(drawn.map((cell) => this.lookOfCell(cell).colour + this.lookOfCell(cell).dash)).size === drawn.length;
     const seen = new Map();
     const series = drawn.map((cell) => {

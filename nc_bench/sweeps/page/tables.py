@@ -19,6 +19,8 @@ from nc_bench.sweeps.tables import digits, written
 from nc_bench.text import listed
 
 MOST_CELLS = 200
+MOST_OPEN = 40
+"""Rows of a table that is not folded away."""
 MOST_PROBLEMS = 50
 
 KINDS = {"supported": "holds", "refuted": "fails", "undecided": "not-reached"}
@@ -119,7 +121,10 @@ def cell_table(data: SweepData, outcome: Outcome | None) -> list[str]:
         f"Mean ± standard deviation [95 % t interval of the mean] of the complete trials, n = {most} where no other n "
         f"is stated, at their last recorded epoch.{left}{_matching(outcome)}"
     )
-    return [f"<p>{escape(about)}</p>", html_table((*by, *measures), rows, "cells", words=by, label="Cells")]
+    table = html_table((*by, *measures), rows, "cells", words=by, label="Cells")
+    if len(rows) > MOST_OPEN:
+        table = f"<details><summary>{len(rows)} settings</summary>{table}</details>"
+    return [f"<p>{escape(about)}</p>", table]
 
 
 def _matching(outcome: Outcome | None) -> str:
