@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from nc_bench.reports.film import LARGEST_GIF, gif, write_mp4
 from nc_bench.reports.film_panel import DPI, MARKS, FilmPanel, film_colours
-from nc_bench.reports.page.motion import class_labels, is_drawable
+from nc_bench.reports.page.motion import is_drawable
 from nc_bench.reports.pictures import Picture, pictures
+from nc_bench.reports.plane import ring_names
 from nc_bench.reports.scene import SPATIAL, in_span, on_polygon
 from nc_bench.reports.style import page_colours, without_glyph_warnings
 from nc_bench.runs import RunError, RunTables
@@ -72,7 +73,7 @@ class _Film:
         self.classes, shown = len(last.means.polygon), len(last.means.coordinates)
         self.figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, facecolor=self.look["--ground"])
         self.canvas = FigureCanvasAgg(self.figure)
-        names, chosen = class_labels(run, self.classes), list(range(min(SPATIAL, shown)))
+        names, chosen = ring_names(run, self.classes), list(range(min(SPATIAL, shown)))
         kept = _first_of_each(last.train.labels, most)
         labels = last.train.labels[kept]
         spatial = [in_span(picture, chosen).with_samples(kept) for picture in recorded]

@@ -15,8 +15,7 @@ from matplotlib.colors import to_rgba_array
 from numpy.typing import NDArray
 
 from nc_bench.reports.scene import Array, Scene
-from nc_bench.reports.style import drawn, page_colours
-from nc_bench.text import shortened
+from nc_bench.reports.style import page_colours
 
 DPI = 100
 
@@ -28,7 +27,7 @@ MARKS = {
 }
 """Marker, its size in pixels, whether it is filled, and whether its edge has the colour of ink."""
 
-LONGEST_NAME, MOST_NAMED, MOST_AT_SIZE = 12, 20, 12
+MOST_NAMED, MOST_AT_SIZE = 20, 12
 DEPTH = 0.25
 """Share by which what is at the reach's distance is drawn larger or smaller."""
 
@@ -67,7 +66,7 @@ def _rgb(colours: Sequence[Any]) -> Array:
 class FilmPanel:
     """A square of the film: scenes of the pictures, of which it shows every place between two.
 
-    `labels` are those of the scenes' samples, `chosen` the classes that are drawn, `names` those of all classes.
+    `labels` are those of the scenes' samples, `chosen` the classes that are drawn, `names` what stands at each ring.
     """
 
     def __init__(
@@ -98,7 +97,7 @@ class FilmPanel:
         halo = [patheffects.withStroke(linewidth=2.5, foreground=look["--panel"])]
         named = self.chosen if len(self.chosen) <= MOST_NAMED else []
         self.names = [
-            axes.text(0, 0, drawn(shortened(names[label], LONGEST_NAME)), fontsize=9, color=look["--ink"], zorder=7,
+            axes.text(0, 0, names[label], fontsize=9, color=look["--ink"], zorder=7,
                       ha="center", va="center", path_effects=halo)
             for label in named
         ]  # fmt: skip

@@ -71,7 +71,7 @@ def simplex_plane(run: RunTables) -> Figure | None:
 def plane_views(run: RunTables, recorded: Sequence[Picture]) -> dict[str, View]:
     """The panels by the names that their files have: `start` (where there are two pictures), `end` and `end_test`."""
     first, last = recorded[0], recorded[-1]
-    names = _names(run, len(last.vertices.polygon))
+    names = ring_names(run, len(last.vertices.polygon))
     views = {"start": _view("training samples", first, first.train, names)} if first.epoch != last.epoch else {}
     views["end"] = _view("training samples", last, last.train, names)
     if len(last.test.labels):
@@ -79,7 +79,7 @@ def plane_views(run: RunTables, recorded: Sequence[Picture]) -> dict[str, View]:
     return views
 
 
-def _names(run: RunTables, classes: int) -> list[str]:
+def ring_names(run: RunTables, classes: int) -> list[str]:
     """What stands at the rings: a class's name, or its number where the font cannot write that."""
     given = [plain(str(name)) for name in run.manifest.get("class_names") or []]
     named = len(given) == classes
