@@ -149,7 +149,12 @@ def _checked(settings: Settings, path: str, origins: Mapping[str, Settings]) -> 
 
 
 def _explained(problem: Problem, place: Place, path: str) -> str:
+    section, _, key = problem.path.rpartition(".")
     where = _origin(problem.path, place.origins)
+    if (name := place.settings.get(f"{section}.name")) is not None and problem.text.startswith("unknown key for name"):
+        named = f"{place.origins[f'{section}.name']}.{section}.name"
+        instead = f"replace the whole section by {section}: {{name: {name}, ...}}"
+        return f"{path}: {named}: {name} has no {key}, as the base has; {instead}"
     if where is None:
         labels = ", ".join(f"{column}: {value}" for column, value in place.cell.items())
         return f"{path}: {problem.path}: {problem.text} (at {labels})"

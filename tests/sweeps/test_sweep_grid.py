@@ -154,6 +154,11 @@ def test_draws_depend_on_the_seed_and_the_key() -> None:
             {"pairs": [{"optimizer.lr": [0.1, 0.2], "optimizer.momentum": [0.5]}]},
             "pairs.0: paired axes should have equally many values, not optimizer.lr 2, optimizer.momentum 1",
         ),
+        (
+            {"arms": {"a": {"settings": {"optimizer.name": "adam"}}}},
+            "arms.a.settings.optimizer.name: adam has no momentum, as the base has; replace the whole section by "
+            "optimizer: {name: adam, ...}",
+        ),
         ({"axes": {"seed": [1, 2]}}, "axes.seed: the seeds are said by the key seeds, at the top of the file"),
         ({"exclude": [{"lr": 1}]}, "exclude.0.lr: names no column; there are arm, seed"),
         ({"exclude": [{"seed": [0]}]}, "exclude: leaves no trial"),
