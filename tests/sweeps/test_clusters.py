@@ -55,8 +55,8 @@ def test_workers_of_a_running_scheduler(tmp_path: Path, scheduler: str) -> None:
     command = [sys.executable, "-m", "nc_bench.sweep", "--config", sweep.name, "--out", "out"]
     command += ["--scheduler", scheduler]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
-    begun, ended = done.stdout.splitlines()
-    assert done.returncode == 0 and ended == "out: 4 complete of 4 trials", done.stderr
+    begun, *further = done.stdout.splitlines()
+    assert done.returncode == 0 and "out: 4 complete of 4 trials" in further, done.stderr
     assert begun.startswith("out: 4 trials to be run, in ")
     assert len(list((tmp_path / "out" / "trials").glob("*/manifest.json"))) == 4
     assert "out" not in os.listdir(tmp_path / "elsewhere")

@@ -158,7 +158,7 @@ def test_trials_run_in_jobs(slurm: Path, tmp_path: Path) -> None:
         [sys.executable, "-m", "nc_bench.sweep", *asked], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[1].endswith(": 4 complete of 4 trials") and "Traceback" not in done.stderr
+    assert ": 4 complete of 4 trials\n" in done.stdout and "Traceback" not in done.stderr
     (name,) = re.findall(r"--name=(nc_bench-\w+)", done.stderr)
     wait_for(lambda: not said("squeue", "--noheader", "--format=%A"))
     jobs = {job for job, of in ended(slurm).items() if of == name}
