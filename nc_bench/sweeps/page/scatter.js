@@ -131,6 +131,7 @@ class Scatter {
     const said = [`${drawn} of ${shown} trials are drawn.`];
     if (shown > complete) said.push(`${shown - complete} are not complete.`);
     if (complete > drawn) said.push(`${complete - drawn} have no value that these axes can show.`);
+    if (this.trials.leftOut) said.push(`${this.trials.leftOut} measures are left out, for want of room.`);
     this.root.querySelector("[data-left]").textContent = said.join(" ");
   }
 

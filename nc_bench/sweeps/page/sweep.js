@@ -97,8 +97,9 @@ class Bands {
       return element("li", {}, svg, element("bdi", {}, clipped(one.words, 160)));
     }));
     const all = this.shown().length;
-    const said = all > series.length ? `${series.length} of ${all} settings are drawn; choose fewer above.` : "";
-    this.root.querySelector("[data-left]").textContent = said;
+    const said = all > series.length ? [`${series.length} of ${all} settings are drawn; choose fewer above.`] : [];
+    if (this.packed.leftOut) said.push(`${this.packed.leftOut} measures have no curves here, for want of room.`);
+    this.root.querySelector("[data-left]").textContent = said.join(" ");
   }
 }
 
