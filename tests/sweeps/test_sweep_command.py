@@ -21,8 +21,9 @@ def test_the_whole_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert out[5].startswith("about ") and not (tmp_path / "out").exists()
     assert main([*arguments, "--workers", "1"]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0] == f"{tmp_path / 'out'}: 4 complete of 4 trials"
-    assert out[1].split(":")[0] in ("Supported", "Refuted", "Undecided") and "n = 2." in out[1]
+    # Behind the lines that say how far the sweep is.
+    answer = out[out.index(f"{tmp_path / 'out'}: 4 complete of 4 trials") + 1]
+    assert answer.split(":")[0] in ("Supported", "Refuted", "Undecided") and "n = 2." in answer
     study = tmp_path / "out" / "study"
     before = written(SweepFolder(tmp_path / "out"))
     kept = {file.name: file.read_bytes() for file in study.iterdir()}
