@@ -47,8 +47,11 @@ def in_range(rows: Means, limits: tuple[float, float] = (SMALLEST, LARGEST)) -> 
 
 
 def zeroed_unless(usable: Bool[Tensor, "t"], rows: Means) -> Means:
-    """The rows, with zeros for the trials that are not usable: decompositions raise on NaN and infinity."""
-    return torch.where(usable[:, None, None], rows, 0)
+    """The rows, with zeros for the trials that are not usable: decompositions raise on NaN and infinity.
+
+    They are not copied where all are usable.
+    """
+    return rows if bool(usable.all()) else torch.where(usable[:, None, None], rows, 0)
 
 
 def rank_cutoff(rows: Means) -> PerTrial:
@@ -140,20 +143,26 @@ def etf_error(singular: Float64[Tensor, "t r"], mean_row: Float64[Tensor, "t #1 
 
 def alignment_etf_error(
     products: Float64[Tensor, "t k r"],
-    left: Float64[Tensor, "t k r"],
+    coordinates: Float64[Tensor, "t k r"],
+    singular: Float64[Tensor, "t r"],
     from_mean_row: Float64[Tensor, "t k"],
 ) -> PerTrial:
     """|B/|B|_F - (I - 11^T/K)/sqrt(K-1)|_F with B = W M^T; 0 for a simplex.
 
-    M = U S V^T with `left` U; `products` = Wc V S, so that Wc M^T = products U^T; from_mean_row = M w, w the mean row
-    of W. Frobenius norms are those of the products with U and with what is orthogonal to it, where B is 0.
+    M = U S V^T with U S the `coordinates`; `products` = Wc V S, so that Wc M^T = products U^T; from_mean_row = M w, w
+    the mean row of W. Frobenius norms are those of the products with U and with what is orthogonal to it, where B is 0.
     """
-    classes = left.shape[-2]
+    classes, values = coordinates.shape[-2], singular[..., None, :]
     rest = classes * from_mean_row.square().sum(-1)
-    size = (products.square().sum((-2, -1)) + rest).sqrt()
-    target = left / math.sqrt(max(classes - 1, 1))
-    inside = (products / size[:, None, None] - target).square().sum((-2, -1))
-    outside = (classes - 1 - left.shape[-1]) / max(classes - 1, 1)
+    blocks = products.split(ROWS, -2)
+    squares, inside = torch.zeros_like(rest), torch.zeros_like(rest)
+    for rows in blocks:
+        squares += rows.square().sum((-2, -1))
+    size = (squares + rest).sqrt()
+    for rows, its in zip(blocks, coordinates.split(ROWS, -2), strict=True):
+        target = torch.where(values > 0, its / values, 0.0) / math.sqrt(max(classes - 1, 1))
+        inside += (rows / size[:, None, None] - target).square().sum((-2, -1))
+    outside = (classes - 1 - coordinates.shape[-1]) / max(classes - 1, 1)
     return (inside + outside + rest / size.square()).sqrt()
 
 

@@ -117,13 +117,12 @@ class HeadTables:
         on_span = self.centred_weight @ tables.basis.mT
         self.isometry_defect = geometry.isometry_defect(on_span)
         self.on_span = geometry.frobenius(on_span)[:, 0, 0]
-        singular = tables.singular[..., None, :]
-        products = on_span.mul_(singular)
-        left = torch.where(singular > 0, tables.coordinates / singular, 0.0)
+        products = on_span.mul_(tables.singular[..., None, :])
         self.on_means = geometry.frobenius(products)[:, 0, 0]
         self.with_means = (tables.centred_means @ self.weight.mean(-2)[..., None])[..., 0]
-        self.etf_error = geometry.alignment_etf_error(products, left, self.with_means)
-        self.etf_error_centred = geometry.alignment_etf_error(products, left, torch.zeros_like(self.with_means))
+        factors = (products, tables.coordinates, tables.singular)
+        self.etf_error = geometry.alignment_etf_error(*factors, self.with_means)
+        self.etf_error_centred = geometry.alignment_etf_error(*factors, torch.zeros_like(self.with_means))
 
     def _choose_units(self) -> None:
         bias = self.logits.bias
