@@ -19,6 +19,7 @@ from nc_bench.reports import style
 from nc_bench.sweeps.comparison import cell_statistics
 from nc_bench.sweeps.study import Study
 from nc_bench.sweeps.tables import digits
+from nc_bench.text import listed
 
 MIN_RATIO_FOR_LOG = 2
 DASHES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.")
@@ -216,7 +217,9 @@ def _name(text: str) -> str:
 
 
 def _title(study: Study) -> str:
-    return "Sweep" if study.answer is None else study.answer.rpartition(":")[2].replace("_", " ").capitalize()
+    if study.answer is None:
+        return f"Means by {listed(study.rows)}"
+    return study.answer.rpartition(":")[2].replace("_", " ").capitalize()
 
 
 def _caption(study: Study, band: str) -> str:
