@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def wandb_records(content: bytes) -> Iterator[bytes]:
             place += 32768 - place % 32768
             continue
         length, kind = struct.unpack_from("<HB", content, place + 4)
+        if place + 7 + length > len(content):
+            return
         parts += content[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (1, 4):  # a whole record, or the last part of one
@@ -73,22 +76,29 @@ def wandb_records(content: bytes) -> Iterator[bytes]:
             parts = b""
 
 
-def from_wandb(path: Path) -> Values:
-    """Of all offline runs of this id, as `wandb sync` sends them: the first entry of an epoch counts."""
+def wandb_parsed(file: Path) -> list[Any]:
+    """The records of an offline run once the last is there: W&B's own process writes on after `finish` has returned."""
     from wandb.proto import wandb_internal_pb2
 
     proto: Any = wandb_internal_pb2
+    for _ in range(1000):
+        records = [proto.Record.FromString(content) for content in wandb_records(file.read_bytes())]
+        if records and records[-1].HasField("exit"):
+            return records
+        time.sleep(0.02)
+    raise AssertionError(f"{file} has no end")
+
+
+def from_wandb(path: Path) -> Values:
+    """Of all offline runs of this id, as `wandb sync` sends them: the first entry of an epoch counts."""
     found: dict[str, dict[int, float]] = {}
     files = sorted(path.glob("wandb/offline-run-*/run-run7.wandb"))
     assert len(files) == 2
-    for file in files:
-        for data in wandb_records(file.read_bytes()):
-            record = proto.Record()
-            record.ParseFromString(data)
-            for item in record.history.item:
-                name = item.key or "/".join(item.nested_key)
-                if name.endswith("risk"):
-                    found.setdefault(name, {}).setdefault(record.history.step.num, float(item.value_json))
+    for record in (record for file in files for record in wandb_parsed(file)):
+        for item in record.history.item:
+            name = item.key or "/".join(item.nested_key)
+            if name.endswith("risk"):
+                found.setdefault(name, {}).setdefault(record.history.step.num, float(item.value_json))
     return found
 
 

@@ -25,10 +25,12 @@ from nc_bench.runs import RunError
 
 MakeRun = Callable[..., Run]
 
-FAKE = """#!{python}
+FAKE = """#!/bin/sh
+exec "{python}" -c '
 import sys
 given = sys.stdin.buffer.read()
 open(sys.argv[-1], "wb").write(str(len(given)).encode())
+' "$@"
 """
 
 
