@@ -96,7 +96,7 @@ class HeadTables:
         self.unit = geometry.unit_for(head.weight.abs().amax((-2, -1)))
         self.weight = _in_units(head.weight, self.unit[:, None, None])
         self.bias = head.weight.new_zeros(head.weight.shape[:-1]) if head.bias is None else head.bias
-        self.directions = _in_units(head.weight, geometry.unit_for(head.weight.abs().amax(-1, keepdim=True)))
+        self._given = head.weight
         self.logits = replace(head, weight=self.weight).without_common_part()
         self.centred_weight = self.logits.weight if head.output_map is None else geometry.centred(self.weight)
         products = products_if_small(self.centred_weight)
@@ -111,6 +111,11 @@ class HeadTables:
         self._at_mean = self.outputs(tables.mean_of_means)
         self.class_outputs = None if head.output_map is None else self.outputs(tables.means)
         self.at_means = outputs_at_means(tables, self)
+
+    @property
+    def directions(self) -> Float64[Tensor, "t k d"]:
+        """Made when asked for, when the largest tables are gone."""
+        return _in_units(self._given, geometry.unit_for(self._given.abs().amax(-1, keepdim=True)))
 
     def _compare(self, tables: ClassTables) -> None:
         """Values of Wc and W on the span of the class means."""
